@@ -1,0 +1,189 @@
+"""What the runtime needs from outside, as Protocols. No implementation lives here, and none is imported."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import frozen
+
+from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, ToolSpec, Verdict
+
+if TYPE_CHECKING:
+    import trio
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def wall(self) -> int:
+        """Milliseconds since 1970, UTC."""
+
+    def mono(self) -> int:
+        """Nanoseconds on a clock that never goes back."""
+
+
+class Chance(Protocol):
+    """Randomness and ids as an argument."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    def uuid(self) -> str:
+        """A fresh UUID, lower case."""
+
+
+@frozen
+class ModelRequest:
+    """One request to the model, as data. `runtime.model.wire` turns it into bytes; equal requests give equal bytes.
+
+    `active` is the index of the first content of the active loop (after the last plain user text): from there on the
+    first call of each model content needs a signature. `tools` is a JSON list of function declarations. `nudge` is
+    appended to the system instruction of a retry (API section "When is a stream good?"). `extra` are further members
+    of `generationConfig` (side calls that want JSON).
+    """
+
+    model: str
+    contents: Sequence[Content]
+    system: str = ""
+    tools: str = "[]"
+    active: int = 0
+    nudge: str = ""
+    extra: Mapping[str, Any] | None = None
+    raw_tools: str | None = None
+
+
+Deliver = Callable[[JsonObject], Awaitable[None]]
+"""Takes one chunk as the API sent it. Waits while the session has no room for more."""
+
+
+class Model(Protocol):
+    """A provider of model answers. Every wait inside has a deadline; foreign errors become `ModelError`.
+
+    A provider that plays a recording reports the lines it used through `Tape`; a live one returns the tape unchanged.
+    """
+
+    async def stream(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Tape:
+        """Ask, and hand each chunk to `deliver` in order. Returns when the stream ended in order."""
+
+    async def generate(self, request: ModelRequest, tape: Tape) -> tuple[JsonObject, Tape]:
+        """Ask for one whole answer (`generateContent`): side calls of tools."""
+
+    async def aclose(self) -> None:
+        """Give back connections and files."""
+
+
+class Judge(Protocol):
+    """Decides about everything that crosses a border of a session. The runtime cannot be built without one."""
+
+    def offers(self, spec: ToolSpec) -> bool:
+        """Whether the model is told of this tool at all."""
+
+    async def screen(self, session: str, message: Message) -> Verdict:
+        """Judge a message before a turn starts."""
+
+    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+        """Judge one tool call with exactly the arguments that would run."""
+
+    async def reply(self, session: str, text: str) -> Verdict:
+        """Judge what would be sent back."""
+
+
+class Processes(Protocol):
+    """The processes that a call owns, so that they can be frozen and killed whole."""
+
+    def adopt(self, group: int) -> AbstractContextManager[None]:
+        """Register a process group of this call for the time of the context."""
+
+
+@frozen
+class ToolContext:
+    """What a running tool may use. `generate` is a side call to the model (`raw_tools`: JSON of the `tools` member);
+    the lines of a recording that it used are in the returned Tape's difference and are added by the runner.
+
+    `deadline(seconds)` opens a cancel scope that freezes with the session; `live(text)` shows progress.
+    """
+
+    session: str
+    call: str
+    workspace: Path
+    scratch: Path
+    home: Path
+    environ: Mapping[str, str]
+    options: Mapping[str, Any]
+    model: str
+    clock: Clock
+    processes: Processes
+    generate: Callable[[ModelRequest], Awaitable[JsonObject]]
+    deadline: "Callable[[float], AbstractContextManager[trio.CancelScope, bool]]"
+    live: Callable[[str], None]
+
+
+class Tool(Protocol):
+    """One tool. `check` is pure but for looking at paths; `run` is awaited with arguments that passed `check`."""
+
+    spec: ToolSpec
+
+    def check(self, args: JsonObject, context: ToolContext) -> str | None:
+        """Return one sentence that says what is wrong with the arguments, or None."""
+
+    async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
+        """Do it. What goes wrong in the world is a result, not an exception."""
+
+
+@frozen
+class StoredRecord:
+    """One journaled event as a store keeps it. `body` is the packed record; the other members index it."""
+
+    session: str
+    seq: int
+    body: bytes
+
+
+@frozen
+class StoredSession:
+    """What a listing shows of a session: times are milliseconds since 1970."""
+
+    session: str
+    started: int
+    updated: int
+    records: int
+    title: str = ""
+
+
+class Store(Protocol):
+    """Where journals live. Records of one session come back in the order in which they were appended.
+
+    `append` never waits and never drops: at its bound it raises `JournalFull` and keeps nothing of that call.
+    `full` says that sessions must wait; `room` waits until they need not. `committed` returns when the record with
+    that ticket, and all before it, are on disk; it raises `JournalError` if they never will be.
+    """
+
+    full: bool
+
+    def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
+        """Hand a record (and the blobs it names by hash) to the writer. Returns a ticket that only grows."""
+
+    async def committed(self, ticket: int) -> None:
+        """Wait until everything up to `ticket` is on disk."""
+
+    async def room(self) -> None:
+        """Wait until `append` would be taken."""
+
+    def snapshot(self, session: str, seq: int, body: bytes) -> None:
+        """Hand a snapshot of the state after record `seq` to the writer; an aid for reading, never the truth."""
+
+    def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
+        """Read a session's records with `seq` > `after`, oldest first."""
+
+    def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
+        """Return the newest snapshot with `seq` ≤ `upto`, or None."""
+
+    def blob(self, name: str) -> bytes:
+        """Return a blob by its hash."""
+
+    def sessions(self) -> list[StoredSession]:
+        """List the sessions, oldest first."""
+
+    async def aclose(self) -> None:
+        """Write what was appended, then give back files and threads."""

@@ -1,0 +1,62 @@
+"""The journal of the live sessions: packs each step and hands it to the store, in order, before it is applied."""
+
+from attrs import define
+
+from runtime.errors import JournalError
+from runtime.ports import Clock, Store, StoredRecord
+from runtime.step import State, Step
+from runtime.step.records import Codec, Record, freeze, pack, record_of, thaw, unpack
+from runtime.step.replay import replay
+
+
+@define(eq=False)
+class Journal:
+    """Appends steps, waits for commits, and reads sessions back. `codec` is the encoding that the store keeps."""
+
+    store: Store
+    clock: Clock
+    codec: Codec
+    name: str = "journal"
+
+    def append(self, step: Step, actor: str) -> int:
+        """Hand the record of `step` to the store and return its ticket. Raises JournalFull, and then kept nothing."""
+        record = record_of(step, actor, self.clock.wall(), self.clock.mono())
+        body, blobs = pack(record, self.codec)
+        return self.store.append(StoredRecord(record.session, record.seq, body), blobs)
+
+    async def committed(self, ticket: int) -> None:
+        """Wait until the record with that ticket is on disk."""
+        await self.store.committed(ticket)
+
+    def records(self, session: str, after: int = 0) -> "list[Record]":
+        """Read the records of a session with a sequence number above `after`."""
+        read = self.store.records(session, after)
+        return [unpack(stored.body, self.codec, self.store.blob, self.name) for stored in read]
+
+    def snapshot(self, state: State) -> None:
+        """Keep a copy of `state`, so that reading it back need not start at the first record."""
+        self.store.snapshot(state.session, state.seq, freeze(state, self.codec))
+
+    def load(self, session: str, *, verify: bool = True, snapshots: bool = True) -> tuple[State, tuple[State, ...]]:
+        """Return the last state of a session, and all that were replayed to reach it.
+
+        Starts from the newest snapshot (with `snapshots`), unless a branch begins before it. Raises JournalError where
+        there is no such session, and the errors of `replay`.
+        """
+        start = self._snapshot(session) if snapshots else State(session)
+        records = self.records(session, start.seq)
+        if start.seq and any(getattr(one.event, "origin", start.seq) < start.seq for one in records):
+            start = State(session)
+            records = self.records(session)
+        if not start.seq and not records:
+            raise JournalError(f"{self.name}: no session {session}")
+        states = tuple(step.after for step in replay(records, start, where=self.name, verify=verify))
+        return (states[-1] if states else start), states
+
+    def _snapshot(self, session: str) -> State:
+        found = self.store.latest_snapshot(session)
+        if found is None:
+            return State(session)
+        seq, body = found
+        state = thaw(body, self.codec)
+        return state if state is not None and state.seq == seq else State(session)

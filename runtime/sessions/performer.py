@@ -1,0 +1,204 @@
+"""Performs effects: judge, model, tools, context, reply. Brings each outcome back as an event; changes no state.
+
+Every external wait has a deadline that freezes with the session. What goes wrong here becomes an event too.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from attrs import define, field, frozen
+
+from runtime.errors import ModelError
+from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolContext
+from runtime.sessions.session import Session
+from runtime.step import Event, effects
+from runtime.step import events as ev
+from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
+
+JUDGE_SECONDS: Final = 30.0
+CONTEXT_SECONDS: Final = 30.0
+SEND_SECONDS: Final = 60.0
+TOOL_SECONDS: Final = 3_600.0
+"""Upper bounds on each wait. A judge that does not answer in time has said review, never allow."""
+
+Deliver = Callable[[Event], Awaitable[None]]
+
+
+class Tools(Protocol):
+    """The tools of a runtime (`runtime.tools.Registry`)."""
+
+    def get(self, name: str) -> Tool | None:
+        """Return the tool of that name, old names included, or None."""
+
+    def unknown(self, name: str, offered: tuple[str, ...]) -> str:
+        """Return the sentence that tells the model that there is no such tool."""
+
+
+class Contexts(Protocol):
+    """Builds what the model is told about the world."""
+
+    async def build(self, settings: ev.Settings) -> ev.ContextBuilt:
+        """Return the context for a session with these settings."""
+
+
+Reply = Callable[[Session, str], Awaitable[None]]
+
+
+@frozen
+class Surroundings:
+    """What tools may see of the machine."""
+
+    workspace: Path
+    scratch: Path
+    home: Path
+    environ: Mapping[str, str]
+    options: Mapping[str, Any]
+
+
+@define(eq=False)
+class Performer:
+    """One for a runtime. It cannot be built without a judge."""
+
+    judge: Judge
+    model: Model
+    tools: Tools
+    contexts: Contexts
+    surroundings: Surroundings
+    clock: Clock
+    chance: Chance
+    reply: Reply
+    live: Callable[[Session, str, str], None] = field(default=lambda session, call, text: None)
+
+    async def perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
+        """Do what `effect` names and return its outcome; chunks on the way go to `deliver`."""
+        match effect:
+            case effects.Screen(message):
+                return ev.Screened(await self._verdict(session, self.judge.screen(session.id, message)))
+            case effects.BuildContext():
+                return await self._context(session)
+            case effects.Ask(request, tape):
+                return await self._ask(request, tape, deliver)
+            case effects.Wait(seconds):
+                await session.deadlines.sleep(seconds)
+                return ev.Waited()
+            case effects.JudgeCall():
+                return await self._judge(session, effect)
+            case effects.AskPerson(call):
+                return ev.Denied(call.id, "system", "nobody can be asked in this run")
+            case effects.RunTool():
+                return await self._run(session, effect)
+            case effects.JudgeReply(text):
+                return ev.Vetted(await self._verdict(session, self.judge.reply(session.id, text)))
+            case effects.Send(text):
+                return await self._send(session, text)
+            case effects.Compress():
+                return ev.Compressed(None)
+            case effects.RunHook(event):
+                return ev.Hooked(event)
+
+    async def _verdict(self, session: Session, asked: Awaitable[Verdict]) -> Verdict:
+        with session.deadlines.within(JUDGE_SECONDS):
+            return await asked
+        return Verdict(Decision.REVIEW, "judge.deadline", f"The judge gave no verdict in {JUDGE_SECONDS:.0f} s.")
+
+    async def _context(self, session: Session) -> Event:
+        with session.deadlines.within(CONTEXT_SECONDS):
+            return await self.contexts.build(session.state.settings)
+        return ev.Fault("context.build", f"The context was not built in {CONTEXT_SECONDS:.0f} s.", "context")
+
+    async def _ask(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Event:
+        async def pass_on(chunk: JsonObject) -> None:
+            await deliver(ev.Chunk(chunk))
+
+        try:
+            after = await self.model.stream(request, tape, pass_on)
+        except ModelError as exc:
+            return ev.StreamBroke(
+                kind=exc.kind,
+                message=str(exc),
+                status=exc.status,
+                hint=exc.hint,
+                terminal=exc.terminal,
+                body=exc.body,
+                chance=self.chance.random(),
+            )
+        return ev.StreamEnded(self.clock.wall(), tape=None if after == tape else after)
+
+    async def _judge(self, session: Session, effect: effects.JudgeCall) -> Event:
+        call = effect.call
+        offered = session.state.context.toolset.names if session.state.context else ()
+        tool = self.tools.get(call.name)
+        if tool is None or tool.spec.name not in offered:
+            text = self.tools.unknown(call.name, offered)
+            return ev.Invalid(call.id, ToolResult.failed("tool_not_registered", text), call.revision)
+        problem = tool.check(call.args, self._tool_context(session, call.id, session.state.tape, []))
+        if problem is not None:
+            return ev.Invalid(call.id, ToolResult.failed("invalid_tool_params", problem), call.revision)
+        labels = session.state.history[-1].labels if session.state.history else ()
+        verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels))
+        return ev.Judged(call.id, verdict, call.revision)
+
+    async def _run(self, session: Session, effect: effects.RunTool) -> Event:
+        call, used = effect.call, list[int]()
+        tool = self.tools.get(call.name)
+        if tool is None:
+            return ev.Finished(call.id, ToolResult.failed("tool_not_registered", self.tools.unknown(call.name, ())))
+        context = self._tool_context(session, call.id, effect.tape, used)
+        result = ToolResult.failed(
+            "execution_failed", f"The tool did not end within {TOOL_SECONDS:.0f} s and was stopped."
+        )
+        started = self.clock.mono()
+        with session.deadlines.within(TOOL_SECONDS):
+            result = await self._guarded(tool, call.args, context)
+        took = (self.clock.mono() - started) // 1_000_000
+        fatal = result.error is not None and result.error.type == "no_space_left"
+        return ev.Finished(call.id, _timed(result, took, tuple(used)), fatal)
+
+    async def _guarded(self, tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult:
+        problem = tool.check(args, context)  # the world may have changed since it was judged
+        if problem is not None:
+            return ToolResult.failed("invalid_tool_params", problem)
+        try:
+            return await tool.run(args, context)
+        except Exception as exc:  # noqa: BLE001 - a tool that breaks its port fails alone; the model is told
+            return ToolResult.failed("unhandled_exception", f"{type(exc).__name__}: {exc}")
+
+    def _tool_context(self, session: Session, call: str, tape: Tape, used: list[int]) -> ToolContext:
+        around = self.surroundings
+        place = tape
+
+        async def generate(request: ModelRequest) -> JsonObject:
+            nonlocal place
+            answer, after = await self.model.generate(request, place)
+            used.extend(sorted({*after.used, *range(place.next, after.next)} - set(place.used)))
+            place = after
+            return answer
+
+        return ToolContext(
+            session=session.id,
+            call=call,
+            workspace=around.workspace,
+            scratch=around.scratch,
+            home=around.home,
+            environ=around.environ,
+            options=around.options,
+            model=session.state.settings.model,
+            clock=self.clock,
+            processes=session.processes,
+            generate=generate,
+            deadline=session.deadlines.within,
+            live=lambda text: self.live(session, call, text),
+        )
+
+    async def _send(self, session: Session, text: str) -> Event:
+        with session.deadlines.within(SEND_SECONDS):
+            await self.reply(session, text)
+            return ev.Sent()
+        return ev.Fault("reply.send", f"The reply was not taken in {SEND_SECONDS:.0f} s.", "send")
+
+
+def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...]) -> ToolResult:
+    from attrs import evolve
+
+    return evolve(result, milliseconds=milliseconds, tape=tape)

@@ -1,0 +1,118 @@
+"""A session as the shell keeps it: its state, what waits to be applied, and what runs for it. Takes no step itself."""
+
+from collections import deque
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from runtime.errors import TwinstepError
+from runtime.sessions.deadlines import Deadlines
+from runtime.sessions.processes import ProcessGroups
+from runtime.sessions.tasks import PromptTasks, Task
+from runtime.step import Event, State
+from runtime.step.events import Chunk
+from runtime.vocab import Message
+
+INBOX_EVENTS: Final = 256
+INBOX_CHARACTERS: Final = 4_000_000
+"""How much of a stream is read ahead of a session that is held; above, reading stops (DESIGN f.5)."""
+LANE_MESSAGES: Final = 100
+"""How many messages wait for a busy session; above, whoever brings one must wait."""
+KEPT_IDLE: Final = 64
+KEPT_WATCHED: Final = 2_000
+"""How many states are kept by reference: for a session nobody looks into, and for one under a debugger."""
+
+
+@define(eq=False)
+class Session:
+    """One live session.
+
+    `armed` is the one flag that a step tests when nobody holds anything. `steps` counts the steps that were taken (not
+    the control records), and so names a border. `ticket` is the journal's ticket of the last record. `lane` holds
+    messages that wait for the session to come to rest. `trouble` says why the last outcome was dropped; `broken` is
+    set when the journal takes nothing more, and then the session stands still for good.
+    """
+
+    state: State
+    armed: bool = False
+    queued: bool = False
+    steps: int = 0
+    ticket: int = 0
+    dropped: int = 0
+    trouble: str = ""
+    inbox: "deque[tuple[Event, Task | None]]" = field(factory=deque)
+    characters: int = 0
+    states: "deque[State]" = field(factory=lambda: deque(maxlen=KEPT_IDLE))
+    lane: "deque[Message]" = field(factory=deque)
+    deadlines: Deadlines = field(factory=Deadlines)
+    processes: ProcessGroups = field(factory=ProcessGroups)
+    tasks: PromptTasks | None = None
+    broken: TwinstepError | None = None
+    changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+    _room: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    @property
+    def id(self) -> str:
+        """The id of the session."""
+        return self.state.session
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a stream must stop reading ahead."""
+        return len(self.inbox) >= INBOX_EVENTS or self.characters >= INBOX_CHARACTERS
+
+    async def room(self) -> None:
+        """Wait until the inbox takes more of a stream."""
+        while self.crowded:
+            await self._room.park()
+
+    def put(self, event: Event, task: Task | None) -> None:
+        """Add an outcome to the inbox. Outcomes of stale tasks are dropped."""
+        if task is not None and task.stale:
+            self.dropped += 1
+            return
+        self.inbox.append((event, task))
+        if isinstance(event, Chunk):
+            self.characters += _weight(event)
+
+    def first(self) -> Event | None:
+        """Return the next outcome without taking it; drops those of stale tasks."""
+        while self.inbox:
+            event, task = self.inbox[0]
+            if task is None or not task.stale:
+                return event
+            self.drop()
+        return None
+
+    def take(self) -> None:
+        """Remove the outcome that `first` returned."""
+        event, _ = self.inbox.popleft()
+        if isinstance(event, Chunk):
+            self.characters -= _weight(event)
+        if not self.crowded:
+            self._room.unpark_all()
+
+    def drop(self) -> None:
+        """Remove the first outcome because nothing waits for it any more."""
+        self.dropped += 1
+        self.take()
+
+    def watch(self, watched: bool) -> None:
+        """Keep more states while somebody looks into the session."""
+        self.states = deque(self.states, maxlen=KEPT_WATCHED if watched else KEPT_IDLE)
+
+
+def _weight(event: Chunk) -> int:
+    # The length of the text is what grows; the frame around it is counted as a constant.
+    total = 200
+    stack: list[object] = [event.data]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            total += len(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            stack.extend(value)
+    return total

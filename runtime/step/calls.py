@@ -1,0 +1,104 @@
+"""Tool calls of one turn: their waves, and which of them may take a step (AGENT_LOOP section 2). Runs no tool."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
+
+from runtime.step.events import Go
+from runtime.step.state import Call, Turn
+from runtime.step.table import CALL_AGAIN, CALL_READY, CallPhase
+from runtime.vocab import Content, JsonObject, ToolResult, Toolset
+
+FIRST = "update_topic"
+"""The tool whose calls go before all others of a batch."""
+SERIAL = frozenset({"update_topic", "write_file", "replace"})
+"""Tools that run alone, whatever the toolset says."""
+
+
+def planned(asked: Sequence[JsonObject], toolset: Toolset) -> tuple[Call, ...]:
+    """Return the calls in the order in which they run, with their waves.
+
+    Neighbours that may run together share a wave; a call that may not, or that asks to wait for the one before, has
+    a wave of its own.
+    """
+    ordered = sorted(asked, key=lambda call: call["name"] != FIRST)
+    calls: list[Call] = []
+    wave, alone_before = -1, True
+    for one in ordered:
+        name, args = str(one["name"]), one["args"]
+        alone = name in SERIAL or name in toolset.serial or args.get("wait_for_previous") is True
+        if alone or alone_before:
+            wave += 1
+        alone_before = alone
+        calls.append(Call(id=str(one["id"]), name=name, args=args, wave=wave))
+    return promoted(tuple(calls))
+
+
+def current(calls: Sequence[Call]) -> tuple[Call, ...]:
+    """Return the calls of the first wave that is not finished; none when all are."""
+    open_waves = [call.wave for call in calls if call.phase is not CallPhase.FINISHED]
+    return tuple(call for call in calls if call.wave == min(open_waves)) if open_waves else ()
+
+
+def promoted(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Return the calls with the queued ones of the current wave made ready to be judged."""
+    wave = current(calls)
+    if not any(call.phase is CallPhase.QUEUED for call in wave):
+        return calls
+    now = {call.id for call in wave if call.phase is CallPhase.QUEUED}
+    return tuple(evolve(call, phase=CallPhase.JUDGE) if call.id in now else call for call in calls)
+
+
+def ready(turn: Turn) -> tuple[Go, ...]:
+    """Return the steps that calls may take now. A call runs only when every active call of its wave is scheduled,
+    runs or is finished."""
+    wave = current(turn.calls)
+    undecided = any(
+        call.phase in (CallPhase.JUDGE, CallPhase.JUDGING, CallPhase.APPROVE, CallPhase.APPROVING) for call in wave
+    )
+    return tuple(
+        Go(CALL_READY[call.phase].value, call.id)
+        for call in wave
+        if call.phase in CALL_READY and not (undecided and call.phase is CallPhase.SCHEDULED)
+    )
+
+
+def results(turn: Turn) -> Content:
+    """Return the one user content that answers all calls of the turn, in their order."""
+    parts: list[dict[str, Any]] = []
+    labels: list[str] = []
+    for call in turn.calls:
+        result = call.result or ToolResult.failed("unknown", "The call has no result.")
+        parts.append({"functionResponse": {"id": call.id, "name": call.name, "response": result.response}})
+        parts += [dict(part) for part in result.parts]
+        labels += [label for label in (f"tool:{call.name}", *result.labels) if label not in labels]
+    return Content("user", tuple(parts), tuple(labels))
+
+
+def cancelled(reason: str) -> ToolResult:
+    """Return the result of a call that was not run, or not to its end."""
+    return ToolResult(output=f"[Operation Cancelled] Reason: {reason}", display=f"Cancelled: {reason}")
+
+
+INTERRUPTED = ToolResult.failed(
+    "execution_failed",
+    "The program stopped while this call was running. It may have had an effect, wholly or in part; "
+    "it was not run again.",
+)
+"""What the model is told of a call that was in flight when the process died and that may not run twice."""
+
+
+def settled(call: Call, reason: str) -> Call:
+    """Return the call finished: as it is when it has a result, else cancelled."""
+    if call.phase is CallPhase.FINISHED:
+        return call
+    return evolve(call, phase=CallPhase.FINISHED, result=cancelled(reason))
+
+
+def recovered(call: Call, repeatable: bool) -> Call:
+    """Return the call as it stands after a crash: waiting phases are ready again; a tool that was running is run
+    again only where that is harmless, else its result says that it was interrupted."""
+    if call.phase is CallPhase.RUNNING and not repeatable:
+        return evolve(call, phase=CallPhase.FINISHED, result=INTERRUPTED)
+    return evolve(call, phase=CALL_AGAIN.get(call.phase, call.phase))

@@ -1,0 +1,159 @@
+"""Transitions of the conversation: session, prompt, turn, reply, and what any phase answers. Pure."""
+
+from typing import Final
+
+from attrs import evolve
+
+from runtime.errors import NoTransition
+from runtime.step import calls as waves
+from runtime.step import edits, effects
+from runtime.step import events as ev
+from runtime.step.calling import with_calls
+from runtime.step.ending import answered, ended_with, enter, prompt_of, turn_of
+from runtime.step.state import Call, Hold, Moved, Outcome, Prompt, State, Turn, append
+from runtime.step.table import AGAIN, Phase
+from runtime.vocab import Decision, EffectClass
+
+TURN_LIMIT: Final = (
+    "Reached max session turns for this session. "
+    "Increase the number of turns by specifying maxSessionTurns in settings.json."
+)
+
+
+def opened(state: State, event: ev.Opened) -> Moved:
+    """Take in how the session runs."""
+    return evolve(state, phase=Phase.IDLE, settings=event.settings), ()
+
+
+def reopened(state: State, event: ev.Reopened) -> Moved:
+    """Go on in another process; the context is built anew."""
+    tape = state.tape if event.tape is None else event.tape
+    changed = evolve(
+        state, phase=Phase.IDLE, settings=event.settings, context=None, tape=tape, turn_base=state.turns, outcome=None
+    )
+    return changed, ()
+
+
+def closed(state: State, event: ev.Closed) -> Moved:
+    """End the session for good."""
+    return evolve(state, phase=Phase.CLOSED), ()
+
+
+def received(state: State, event: ev.Received) -> Moved:
+    """Take a message from the lane."""
+    prompt = Prompt(event.message, base=len(state.history))
+    return evolve(state, phase=Phase.SCREEN, prompt=prompt, turn=None, outcome=None), ()
+
+
+def screened(state: State, event: ev.Screened) -> Moved:
+    """Begin the prompt, or refuse it."""
+    if event.verdict.decision is not Decision.ALLOW:
+        return ended_with(state, Phase.REFUSED, Outcome("refused", event.verdict.rule, event.verdict.reason)), ()
+    return enter(state, Phase.TURN), ()
+
+
+def go_screen(state: State) -> Moved:
+    """Let the judge look at the message."""
+    return evolve(state, phase=Phase.SCREENING), (effects.Screen(prompt_of(state).message),)
+
+
+def go_turn(state: State) -> Moved:
+    """Begin a turn, if one is left."""
+    prompt, limit = prompt_of(state), state.settings.max_turns
+    if 0 <= limit <= state.turns - state.turn_base:
+        return ended_with(state, Phase.FAILED, Outcome("failed", "turn_limit", TURN_LIMIT)), ()
+    prompt = evolve(prompt, turns=prompt.turns + 1)
+    return evolve(state, phase=Phase.BUILD, prompt=prompt, turn=Turn(prompt.turns), turns=state.turns + 1), ()
+
+
+def go_turn_end(state: State) -> Moved:
+    """Results join the history and the next turn follows; without calls, the reply does."""
+    turn = turn_of(state)
+    if not turn.calls:
+        return enter(state, Phase.REPLY), ()
+    return evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.results(turn))), ()
+
+
+def go_reply(state: State) -> Moved:
+    """Let the judge look at the reply."""
+    return evolve(state, phase=Phase.REPLYING), (effects.JudgeReply(state.answer),)
+
+
+def go_send(state: State) -> Moved:
+    """Hand the reply to the outbox."""
+    return evolve(state, phase=Phase.SENDING), (effects.Send(state.answer),)
+
+
+def vetted(state: State, event: ev.Vetted) -> Moved:
+    """Send the reply, or refuse it."""
+    if event.verdict.decision is not Decision.ALLOW:
+        return ended_with(state, Phase.REFUSED, Outcome("refused", event.verdict.rule, event.verdict.reason)), ()
+    return evolve(state, phase=Phase.SEND), ()
+
+
+def sent(state: State, event: ev.Sent) -> Moved:
+    """The prompt is done."""
+    return evolve(state, phase=Phase.DONE, turn=None, outcome=Outcome("done")), ()
+
+
+def cancelled(state: State, event: ev.Cancelled) -> Moved:
+    """Give the prompt up. What is finished stays."""
+    reason = event.reason or f"cancelled by {event.by}"
+    return ended_with(answered(state, reason), Phase.CANCELLED, Outcome("cancelled", "cancelled", reason)), ()
+
+
+def fault(state: State, event: ev.Fault) -> Moved:
+    """Fail the prompt, because an effect broke its port."""
+    state = answered(state, event.message)
+    return ended_with(state, Phase.FAILED, Outcome("failed", event.code, event.message)), ()
+
+
+def edited(state: State, event: ev.Edited) -> Moved:
+    """Change what a person changed."""
+    changed = edits.apply(state, event)
+    if changed.phase is Phase.CALLS and changed.turn is not None:
+        changed = with_calls(changed, changed.turn.calls)
+    return changed, ()
+
+
+def held(state: State, event: ev.Held) -> Moved:
+    """Note where and why the session stands still."""
+    generation = state.generation + 1
+    hold = Hold(event.step, event.cause, event.by, generation, event.call)
+    return evolve(state, hold=hold, generation=generation), ()
+
+
+def released(state: State, event: ev.Released) -> Moved:
+    """Let it go on, if the release speaks of the hold that is in force."""
+    if state.hold is None or state.hold.generation != event.generation:
+        now = f"hold {state.hold.generation} is" if state.hold else "no hold is"
+        raise NoTransition(f"RELEASE of hold {event.generation}, but {now} in force (session {state.session})")
+    return evolve(state, hold=None), ()
+
+
+def branched(state: State, event: ev.Branched) -> Moved:
+    """Begin a branch at this state; what was under way there is made ready again."""
+    return evolve(_again(state), branch=event.branch, touched=True), ()
+
+
+def recovered(state: State, event: ev.Recovered) -> Moved:
+    """Make ready again what was under way when the process died."""
+    return _again(state), ()
+
+
+def _again(state: State) -> State:
+    phase = AGAIN.get(state.phase, state.phase)
+    turn = state.turn
+    if turn is None:
+        return evolve(state, phase=phase)
+    if phase is Phase.REQUEST:
+        return evolve(state, phase=phase, turn=evolve(turn, chunks=turn.chunks[:0], rolled=b""))
+    if phase is not Phase.CALLS:
+        return evolve(state, phase=phase)
+    changed = tuple(waves.recovered(call, _repeatable(state, call)) for call in turn.calls)
+    return with_calls(state, changed)
+
+
+def _repeatable(state: State, call: Call) -> bool:
+    known = state.context.toolset.effects.get(call.name) if state.context else None
+    return known is not None and EffectClass(known).repeatable

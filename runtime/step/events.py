@@ -1,0 +1,387 @@
+"""Everything that can happen to a session, as frozen values. An event carries all that is not determined by the state:
+time, ids, chance, verdicts, answers. So a journal of events replays exactly."""
+
+from enum import Enum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from attrs import astuple, frozen
+
+from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Verdict, digest, encode
+
+
+class On(Enum):
+    """The name of an event, as it stands in the table and in journals."""
+
+    OPEN = "open"
+    REOPEN = "reopen"
+    CLOSE = "close"
+    MESSAGE = "message"
+    GO = "go"
+    SCREENED = "screened"
+    CONTEXT = "context"
+    COMPRESSED = "compressed"
+    HOOKED = "hooked"
+    CHUNK = "chunk"
+    ENDED = "ended"
+    BROKE = "broke"
+    WAITED = "waited"
+    JUDGED = "judged"
+    INVALID = "invalid"
+    APPROVED = "approved"
+    DENIED = "denied"
+    FINISHED = "finished"
+    VETTED = "vetted"
+    SENT = "sent"
+    FAULT = "fault"
+    CANCEL = "cancel"
+    EDIT = "edit"
+    HOLD = "hold"
+    RELEASE = "release"
+    BRANCH = "branch"
+    RECOVER = "recover"
+
+
+@frozen
+class Settings:
+    """How a session runs. Enters with `Opened`, so it replays with it.
+
+    `max_turns` is a number of turns a prompt may take (-1: any). `max_attempts` bounds the tries of one request.
+    `compress_at` is a number of prompt tokens (0: never). `hooks` names the hook events that have a listener.
+    `interactive` says whether a person can be asked.
+    """
+
+    model: str
+    mode: str = "default"
+    workspace: str = ""
+    interactive: bool = False
+    max_turns: int = -1
+    max_attempts: int = 10
+    compress_at: int = 0
+    hooks: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of all members."""
+        return digest(encode(astuple(self)))
+
+
+@frozen
+class Opened:
+    """The session begins: the initial state enters as an event."""
+
+    on: ClassVar = On.OPEN
+    settings: Settings
+
+
+@frozen
+class Reopened:
+    """The session goes on in another process, perhaps with other settings. The context is built anew.
+
+    `tape` is where the recording stands in the new process (the peer starts at line 0 in each process).
+    """
+
+    on: ClassVar = On.REOPEN
+    settings: Settings
+    tape: Tape | None = None
+
+
+@frozen
+class Closed:
+    """The session ends for good."""
+
+    on: ClassVar = On.CLOSE
+    reason: str = ""
+
+
+@frozen
+class Received:
+    """A message for the session."""
+
+    on: ClassVar = On.MESSAGE
+    message: Message
+
+
+@frozen
+class Go:
+    """The machine takes the step that it is ready for; `call` names the call for steps of a call."""
+
+    on: ClassVar = On.GO
+    step: str
+    call: str = ""
+
+
+@frozen
+class Screened:
+    """The judge has looked at the message."""
+
+    on: ClassVar = On.SCREENED
+    verdict: Verdict
+
+
+@frozen
+class ContextBuilt:
+    """What the world looks like to the model: system text, tools on offer, and parts for the first user content."""
+
+    on: ClassVar = On.CONTEXT
+    system: str
+    toolset: Toolset
+    opening: tuple[JsonObject, ...] = ()
+
+
+@frozen
+class Compressed:
+    """The outcome of a compression: the new history, or None where nothing was gained."""
+
+    on: ClassVar = On.COMPRESSED
+    history: tuple[Content, ...] | None
+    status: str = "noop"
+    tape: tuple[int, ...] = ()
+
+
+@frozen
+class Hooked:
+    """The outcome of the hooks of one event. `stop` gives up the prompt and says why."""
+
+    on: ClassVar = On.HOOKED
+    event: str
+    context: str = ""
+    stop: str | None = None
+
+
+@frozen
+class Chunk:
+    """One piece of a streamed answer, as the API sent it. Provisional until the response commits."""
+
+    on: ClassVar = On.CHUNK
+    data: JsonObject
+
+
+@frozen
+class StreamEnded:
+    """The stream ended in order. `stamp` (ms since 1970) is for call ids that the model left out."""
+
+    on: ClassVar = On.ENDED
+    stamp: int
+    chance: float = 0.0
+    tape: Tape | None = None
+
+
+@frozen
+class StreamBroke:
+    """The request failed, or its stream broke. Fields as in `runtime.errors.ModelError`; `chance` is for the jitter."""
+
+    on: ClassVar = On.BROKE
+    kind: str
+    message: str
+    status: int = 0
+    hint: float | None = None
+    terminal: bool = False
+    body: str = ""
+    chance: float = 0.0
+    tape: Tape | None = None
+
+
+@frozen
+class Waited:
+    """The wait before a retry is over."""
+
+    on: ClassVar = On.WAITED
+
+
+@frozen
+class Judged:
+    """The judge has decided about a call. `revision` says which arguments it saw."""
+
+    on: ClassVar = On.JUDGED
+    call: str
+    verdict: Verdict
+    revision: int = 0
+
+
+@frozen
+class Invalid:
+    """A call that no judge needs to see: no such tool, or wrong arguments."""
+
+    on: ClassVar = On.INVALID
+    call: str
+    result: ToolResult
+    revision: int = 0
+
+
+@frozen
+class Approved:
+    """A person allowed a call, perhaps with other arguments; those are judged again."""
+
+    on: ClassVar = On.APPROVED
+    call: str
+    by: str
+    args: JsonObject | None = None
+
+
+@frozen
+class Denied:
+    """A person refused a call, or nobody answered in time: every queued call of the turn is cancelled too."""
+
+    on: ClassVar = On.DENIED
+    call: str
+    by: str
+    reason: str = ""
+
+
+@frozen
+class Finished:
+    """A tool came to its end. `fatal` says that the prompt cannot go on (AGENT_LOOP section 8, exit 54)."""
+
+    on: ClassVar = On.FINISHED
+    call: str
+    result: ToolResult
+    fatal: bool = False
+
+
+@frozen
+class Vetted:
+    """The judge has looked at the reply."""
+
+    on: ClassVar = On.VETTED
+    verdict: Verdict
+
+
+@frozen
+class Sent:
+    """The outbox has taken the reply."""
+
+    on: ClassVar = On.SENT
+
+
+@frozen
+class Fault:
+    """An effect failed in a way that its port does not allow: the prompt fails, the session lives."""
+
+    on: ClassVar = On.FAULT
+    effect: str
+    message: str
+    code: str = "internal"
+
+
+@frozen
+class Cancelled:
+    """The open prompt is given up. What is finished stays in the history; open calls are answered as cancelled."""
+
+    on: ClassVar = On.CANCEL
+    by: str
+    reason: str = ""
+
+
+@frozen
+class Edited:
+    """A person changed a value. `path` is one of the forms that `runtime.step.edits` lists."""
+
+    on: ClassVar = On.EDIT
+    path: str
+    value: Any
+    by: str
+    reason: str = ""
+
+
+@frozen
+class Held:
+    """The session is paused before `step`."""
+
+    on: ClassVar = On.HOLD
+    step: str
+    cause: str
+    by: str
+    call: str = ""
+
+
+@frozen
+class Released:
+    """The session goes on. `generation` is the one of the hold that ends: a late release of an older one is refused."""
+
+    on: ClassVar = On.RELEASE
+    by: str
+    generation: int
+
+
+@frozen
+class Branched:
+    """Applied to an earlier state: history from there on goes another way, on a branch of its own."""
+
+    on: ClassVar = On.BRANCH
+    branch: str
+    origin: int
+    by: str
+    reason: str = ""
+
+
+@frozen
+class Recovered:
+    """What was under way is gone with the process: everything waited for is made ready again."""
+
+    on: ClassVar = On.RECOVER
+    by: str = "system"
+
+
+Event = (
+    Opened
+    | Reopened
+    | Closed
+    | Received
+    | Go
+    | Screened
+    | ContextBuilt
+    | Compressed
+    | Hooked
+    | Chunk
+    | StreamEnded
+    | StreamBroke
+    | Waited
+    | Judged
+    | Invalid
+    | Approved
+    | Denied
+    | Finished
+    | Vetted
+    | Sent
+    | Fault
+    | Cancelled
+    | Edited
+    | Held
+    | Released
+    | Branched
+    | Recovered
+)
+
+EVENTS: dict[On, type[Any]] = {
+    kind.on: kind
+    for kind in (
+        Opened,
+        Reopened,
+        Closed,
+        Received,
+        Go,
+        Screened,
+        ContextBuilt,
+        Compressed,
+        Hooked,
+        Chunk,
+        StreamEnded,
+        StreamBroke,
+        Waited,
+        Judged,
+        Invalid,
+        Approved,
+        Denied,
+        Finished,
+        Vetted,
+        Sent,
+        Fault,
+        Cancelled,
+        Edited,
+        Held,
+        Released,
+        Branched,
+        Recovered,
+    )
+}

@@ -1,0 +1,52 @@
+"""From records back to states, with zero effects. Refuses a gap, a step no table allows, and a digest that differs."""
+
+from collections.abc import Iterable, Iterator
+
+from attrs import evolve
+
+from runtime.errors import JournalCorrupt, ReplayMismatch, TwinstepError
+from runtime.step.events import Branched
+from runtime.step.machine import Step, advance
+from runtime.step.records import Record
+from runtime.step.state import State
+
+
+def replay(records: Iterable[Record], start: State, *, where: str, verify: bool = True) -> Iterator[Step]:
+    """Yield the step of each record, from the state `start` on.
+
+    A branch begins at the state of its origin, which must be among the steps seen here. With `verify`, the digest of
+    every state is compared with the journal's. Raises JournalCorrupt, ReplayMismatch; `where` names the file.
+    """
+    states = {start.seq: start}
+    state = start
+    for record in records:
+        at = f"{where}: record {record.seq} of session {record.session}"
+        before = _before(record, state, states, at)
+        try:
+            step = advance(before, record.event)
+        except TwinstepError as exc:
+            raise JournalCorrupt(f"{at}: {exc}") from exc
+        if step.after.seq != record.seq:
+            raise JournalCorrupt(f"{at}: a record is missing before it (expected {step.after.seq})")
+        if step.kind.value != record.kind:
+            raise ReplayMismatch(f"{at}: the step is {step.kind.value}, the journal says {record.kind}")
+        if verify and step.after.digest.hex() != record.state:
+            raise ReplayMismatch(
+                f"{at} ({record.kind}): the state differs: replayed {step.after.digest.hex()}, journaled {record.state}"
+            )
+        states[record.seq] = state = step.after
+        yield step
+
+
+def _before(record: Record, state: State, states: dict[int, State], at: str) -> State:
+    if not isinstance(record.event, Branched):
+        return state
+    origin = states.get(record.event.origin)
+    if origin is None:
+        raise JournalCorrupt(f"{at}: it branches off record {record.event.origin}, which is not here")
+    return rebased(origin, state)
+
+
+def rebased(earlier: State, latest: State) -> State:
+    """Return `earlier` as the start of a branch taken now: sequence numbers and holds count over all branches."""
+    return evolve(earlier, seq=latest.seq, generation=latest.generation, hold=latest.hold)

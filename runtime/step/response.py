@@ -1,0 +1,143 @@
+"""From chunks to an answer: assembling, and the rules by which a stream is good (API section "When is a stream good?").
+Decides nothing about what happens next."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from attrs import frozen
+
+from runtime.vocab import Content, JsonObject, Usage
+
+_INVISIBLE: Final = re.compile("[\u200b-\u200f\ufeff]")
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+
+PROBLEMS: Final[dict[str, str]] = {
+    "NO_FINISH_REASON": "Model stream ended without a finish reason.",
+    "MALFORMED_FUNCTION_CALL": "Model stream ended with malformed function call.",
+    "UNEXPECTED_TOOL_CALL": "Model stream ended with unexpected tool call.",
+    "MAX_TOKENS_EXCEEDED": "Model stream ended at the token limit without any text.",
+    "SAFETY_BLOCKED": "Model stream was stopped by the safety settings without any text.",
+    "RECITATION_BLOCKED": "Model stream was stopped as recitation without any text.",
+    "OTHER_BLOCKED": "Model stream was stopped for another reason without any text.",
+    "THINKING_ONLY_RESPONSE": "The model returned thoughts but no answer.",
+    "NO_RESPONSE_TEXT": "The model returned an empty response with no text or thoughts. "
+    "This may be a transient API issue; please try again.",
+}
+"""Type of an invalid stream (stable names of the peer) and the sentence for people."""
+
+NUDGES: Final[dict[str, str]] = {
+    "THINKING_ONLY_RESPONSE": "\n[System: Your last attempt held only thoughts. Answer in text now, or call a tool.]",
+    "NO_RESPONSE_TEXT": "\n[System: Your last attempt was empty. Answer in text now, or call a tool.]",
+}
+"""Text that a retry adds to the last user content. The peer sends it there, not in the system instruction."""
+
+_EMPTY_BY_FINISH: Final = {
+    "MAX_TOKENS": "MAX_TOKENS_EXCEEDED",
+    "SAFETY": "SAFETY_BLOCKED",
+    "RECITATION": "RECITATION_BLOCKED",
+    "OTHER": "OTHER_BLOCKED",
+}
+
+
+@frozen
+class Response:
+    """An assembled answer. `problem` is a key of PROBLEMS, or None for a good stream."""
+
+    content: Content
+    calls: tuple[JsonObject, ...]
+    usage: Usage
+    finish: str
+    model_version: str
+    problem: str | None
+
+
+def parts_of(chunk: JsonObject) -> list[JsonObject]:
+    """Return the parts of the first candidate; a chunk without any (metadata only) gives none."""
+    candidates = chunk.get("candidates")
+    first = candidates[0] if isinstance(candidates, (list, tuple)) and candidates else None
+    content = first.get("content") if isinstance(first, dict) else None
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, (list, tuple)) else []
+
+
+def finish_of(chunk: JsonObject) -> str:
+    """Return the finish reason of a chunk, or an empty string."""
+    candidates = chunk.get("candidates")
+    first = candidates[0] if isinstance(candidates, (list, tuple)) and candidates else None
+    reason = first.get("finishReason") if isinstance(first, dict) else None
+    return reason if isinstance(reason, str) else ""
+
+
+def text_of(chunk: JsonObject) -> str:
+    """Return the visible text of a chunk: thoughts left out."""
+    return "".join(p["text"] for p in parts_of(chunk) if isinstance(p.get("text"), str) and not p.get("thought"))
+
+
+def visible(text: str) -> str:
+    """Return what a person would see of `text`: no zero-width characters, no HTML comments, trimmed."""
+    return _COMMENT.sub("", _INVISIBLE.sub("", text)).strip()
+
+
+def assemble(chunks: Iterable[JsonObject], stamp: int, *, after_results: bool) -> Response:
+    """Put the chunks of one stream together.
+
+    Neighbouring texts are joined unless a signature would be lost. A call without an id gets `<tool>_<stamp>_<n>`, and
+    the second of two calls with one id gets a suffix; inside the program the id is `<tool>__<id>`. The last `usageMetadata` counts.
+    """
+    parts: list[dict[str, Any]] = []
+    usage, finish, version = Usage(), "", ""
+    for chunk in chunks:
+        for part in parts_of(chunk):
+            _join(parts, dict(part), stamp)
+        finish = finish_of(chunk) or finish
+        metadata = chunk.get("usageMetadata")
+        usage = Usage.of(metadata) if isinstance(metadata, dict) else usage
+        said = chunk.get("modelVersion")
+        version = said if isinstance(said, str) and said else version
+    calls = tuple(part["functionCall"] for part in parts if "functionCall" in part)
+    problem = None if calls else _problem(parts, finish, after_results)
+    return Response(Content("model", tuple(parts), ("model",)), calls, usage, finish, version, problem)
+
+
+def _join(parts: list[dict[str, Any]], part: dict[str, Any], stamp: int) -> None:
+    last = parts[-1] if parts else None
+    call = part.get("functionCall")
+    if isinstance(call, dict):
+        earlier = [one["functionCall"]["id"] for one in parts if "functionCall" in one]
+        part["functionCall"] = _named(call, stamp, earlier)
+    elif last is not None and _plain(last) and _plain(part) and "thoughtSignature" not in part:
+        last["text"] += part["text"]
+        return
+    parts.append(part)
+
+
+def _plain(part: JsonObject) -> bool:
+    return isinstance(part.get("text"), str) and not part.get("thought") and "functionCall" not in part
+
+
+def _named(call: dict[str, Any], stamp: int, earlier: list[str]) -> dict[str, Any]:
+    name = str(call.get("name") or "generic_tool").strip() or "generic_tool"
+    given = call.get("id")
+    made = given if isinstance(given, str) and given else f"{name}_{stamp}_{len(earlier)}"
+    if not made.startswith(f"{name}__"):
+        made = f"{name}__{made}"
+    if made in earlier:  # two calls with one id: a result must find its call
+        made = f"{made}-{len(earlier)}"
+    args = call.get("args")
+    return {**call, "id": made, "name": name, "args": args if isinstance(args, dict) else {}}
+
+
+def _problem(parts: list[dict[str, Any]], finish: str, after_results: bool) -> str | None:
+    text = visible("".join(p["text"] for p in parts if isinstance(p.get("text"), str) and not p.get("thought")))
+    if finish in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"):
+        return finish
+    if not finish:
+        return None if after_results else "NO_FINISH_REASON"
+    if text:
+        return None
+    if finish in _EMPTY_BY_FINISH:
+        return _EMPTY_BY_FINISH[finish]
+    if any(part.get("thought") for part in parts):
+        return "THINKING_ONLY_RESPONSE"
+    return None if after_results else "NO_RESPONSE_TEXT"

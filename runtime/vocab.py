@@ -1,0 +1,288 @@
+"""Words that every package shares: closed sets and small frozen values. Reads nothing, waits for nothing."""
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+from attrs import field, frozen
+
+JsonObject = Mapping[str, Any]
+"""A JSON object as it came off the wire. By convention nobody changes one: a change is a new object."""
+
+DIGEST_SIZE: Final = 16
+SKIP_SIGNATURE: Final = "skip_thought_signature_validator"
+"""Stands in where the API wants a thought signature and the model gave none (AGENT_LOOP section 1)."""
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as compact JSON in UTF-8; lone surrogates become U+FFFD, because the wire refuses them."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+
+
+def digest(*pieces: bytes) -> bytes:
+    """Return a 16-byte BLAKE2b digest over the pieces, each framed by its length."""
+    state = blake2b(digest_size=DIGEST_SIZE)
+    for piece in pieces:
+        state.update(len(piece).to_bytes(8, "big"))
+        state.update(piece)
+    return state.digest()
+
+
+class EffectClass(Enum):
+    """What it means to run an effect again (DESIGN f.10)."""
+
+    PURE = "pure"
+    IDEMPOTENT = "idempotent"
+    COMPENSABLE = "compensable"
+    IRREVERSIBLE = "irreversible"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a second run after a crash changes nothing that the first did not."""
+        return self in (EffectClass.PURE, EffectClass.IDEMPOTENT)
+
+
+class Decision(Enum):
+    """What a judge says. Whoever cannot decide says review."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+@frozen
+class Verdict:
+    """A decision with the rule that made it and the reason a person reads."""
+
+    decision: Decision
+    rule: str
+    reason: str = ""
+    error_type: str = "policy_violation"
+
+    @property
+    def plain(self) -> tuple[str, str, str, str]:
+        """The verdict as a tuple of strings, for digests."""
+        return (self.decision.value, self.rule, self.reason, self.error_type)
+
+
+class ApprovalMode(Enum):
+    """Flag spelling of the approval modes (AGENT_LOOP section 3)."""
+
+    DEFAULT = "default"
+    AUTO_EDIT = "auto_edit"
+    YOLO = "yolo"
+    PLAN = "plan"
+
+
+@frozen
+class Content:
+    """One entry of the conversation: a role, its parts as they stand on the wire, and where they came from.
+
+    `labels` name the provenance of the parts (for example `user`, `tool:web_fetch`); they never reach the model.
+    """
+
+    role: Literal["user", "model"]
+    parts: tuple[JsonObject, ...]
+    labels: tuple[str, ...] = ()
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The content as JSON, with call ids stripped of their tool prefix and thoughts left out. Made once."""
+        return encode({"parts": [wire_part(part) for part in self.parts if not part.get("thought")], "role": self.role})
+
+    @cached_property
+    def signed(self) -> bytes:
+        """Like `wire`, with the fixed signature on the first call if the model signed none of its calls' first."""
+        parts = [wire_part(part) for part in self.parts if not part.get("thought")]
+        for part in parts:
+            if "functionCall" in part:
+                part.setdefault("thoughtSignature", SKIP_SIGNATURE)
+                break
+        return encode({"parts": parts, "role": self.role})
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of role, parts and labels."""
+        return digest(encode([self.role, self.parts, self.labels]))
+
+    @property
+    def is_results(self) -> bool:
+        """Whether this is a user content that answers tool calls."""
+        return self.role == "user" and any("functionResponse" in part for part in self.parts)
+
+    @property
+    def text(self) -> str:
+        """The visible text: thoughts left out."""
+        return "".join(str(part.get("text", "")) for part in self.parts if not part.get("thought"))
+
+
+def wire_part(part: JsonObject) -> dict[str, Any]:
+    """Return a copy of `part` as the API wants it: call ids without the tool prefix (AGENT_LOOP section 1)."""
+    out = dict(part)
+    for key in ("functionCall", "functionResponse"):
+        half = out.get(key)
+        if isinstance(half, Mapping) and isinstance(half.get("id"), str):
+            out[key] = {**half, "id": wire_call_id(str(half.get("name", "")), half["id"])}
+    return out
+
+
+def wire_call_id(tool: str, call: str) -> str:
+    """Return the id of a call as the API knows it: `<tool>__<id>` without the prefix."""
+    return call.removeprefix(f"{tool}__")
+
+
+@frozen
+class Message:
+    """What a person or a program said to a session: parts for the model, and the text as it was given."""
+
+    id: str
+    text: str
+    parts: tuple[JsonObject, ...]
+    sender: str = "user"
+    labels: tuple[str, ...] = ("user",)
+
+
+@frozen
+class ToolError:
+    """Why a tool gave no output. `type` is one of the strings of AGENT_LOOP section 2."""
+
+    type: str
+    message: str
+
+
+@frozen
+class Tape:
+    """A place in a file of recorded responses: the next line, and lines beyond it that are already used."""
+
+    next: int = 0
+    used: tuple[int, ...] = ()
+
+    def taking(self, line: int) -> "Tape":
+        """Return the place after `line` was used."""
+        used = {*self.used, line}
+        place = self.next
+        while place in used:
+            used.discard(place)
+            place += 1
+        return Tape(place, tuple(sorted(used)))
+
+
+@frozen
+class ToolResult:
+    """What a tool call came to.
+
+    Exactly one of `output` (text for the model) and `error` is set. `display` is what a person sees, None where the
+    peer shows an object instead of a string. `parts` are further parts for the model (binary content). `lines` used
+    of a recording are in `tape`. `added` and `removed` count changed lines of files.
+    """
+
+    output: str | None = None
+    error: ToolError | None = None
+    display: str | None = None
+    parts: tuple[JsonObject, ...] = ()
+    labels: tuple[str, ...] = ()
+    tape: tuple[int, ...] = ()
+    added: int = 0
+    removed: int = 0
+    milliseconds: int = 0
+
+    @classmethod
+    def failed(cls, kind: str, message: str, display: str | None = None) -> "ToolResult":
+        """Return a result that reports an error to the model and shows `display` (default: the message)."""
+        return cls(error=ToolError(kind, message), display=message if display is None else display)
+
+    @property
+    def response(self) -> dict[str, str]:
+        """The `response` object of a functionResponse."""
+        return {"error": self.error.message} if self.error else {"output": self.output or ""}
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest over everything but the duration, which differs from run to run."""
+        error = (self.error.type, self.error.message) if self.error else None
+        return digest(
+            encode([self.output, error, self.display, self.parts, self.labels, self.tape, self.added, self.removed])
+        )
+
+
+@frozen
+class ToolSpec:
+    """What a tool is: its name and parameters as the model sees them, and what running it means.
+
+    `parallel` says whether it may share a wave with its neighbours (AGENT_LOOP section 2). `kind` groups tools for
+    approval: `read`, `edit`, `execute`, `fetch`.
+    """
+
+    name: str
+    description: str
+    parameters: JsonObject
+    effect: EffectClass
+    kind: Literal["read", "edit", "execute", "fetch"]
+    parallel: bool = True
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """The function declaration of the API (API section "Request body")."""
+        return {"name": self.name, "description": self.description, "parametersJsonSchema": self.parameters}
+
+
+@frozen
+class Toolset:
+    """The tools offered to the model: names, the ones that may not run in parallel, and the declarations as JSON."""
+
+    names: tuple[str, ...] = ()
+    serial: tuple[str, ...] = ()
+    effects: Mapping[str, str] = field(factory=dict)
+    declarations: str = "[]"
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of names and declarations."""
+        return digest(encode([self.names, self.serial, sorted(self.effects.items())]), self.declarations.encode())
+
+
+@frozen
+class Usage:
+    """Token counts as the API reports them (API section "Stream"), in tokens."""
+
+    prompt: int = 0
+    candidates: int = 0
+    total: int = 0
+    cached: int = 0
+    thoughts: int = 0
+    tool: int = 0
+
+    @classmethod
+    def of(cls, metadata: JsonObject) -> "Usage":
+        """Read a `usageMetadata` object; what is missing or no number counts as 0."""
+
+        def count(key: str) -> int:
+            value = metadata.get(key)
+            return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+        return cls(
+            count("promptTokenCount"),
+            count("candidatesTokenCount"),
+            count("totalTokenCount"),
+            count("cachedContentTokenCount"),
+            count("thoughtsTokenCount"),
+            count("toolUsePromptTokenCount"),
+        )
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum of both."""
+        return Usage(
+            self.prompt + other.prompt,
+            self.candidates + other.candidates,
+            self.total + other.total,
+            self.cached + other.cached,
+            self.thoughts + other.thoughts,
+            self.tool + other.tool,
+        )
