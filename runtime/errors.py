@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class TwinstepError(Exception):
-    """Root. `code` is stable, for wires and logs; `exit_code` is what a headless run ends with (AGENT_LOOP section 8)."""
+    """Root. `code` is stable, for wires and logs; `exit_code` is how a headless run ends (AGENT_LOOP section 8)."""
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False

@@ -69,8 +69,11 @@ def context_built(state: State, event: ev.ContextBuilt) -> Moved:
 
 def compressed(state: State, event: ev.Compressed) -> Moved:
     """Take in the shorter history, if there is one."""
-    changes = rewritten(event.history) if event.history is not None else {}
-    return enter(taping(evolve(state, **changes), event.tape), Phase.REQUEST), ()
+    state = taping(state, event.tape)
+    if event.history is not None:
+        prompt, shorter = prompt_of(state), len(state.history) - len(event.history)
+        state = evolve(state, prompt=evolve(prompt, base=max(0, prompt.base - shorter)), **rewritten(event.history))
+    return enter(state, Phase.REQUEST), ()
 
 
 def hooked(state: State, event: ev.Hooked) -> Moved:

@@ -83,7 +83,8 @@ def assemble(chunks: Iterable[JsonObject], stamp: int, *, after_results: bool) -
     """Put the chunks of one stream together.
 
     Neighbouring texts are joined unless a signature would be lost. A call without an id gets `<tool>_<stamp>_<n>`, and
-    the second of two calls with one id gets a suffix; inside the program the id is `<tool>__<id>`. The last `usageMetadata` counts.
+    the second of two calls with one id gets a suffix; inside the program the id is `<tool>__<id>`. The last
+    `usageMetadata` counts.
     """
     parts: list[dict[str, Any]] = []
     usage, finish, version = Usage(), "", ""
