@@ -14,6 +14,7 @@ from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolC
 from runtime.sessions.session import Session
 from runtime.step import Event, effects
 from runtime.step import events as ev
+from runtime.step.response import named
 from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
 
 JUDGE_SECONDS: Final = 30.0
@@ -108,8 +109,10 @@ class Performer:
         return ev.Fault("context.build", f"The context was not built in {CONTEXT_SECONDS:.0f} s.", "context")
 
     async def _ask(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Event:
+        seen: list[str] = []
+
         async def pass_on(chunk: JsonObject) -> None:
-            await deliver(ev.Chunk(chunk))
+            await deliver(ev.Chunk(named(chunk, self.clock.wall(), seen)))
 
         try:
             after = await self.model.stream(request, tape, pass_on)

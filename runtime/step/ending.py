@@ -35,7 +35,7 @@ def ended_with(state: State, phase: Phase, outcome: Outcome) -> State:
     )
     if phase is Phase.FAILED and unanswered and prompt is not None:
         state = evolve(state, **rewritten(state.history[: prompt.base]))
-    return evolve(state, phase=phase, outcome=outcome, turn=None, after_hook=None)
+    return evolve(state, phase=phase, outcome=outcome, after_hook=None)
 
 
 def taping(state: State, lines: tuple[int, ...]) -> State:

@@ -79,35 +79,51 @@ def visible(text: str) -> str:
     return _COMMENT.sub("", _INVISIBLE.sub("", text)).strip()
 
 
+def named(chunk: JsonObject, stamp: int, seen: list[str]) -> JsonObject:
+    """Return the chunk with an id on each of its calls, and add those ids to `seen`.
+
+    A call without an id gets `<tool>_<stamp>_<n>`, and the second of two calls with one id gets a suffix; inside the
+    program the id is `<tool>__<id>` (AGENT_LOOP section 1). A chunk whose calls are named already is left as it is.
+    """
+    parts = parts_of(chunk)
+    if not any(isinstance(part.get("functionCall"), dict) for part in parts):
+        return chunk
+    made = [_with_id(part, stamp, seen) if isinstance(part.get("functionCall"), dict) else part for part in parts]
+    first = chunk["candidates"][0]
+    changed = {**first, "content": {**first["content"], "parts": made}}
+    return {**chunk, "candidates": [changed, *chunk["candidates"][1:]]}
+
+
 def assemble(chunks: Iterable[JsonObject], stamp: int, *, after_results: bool) -> Response:
     """Put the chunks of one stream together.
 
-    Neighbouring texts are joined unless a signature would be lost. A call without an id gets `<tool>_<stamp>_<n>`, and
-    the second of two calls with one id gets a suffix; inside the program the id is `<tool>__<id>`. The last
+    Neighbouring texts are joined unless a signature would be lost. Calls get ids as in `named`. The last
     `usageMetadata` counts.
     """
     parts: list[dict[str, Any]] = []
+    seen: list[str] = []
     usage, finish, version = Usage(), "", ""
     for chunk in chunks:
-        for part in parts_of(chunk):
-            _join(parts, dict(part), stamp)
+        for part in parts_of(named(chunk, stamp, seen)):
+            _join(parts, dict(part))
         finish = finish_of(chunk) or finish
         metadata = chunk.get("usageMetadata")
         usage = Usage.of(metadata) if isinstance(metadata, dict) else usage
-        said = chunk.get("modelVersion")
-        version = said if isinstance(said, str) and said else version
-    calls = tuple(part["functionCall"] for part in parts if "functionCall" in part)
+        version = model_of(chunk) or version
+    calls = tuple(part["functionCall"] for part in parts if isinstance(part.get("functionCall"), dict))
     problem = None if calls else _problem(parts, finish, after_results)
     return Response(Content("model", tuple(parts), ("model",)), calls, usage, finish, version, problem)
 
 
-def _join(parts: list[dict[str, Any]], part: dict[str, Any], stamp: int) -> None:
+def model_of(chunk: JsonObject) -> str:
+    """Return the name of the model that the chunk says it is from, or an empty string."""
+    said = chunk.get("modelVersion")
+    return said if isinstance(said, str) else ""
+
+
+def _join(parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
     last = parts[-1] if parts else None
-    call = part.get("functionCall")
-    if isinstance(call, dict):
-        earlier = [one["functionCall"]["id"] for one in parts if "functionCall" in one]
-        part["functionCall"] = _named(call, stamp, earlier)
-    elif last is not None and _plain(last) and _plain(part) and "thoughtSignature" not in part:
+    if last is not None and _plain(last) and _plain(part) and "thoughtSignature" not in part:
         last["text"] += part["text"]
         return
     parts.append(part)
@@ -117,16 +133,18 @@ def _plain(part: JsonObject) -> bool:
     return isinstance(part.get("text"), str) and not part.get("thought") and "functionCall" not in part
 
 
-def _named(call: dict[str, Any], stamp: int, earlier: list[str]) -> dict[str, Any]:
+def _with_id(part: JsonObject, stamp: int, seen: list[str]) -> JsonObject:
+    call = part["functionCall"]
     name = str(call.get("name") or "generic_tool").strip() or "generic_tool"
     given = call.get("id")
-    made = given if isinstance(given, str) and given else f"{name}_{stamp}_{len(earlier)}"
+    made = given if isinstance(given, str) and given else f"{name}_{stamp}_{len(seen)}"
     if not made.startswith(f"{name}__"):
         made = f"{name}__{made}"
-    if made in earlier:  # two calls with one id: a result must find its call
-        made = f"{made}-{len(earlier)}"
+    if made in seen:  # two calls with one id: a result must find its call
+        made = f"{made}-{len(seen)}"
+    seen.append(made)
     args = call.get("args")
-    return {**call, "id": made, "name": name, "args": args if isinstance(args, dict) else {}}
+    return {**part, "functionCall": {**call, "id": made, "name": name, "args": args if isinstance(args, dict) else {}}}
 
 
 def _problem(parts: list[dict[str, Any]], finish: str, after_results: bool) -> str | None:
