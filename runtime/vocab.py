@@ -15,11 +15,12 @@ JsonObject = Mapping[str, Any]
 DIGEST_SIZE: Final = 16
 SKIP_SIGNATURE: Final = "skip_thought_signature_validator"
 """Stands in where the API wants a thought signature and the model gave none (AGENT_LOOP section 1)."""
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode(value: object) -> bytes:
     """Return `value` as compact JSON in UTF-8; lone surrogates become U+FFFD, because the wire refuses them."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _JSON.encode(value)
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from runtime.errors import JournalError, JournalFull, NoTransition, TwinstepError
+from runtime.errors import JournalError, JournalFull, LocalError, NoTransition, TwinstepError
 from runtime.sessions.gate import Gate
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
@@ -166,8 +166,7 @@ class Dispatcher:
         if event is None or session.broken is not None:
             return
         try:
-            kind = kind_of(session.state, event)
-            if session.armed and not kind.controls and not self.gate.admit(session, kind, getattr(event, "call", "")):
+            if session.armed and not self._admitted(session, event):
                 return
             self._apply(session, event, ACTORS.get(event.on, "system"))
         except JournalFull:
@@ -182,11 +181,20 @@ class Dispatcher:
         except TwinstepError as exc:
             self._consumed(session, event, outcome)
             self._fail(session, exc)
+        except Exception as exc:  # noqa: BLE001 - a bug of ours stops this session, not the daemon
+            session.broken = LocalError(f"{event.on.name} in step {session.state.seq}: {type(exc).__name__}: {exc}")
+            self.complaints.append(f"{session.id}: {session.broken}")
+            session.changed.unpark_all()
+            return
         else:
             session.steps += 1
             self._consumed(session, event, outcome)
         if session.inbox or session.lane or ready(session.state):
             self.wake(session)
+
+    def _admitted(self, session: Session, event: Event) -> bool:
+        kind = kind_of(session.state, event)
+        return kind.controls or self.gate.admit(session, kind, getattr(event, "call", ""))
 
     def _choose(self, session: Session) -> tuple[Event | None, bool]:
         event = session.first()

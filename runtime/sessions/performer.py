@@ -3,7 +3,7 @@
 Every external wait has a deadline that freezes with the session. What goes wrong here becomes an event too.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -32,9 +32,6 @@ class Tools(Protocol):
     def get(self, name: str) -> Tool | None:
         """Return the tool of that name, old names included, or None."""
 
-    def unknown(self, name: str, offered: tuple[str, ...]) -> str:
-        """Return the sentence that tells the model that there is no such tool."""
-
 
 class Contexts(Protocol):
     """Builds what the model is told about the world."""
@@ -59,7 +56,11 @@ class Surroundings:
 
 @define(eq=False)
 class Performer:
-    """One for a runtime. It cannot be built without a judge."""
+    """One for a runtime. It cannot be built without a judge.
+
+    `unknown(name, offered)` is the sentence for a call of a tool that is not there. `reply` hands an answer to the
+    outbox. `live` shows what a running tool prints.
+    """
 
     judge: Judge
     model: Model
@@ -69,6 +70,7 @@ class Performer:
     clock: Clock
     chance: Chance
     reply: Reply
+    unknown: Callable[[str, Iterable[str]], str]
     live: Callable[[Session, str, str], None] = field(default=lambda session, call, text: None)
 
     async def perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
@@ -133,7 +135,7 @@ class Performer:
         offered = session.state.context.toolset.names if session.state.context else ()
         tool = self.tools.get(call.name)
         if tool is None or tool.spec.name not in offered:
-            text = self.tools.unknown(call.name, offered)
+            text = self.unknown(call.name, offered)
             return ev.Invalid(call.id, ToolResult.failed("tool_not_registered", text), call.revision)
         problem = tool.check(call.args, self._tool_context(session, call.id, session.state.tape, []))
         if problem is not None:
@@ -146,7 +148,7 @@ class Performer:
         call, used = effect.call, list[int]()
         tool = self.tools.get(call.name)
         if tool is None:
-            return ev.Finished(call.id, ToolResult.failed("tool_not_registered", self.tools.unknown(call.name, ())))
+            return ev.Finished(call.id, ToolResult.failed("tool_not_registered", self.unknown(call.name, ())))
         context = self._tool_context(session, call.id, effect.tape, used)
         result = ToolResult.failed(
             "execution_failed", f"The tool did not end within {TOOL_SECONDS:.0f} s and was stopped."

@@ -21,7 +21,7 @@ def request_of(state: State) -> ModelRequest:
     """Return the next model request, exactly as it would be sent."""
     context, turn = state.context, state.turn
     contents = state.history
-    active = next((n for n in range(len(contents) - 1, -1, -1) if _is_said(contents[n])), 0)
+    active = _active(state)
     if turn is not None and turn.nudge and contents:
         last = contents[-1]
         contents = contents.set(len(contents) - 1, evolve(last, parts=(*last.parts, {"text": turn.nudge})))
@@ -159,6 +159,16 @@ def stream_broke(state: State, event: ev.StreamBroke) -> Moved:
 def waited(state: State, event: ev.Waited) -> Moved:
     """The wait is over: ask again."""
     return enter(state, Phase.REQUEST), ()
+
+
+def _active(state: State) -> int:
+    """Return the index of the last thing that a person said. It stands where the prompt began, or one behind (BRIDGE);
+    only a history that was edited is searched."""
+    contents, base = state.history, state.prompt.base if state.prompt else 0
+    for n in (base, base + 1):
+        if n < len(contents) and _is_said(contents[n]):
+            return n
+    return next((n for n in range(len(contents) - 1, -1, -1) if _is_said(contents[n])), 0)
 
 
 def _is_said(content: Content) -> bool:

@@ -64,6 +64,8 @@ def _converter() -> Converter:
     made.register_unstructure_hook_func(lambda kind: kind == JsonObject, as_is)
     made.register_structure_hook_func(lambda kind: kind == JsonObject, _object)
     made.register_unstructure_hook_func(lambda kind: kind == tuple[JsonObject, ...], list)
+    made.register_unstructure_hook(bytes, lambda value: value.hex())
+    made.register_structure_hook(bytes, lambda value, _: bytes.fromhex(value))
     made.register_unstructure_hook_func(_is_vector, lambda value: [made.unstructure(item) for item in value])
     made.register_structure_hook_func(
         _is_vector, lambda value, kind: pvector(made.structure(item, get_args(kind)[0]) for item in value)

@@ -1,6 +1,6 @@
 """A world for sessions: scripted model, tools, judge and context behind the ports, on a store in memory."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,18 @@ from runtime.sessions.session import Session
 from runtime.step import REST, State
 from runtime.step import events as ev
 from runtime.stores.memory import MemoryStore
-from runtime.vocab import Decision, EffectClass, JsonObject, Message, Tape, ToolResult, ToolSpec, Toolset, Verdict, encode
+from runtime.vocab import (
+    Decision,
+    EffectClass,
+    JsonObject,
+    Message,
+    Tape,
+    ToolResult,
+    ToolSpec,
+    Toolset,
+    Verdict,
+    encode,
+)
 
 ALLOW = Verdict(Decision.ALLOW, "test.allow")
 
@@ -102,9 +113,6 @@ class FakeTools:
     def get(self, name: str) -> FakeTool | None:
         return self.tools.get(name)
 
-    def unknown(self, name: str, offered: tuple[str, ...]) -> str:
-        return f'Tool "{name}" not found.'
-
 
 @define(eq=False)
 class FakeContexts:
@@ -176,6 +184,11 @@ class CountingChance:
     def uuid(self) -> str:
         self.count += 1
         return f"00000000-0000-4000-8000-{self.count:012d}"
+
+
+def unknown(name: str, offered: Iterable[str]) -> str:
+    """The sentence for a tool that is not there."""
+    return f'Tool "{name}" not found.'
 
 
 def spec(name: str, effect: EffectClass = EffectClass.PURE, *, parallel: bool = True) -> ToolSpec:
@@ -256,7 +269,7 @@ async def running(
         sent.append((session.id, said))
 
     around = Surroundings(Path("/nowhere"), Path("/nowhere/tmp"), Path("/nowhere/home"), {}, {})
-    performer = Performer(judging, model, box, contexts, around, TrioClock(), CountingChance(), reply)
+    performer = Performer(judging, model, box, contexts, around, TrioClock(), CountingChance(), reply, unknown)
     journal = Journal(kept, TrioClock(), kept.codec)
     dispatcher = Dispatcher(journal, performer)
     async with trio.open_nursery() as nursery:
@@ -264,5 +277,3 @@ async def running(
         yield World(model, box, judging, contexts, dispatcher, kept, sent)
         nursery.cancel_scope.cancel()
     await kept.aclose()
-
-

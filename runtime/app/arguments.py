@@ -1,0 +1,101 @@
+"""The command line: flags as Gemini CLI's (AGENT_LOOP), plus our own. Parses; reads no files and runs nothing."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from runtime.errors import UsageError
+
+EPILOG = """\
+examples:
+  twinstep -p "what does this project do?"          one prompt, the answer on stdout
+  git diff | twinstep -p "review this"              the prompt is added to what comes on stdin
+  twinstep -p "fix the tests" -y -o stream-json     all tools allowed, one JSON event a line
+  twinstep -r latest -p "and now the docs"          go on with the newest session of this folder
+  twinstep replay SESSION.jsonl                     replay a journal: no model, no tools, states compared
+  twinstep demo                                     see it work, with recorded answers and no key
+
+environment: GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL, GEMINI_MODEL; settings: ~/.gemini/settings.json
+exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 53 turn limit, 54 fatal tool error,
+            55 untrusted folder, 130 SIGINT, 143 SIGTERM; with -o json and stream-json an HTTP status & 0xFF
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of leaving the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{message}. See twinstep --help.")
+
+
+def parser() -> Parser:
+    """Return the parser of a headless run."""
+    made = Parser(
+        prog="twinstep",
+        usage="twinstep [options] [query ...]\n       twinstep {demo,replay,sessions} ...",
+        description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("query", nargs="*", help="the prompt, without -p (needs a terminal later on; runs headless today)")
+    add("-p", "--prompt", help="run headless with this prompt; added to what comes on stdin")
+    add("-m", "--model", help="model name or alias (pro, flash, flash-lite)")
+    add("-o", "--output-format", choices=("text", "json", "stream-json"), help="format of the output")
+    add("-y", "--yolo", action="store_true", help="allow all tools")
+    add("--approval-mode", choices=("default", "auto_edit", "yolo", "plan"), help="which tools may run unasked")
+    add("--skip-trust", action="store_true", help="trust this folder for this run")
+    add("-r", "--resume", nargs="?", const="latest", help="go on with a session: latest, a number, or an id")
+    add("--session-id", help="id of the new session (a UUID)")
+    add("--list-sessions", action="store_true", help="list the sessions of this folder and exit")
+    add("--state", metavar="PATH", help="journal file: .jsonl, or .db .sqlite .sqlite3 for SQLite")
+    add("--fake-responses", metavar="FILE", help="answer from a recording, line by line")
+    add("--fake-responses-non-strict", metavar="FILE", help="answer from a recording, first unused line of the method")
+    add("--record-responses", metavar="FILE", help="append the model's answers to a recording")
+    add("--raw-output", action="store_true", help="do not remove terminal control sequences from model text")
+    add("--accept-raw-output-risk", action="store_true", help="as --raw-output, without the warning")
+    add("-d", "--debug", action="store_true", help="show tracebacks of our own errors")
+    add("--policy", action="append", default=[], help=argparse.SUPPRESS)
+    add("-v", "--version", action="store_true", help="show the version and exit")
+    return made
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the flags of a headless run. Raises UsageError."""
+    given: Any = parser().parse_args(_joined(argv))
+    if given.yolo and given.approval_mode:
+        raise UsageError("Cannot use both --yolo (-y) and --approval-mode together. Use --approval-mode=yolo instead.")
+    if given.prompt is not None and given.query:
+        raise UsageError("Cannot use both a positional prompt and the --prompt (-p) flag together.")
+    recordings = [given.fake_responses, given.fake_responses_non_strict, given.record_responses]
+    if sum(one is not None for one in recordings) > 1:
+        raise UsageError(
+            "Of --fake-responses, --fake-responses-non-strict and --record-responses only one may be given."
+        )
+    if given.resume is not None and given.session_id is not None:
+        raise UsageError("Cannot use both --resume and --session-id together.")
+    return given  # type: ignore[no-any-return]
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    # A prompt may begin with a dash, and the peer takes it: `-p "- a list"`. argparse wants `-p=` for that.
+    out: list[str] = []
+    items = iter(argv)
+    for item in items:
+        if item in ("-p", "--prompt"):
+            value = next(items, None)
+            out.append(item if value is None else f"--prompt={value}")
+        else:
+            out.append(item)
+    return out
+
+
+def wants_help(argv: Sequence[str]) -> bool:
+    """Print the help and return True where it is asked for."""
+    if any(item in ("-h", "--help") for item in argv):
+        parser().print_help(sys.stdout)
+        return True
+    return False

@@ -1,0 +1,27 @@
+"""The `twinstep` command. Answers `--version` before anything heavy is loaded; hands the rest to the command it names."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given in (["--version"], ["-v"]):
+        from runtime import __version__
+
+        print(__version__)
+        return 0
+    from runtime.app.shadows import shadowed
+
+    trouble = shadowed()
+    if trouble:
+        print(f"twinstep: {trouble}", file=sys.stderr)
+        return 1
+    from runtime.app.commands import run
+
+    return run(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""`twinstep replay JOURNAL`: every session of a journal, step by step, with no model and no tool.
+
+The state after each step is compared with the journal's digest. The first difference, gap or damage ends the replay
+with exit code 1 and one sentence that names the file and the record.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from runtime.errors import InputError, TwinstepError
+from runtime.step import Phase, State, Step
+from runtime.step.events import Chunk
+from runtime.step.records import unpack
+from runtime.step.replay import replay
+from runtime.step.response import text_of
+
+EPILOG = """\
+examples:
+  twinstep replay session.jsonl               replay, print a line for each session
+  twinstep replay session.jsonl --steps       print a line for each step
+  twinstep replay state.db --session ID       one session of many
+  twinstep replay session.jsonl --json        one JSON object for each step or session
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `twinstep replay`."""
+    from runtime.app.arguments import Parser
+
+    made = Parser(
+        prog="twinstep replay",
+        description="Replay a journal without a model and without tools, and compare every state with the recorded one.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("journal", help="journal file: .jsonl, or .db .sqlite .sqlite3")
+    made.add_argument("--session", help="replay only this session")
+    made.add_argument("--steps", action="store_true", help="print each step")
+    made.add_argument("--json", action="store_true", help="print JSON objects")
+    return made
+
+
+def run(argv: Sequence[str], out: TextIO) -> int:
+    """Replay a journal. Raises TwinstepError."""
+    given = parser().parse_args(list(argv))
+    path = Path(given.journal)
+    if not path.is_file():
+        raise InputError(f"{path}: no such journal.")
+    for session, steps in sessions(path, given.session):
+        _show(session, steps, given, out)
+    return 0
+
+
+def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterator[Step]]]:
+    """Yield each session of a journal with its steps, replayed as they are asked for."""
+    from runtime.stores import open_store
+
+    store = open_store(path, readonly=True)
+    if store.torn:
+        print(f"twinstep: {store.torn}", file=sys.stderr)
+    found = [one.session for one in store.sessions()]
+    if only is not None and only not in found:
+        raise InputError(f"{path}: no session {only}; it has {', '.join(found) or 'none'}.")
+    for name in found if only is None else [only]:
+        records = (unpack(one.body, store.codec, store.blob, str(path)) for one in store.records(name))
+        yield name, replay(records, State(name), where=str(path))
+
+
+def _show(session: str, steps: Iterator[Step], given: Any, out: TextIO) -> None:
+    last: Step | None = None
+    count = requests = 0
+    try:
+        for step in steps:
+            count, last = count + 1, step
+            requests += step.kind.value == "model.request"
+            if given.steps:
+                _show_step(step, given.json, out)
+    except TwinstepError as exc:
+        raise type(exc)(f"{exc} (after {count} good records)") from exc
+    state = last.after if last else State(session)
+    if given.json:
+        whole = {
+            "session": session,
+            "records": count,
+            "requests_recorded": requests,
+            "calls_made": 0,
+            "phase": state.phase.value,
+            "branch": state.branch,
+            "digest": state.digest.hex(),
+        }
+        print(json.dumps(whole), file=out)
+        return
+    ended = "ends" if state.phase is not Phase.CLOSED else "was closed"
+    print(
+        f"{session}: {count} records replayed, every state as recorded; {requests} model requests stand in it, "
+        f"none was made; it {ended} in {state.phase.value}, state {state.digest.hex()}",
+        file=out,
+    )
+
+
+def _show_step(step: Step, as_json: bool, out: TextIO) -> None:
+    text = text_of(step.event.data) if isinstance(step.event, Chunk) else ""
+    if as_json:
+        row = {
+            "seq": step.after.seq,
+            "kind": step.kind.value,
+            "on": step.event.on.value,
+            "call": step.call,
+            "phase": step.after.phase.value,
+            "branch": step.after.branch,
+            "digest": step.after.digest.hex(),
+        }
+        print(json.dumps(row), file=out)
+        return
+    note = step.call or repr(text)[:60] if step.call or text else ""
+    kind, on = step.kind.value, step.event.on.value
+    print(f"{step.after.seq:>5}  {kind:<17} {on:<10} {step.after.phase.value:<12} {note}".rstrip(), file=out)
