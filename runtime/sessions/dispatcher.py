@@ -159,6 +159,10 @@ class Dispatcher:
         self.wake(session)
         return step
 
+    def recover(self, session: Session) -> None:
+        """Make ready again what was under way when the process died. Nothing moves before the session is woken."""
+        self._apply(session, ev.Recovered(), "system")
+
     # --- the loop's insides
 
     def _dispatch(self, session: Session) -> None:

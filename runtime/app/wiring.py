@@ -1,0 +1,87 @@
+"""Puts the runtime together: store, model, judge, tools, context, dispatcher. Nothing else composes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import frozen
+
+from runtime.app.clock import SystemChance, SystemClock
+from runtime.ports import Judge, Model
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.journal import Journal
+from runtime.sessions.performer import Contexts, Performer, Surroundings
+from runtime.sessions.session import Session
+from runtime.step import events as ev
+from runtime.stores import open_store
+from runtime.tools.registry import Registry, unknown
+
+Reply = Callable[[Session, str], Awaitable[None]]
+
+
+@frozen
+class Parts:
+    """What a runtime is made of. It cannot be made without a judge."""
+
+    judge: Judge
+    model: Model
+    contexts: Contexts
+    around: Surroundings
+    reply: Reply
+    tools: Registry
+
+
+@asynccontextmanager
+async def running(parts: Parts, journal: Path) -> AsyncIterator[Dispatcher]:
+    """Run a dispatcher over the journal at `journal`. On the way out every task is stopped and every record written."""
+    clock = SystemClock()
+    async with open_store(journal) as store:
+        performer = Performer(
+            parts.judge,
+            parts.model,
+            parts.tools,
+            parts.contexts,
+            parts.around,
+            clock,
+            SystemChance(),
+            parts.reply,
+            unknown,
+        )
+        dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(dispatcher.run)
+                yield dispatcher
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await parts.model.aclose()
+
+
+CLOSE_SECONDS = 5.0
+
+
+@frozen
+class WorkspaceContexts:
+    """Builds the context of a session from its workspace: `system(names)` and `opening()` read the world."""
+
+    tools: Registry
+    judge: Judge
+    system: Callable[[tuple[str, ...]], str]
+    opening: Callable[[], str]
+
+    async def build(self, settings: ev.Settings) -> ev.ContextBuilt:
+        """Return the context. Reading the workspace is bounded by whoever wrote `opening`."""
+        await trio.lowlevel.checkpoint()
+        toolset = self.tools.toolset(self.judge.offers)
+        text = self.opening()
+        return ev.ContextBuilt(self.system(toolset.names), toolset, ({"text": text},) if text else ())
+
+
+def surroundings(
+    workspace: Path, scratch: Path, home: Path, environ: Mapping[str, str], options: Mapping[str, Any]
+) -> Surroundings:
+    """Return what tools may see of the machine, with the workspace resolved."""
+    return Surroundings(workspace.resolve(), scratch, home, environ, options)

@@ -1,0 +1,68 @@
+"""All sessions of a process: the live ones, and the parked ones, which are in the journal and cost a name here.
+
+Takes no step. A parked session comes back when somebody asks for it; one that was under way when its process died
+comes back with what it waited for made ready again.
+"""
+
+from attrs import define, field
+
+from runtime.errors import InputError, LocalError
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.session import Session
+from runtime.step import OPEN, REST, State
+from runtime.step import events as ev
+
+
+@define(eq=False)
+class Roster:
+    """Finds, opens, parks and brings back sessions."""
+
+    dispatcher: Dispatcher
+    live: dict[str, Session] = field(factory=dict)
+    parked: set[str] = field(factory=set)
+
+    def open(self, name: str, settings: ev.Settings) -> Session:
+        """Begin a session. Raises InputError where there is one of that name."""
+        if name in self.live or name in self.parked:
+            raise InputError(f"There is a session {name} already.")
+        session = Session(State(name))
+        self.dispatcher.control(session, ev.Opened(settings), "system")
+        self.live[name] = session
+        return session
+
+    def get(self, name: str) -> Session:
+        """Return a session, brought back from the journal where it is not live. Raises JournalError.
+
+        An open prompt is made ready to go on, but nothing moves before somebody wakes, releases or cancels it. A
+        session that was held comes back held.
+        """
+        session = self.live.get(name)
+        if session is None:
+            session = self._load(name)
+        return session
+
+    def _load(self, name: str) -> Session:
+        state, kept = self.dispatcher.journal.load(name)
+        session = Session(state)
+        session.states.extend(kept[-64:-1])
+        if state.hold is not None:
+            self.dispatcher.gate.close(session)
+            session.deadlines.freeze()
+            session.processes.freeze()
+        if state.phase in OPEN:
+            self.dispatcher.recover(session)
+        self.live[name] = session
+        self.parked.discard(name)
+        return session
+
+    async def park(self, session: Session) -> None:
+        """Unload a session at rest. Everything of it is on disk before it is forgotten. Raises LocalError if it is busy."""
+        if session.state.phase not in REST or session.inbox or session.lane or session.state.hold is not None:
+            raise LocalError(f"session {session.id} is busy ({session.state.phase.value}) and stays loaded")
+        journal = self.dispatcher.journal
+        journal.snapshot(session.state)
+        await journal.committed(session.ticket)
+        if session.state.phase in REST and not session.inbox and not session.lane:
+            self.dispatcher.gate.forget(session)
+            del self.live[session.id]
+            self.parked.add(session.id)
