@@ -1,0 +1,106 @@
+"""`make bench`: runs every benchmark, prints the figures, and with --write puts them into the docs.
+
+Each `bench_*.py` beside this file is a program that prints one JSON object: `name`, `figures` (a list of objects with
+`what`, `value`, `unit`, and, where there is one, `target`). Figures depend on the machine, which is named with them.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent.parent / "docs" / "explanation" / "performance.md"
+BEGIN, END = "<!-- figures: made by make bench, do not edit -->", "<!-- end of figures -->"
+SECONDS = 1800
+
+
+def main() -> int:
+    """Run the benchmarks and return 1 if one failed or missed its target."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("only", nargs="*", help="names of benchmarks (step, journal, cli …); default: all")
+    made.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
+    given = made.parse_args()
+    found = sorted(HERE.glob("bench_*.py"))
+    wanted = [one for one in found if not given.only or one.stem.removeprefix("bench_") in given.only]
+    results = []
+    failed = False
+    for script in wanted:
+        print(f"== {script.stem.removeprefix('bench_')}", flush=True)
+        result = measured(script)
+        failed |= result is None
+        if result is not None:
+            results.append(result)
+            for figure in result["figures"]:
+                print("  " + row(figure), flush=True)
+                failed |= not met(figure)
+    if given.write:
+        write(results)
+    return int(failed)
+
+
+def measured(script: Path) -> dict[str, Any] | None:
+    """Return what a benchmark printed last, or None if it failed."""
+    ran = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+    if ran.returncode:
+        print(f"  failed with exit code {ran.returncode}")
+        return None
+    result: dict[str, Any] = json.loads(ran.stdout.strip().splitlines()[-1])
+    return result
+
+
+def met(figure: dict[str, Any]) -> bool:
+    """Return whether the figure keeps its target (`<= x` or `>= x`); True where it has none."""
+    target = figure.get("target")
+    if not target:
+        return True
+    sign, bound = target.split()
+    value: float = figure["value"]
+    return value <= float(bound) if sign == "<=" else value >= float(bound)
+
+
+def row(figure: dict[str, Any]) -> str:
+    """Return one line for a terminal."""
+    target = figure.get("target")
+    verdict = "" if not target else f"   target {target}: {'met' if met(figure) else 'MISSED'}"
+    return f"{figure['what']}: {figure['value']} {figure['unit']}{verdict}"
+
+
+def write(results: list[dict[str, Any]]) -> None:
+    """Replace the tables of the benchmarks that ran in the page."""
+    text = PAGE.read_text()
+    for result in results:
+        begin, end = BEGIN.replace("figures", f"figures of {result['name']}"), END.replace("of", f"of {result['name']}", 1)
+        lines = [begin, "", f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} on {machine()}.", ""]
+        lines += ["| what | figure | target |", "| --- | --- | --- |"]
+        lines += [f"| {one['what']} | {one['value']} {one['unit']} | {told(one)} |" for one in result["figures"]]
+        before, found, rest = text.partition(begin)
+        if not found:
+            raise SystemExit(f"{PAGE} has no place for the figures of {result['name']}: {begin}")
+        text = before + "\n".join([*lines, "", end]) + rest.partition(end)[2]
+    PAGE.write_text(text)
+
+
+def told(figure: dict[str, Any]) -> str:
+    """Return target and verdict for the page."""
+    target = figure.get("target")
+    return f"{target.replace('<=', '≤').replace('>=', '≥')}: {'met' if met(figure) else 'missed'}" if target else ""
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    import os
+
+    model = next(
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor() or platform.machine(),
+    )
+    return f"{os.cpu_count()} × {model}, Linux, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
