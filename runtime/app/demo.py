@@ -118,7 +118,7 @@ async def _demo(place: Path, show: Show) -> None:
 
 
 def _parts(workspace: Path, place: Path) -> Parts:
-    tools, judge = Registry(), ApprovalJudge(ApprovalMode.YOLO)
+    tools, judge = Registry(), ApprovalJudge(mode=ApprovalMode.YOLO)
 
     def system(names: tuple[str, ...]) -> str:
         return f"You help with notes. Tools: {', '.join(names)}."

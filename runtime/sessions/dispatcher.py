@@ -156,6 +156,9 @@ class Dispatcher:
         earlier = self._recall(session, seq)
         step = self._apply(session, ev.Branched(branch, seq, by, reason), by, rebased(earlier, session.state))
         self._prune(session)
+        if session.state.hold is not None:  # it stands before another step now
+            kind, call = self._next(session)
+            self._announce(session, kind, call, "back", by)
         self.wake(session)
         return step
 

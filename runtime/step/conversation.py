@@ -156,4 +156,4 @@ def _again(state: State) -> State:
 
 def _repeatable(state: State, call: Call) -> bool:
     known = state.context.toolset.effects.get(call.name) if state.context else None
-    return known is not None and EffectClass(known).repeatable
+    return any(known == kind.value and kind.repeatable for kind in EffectClass)

@@ -3,6 +3,7 @@
 Every edited call and message is judged again: an edit never goes round the judge.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -12,7 +13,10 @@ from runtime.errors import RemoteError
 from runtime.step.events import Edited
 from runtime.step.state import Call, State, rewritten
 from runtime.step.table import CallPhase, Phase
-from runtime.vocab import Content, ToolResult
+from runtime.vocab import Content, ToolResult, encode
+
+
+_INDEX: Final = re.compile("[0-9]{1,9}")
 
 
 class EditRefused(RemoteError):
@@ -27,6 +31,10 @@ def apply(state: State, event: Edited) -> State:
     change = _CHANGES.get(head)
     if change is None:
         raise EditRefused(f"{event.path}: no such path; editable are {', '.join(sorted(EDITABLE))}")
+    try:
+        encode(event.value)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise EditRefused(f"{event.path}: must be a JSON value ({exc})") from exc
     return evolve(change(state, rest, event), touched=True)
 
 
@@ -55,7 +63,7 @@ def _message(state: State, rest: str, event: Edited) -> State:
 
 def _history(state: State, rest: str, event: Edited) -> State:
     index, _, more = rest.partition(".")
-    if more or not index.isdigit() or int(index) >= len(state.history):
+    if more or not _INDEX.fullmatch(index) or int(index) >= len(state.history):
         raise EditRefused(f"{event.path}: the history has {len(state.history)} contents, counted from 0")
     value = event.value
     parts = value.get("parts") if isinstance(value, Mapping) else None

@@ -18,7 +18,7 @@ from runtime.errors import JournalCorrupt, JournalNewer
 from runtime.step.events import EVENTS, Branched, Event, On
 from runtime.step.machine import Step
 from runtime.step.state import State
-from runtime.vocab import JsonObject, encode
+from runtime.vocab import JsonObject
 
 SCHEMA: Final = 1
 """Version of a record. A reader refuses what is newer and brings what is older up through UPGRADES."""
@@ -29,6 +29,7 @@ UPGRADES: Final[dict[int, Upgrade]] = {}
 """For each old version a function to the next one; applied in turn."""
 
 Codec = Literal["json", "msgpack"]
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @frozen
@@ -85,6 +86,16 @@ def _object(value: Any, _: Any) -> Any:
 
 CONVERTER: Final = _converter()
 """Turns events, contents and states into plain values and back. JSON from outside passes through untouched."""
+_UNREADABLE: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    msgpack.UnpackException,
+)
+"""What reading damaged bytes raises."""
 
 
 def record_of(step: Step, actor: str, wall: int, mono: int) -> Record:
@@ -154,12 +165,20 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def _dump(plain: dict[str, Any], codec: Codec) -> bytes:
     if codec == "json":
-        return encode(plain)
+        return _json(plain)
     try:
         packed: bytes = msgpack.packb(plain, unicode_errors="surrogatepass")
-    except OverflowError:  # an integer that msgpack has no place for
-        packed = msgpack.packb({"json": encode(plain).decode()})
+    except (OverflowError, ValueError):  # an integer, or a depth, that msgpack has no place for
+        packed = msgpack.packb({"json": _json(plain)})
     return packed
+
+
+def _json(plain: dict[str, Any]) -> bytes:
+    text = _JSON.encode(plain)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # lone surrogates come back only from escapes
+        return json.dumps(plain, separators=(",", ":")).encode()
 
 
 def _aside(value: Any, path: tuple[str | int, ...], blobs: dict[str, bytes], places: list[list[Any]]) -> Any:
@@ -180,21 +199,22 @@ def _aside(value: Any, path: tuple[str | int, ...], blobs: dict[str, bytes], pla
     return value
 
 
-def unpack(body: bytes, codec: Codec, blob: Callable[[str], bytes], where: str) -> Record:
-    """Return the record. Raises JournalNewer and JournalCorrupt; `where` names the file for their texts."""
+def unpack(
+    body: bytes, codec: Codec, blob: Callable[[str], bytes], where: str, seq: int | str = "of unknown number"
+) -> Record:
+    """Return the record. Raises JournalNewer and JournalCorrupt; `where` names the file for their texts, and `seq` the
+    record, as far as it does not name itself."""
     try:
         plain = _load(body, codec)
-        version = plain["v"]
-    except (ValueError, KeyError, TypeError, msgpack.UnpackException) as exc:
-        raise JournalCorrupt(f"{where}: a record cannot be read: {exc}") from exc
+        seq, version = plain.get("seq", seq), plain["v"]
+    except _UNREADABLE as exc:
+        raise JournalCorrupt(f"{where}: record {seq} cannot be read: {type(exc).__name__}: {exc}") from exc
     if not isinstance(version, int) or version > SCHEMA:
-        raise JournalNewer(
-            f"{where}: record {plain.get('seq')} has schema {version}; this program reads up to {SCHEMA}"
-        )
-    for old in range(version, SCHEMA):
-        plain = UPGRADES[old](plain)
-    at = f"{where}: record {plain.get('seq')}"
+        raise JournalNewer(f"{where}: record {seq} has schema {version}; this program reads up to {SCHEMA}")
+    at = f"{where}: record {seq}"
     try:
+        for old in range(version, SCHEMA):
+            plain = UPGRADES[old](plain)
         for path, name in plain.pop("big", ()):
             _put(plain["event"], path, blob(name).decode("utf-8", "surrogatepass"))
         kind = EVENTS[On(plain.pop("on"))]
@@ -202,7 +222,7 @@ def unpack(body: bytes, codec: Codec, blob: Callable[[str], bytes], where: str) 
         return Record(event=event, **{**plain, "v": SCHEMA, "labels": tuple(plain.get("labels", ()))})
     except BaseValidationError as exc:
         raise JournalCorrupt(f"{at}: {'; '.join(transform_error(exc))}") from exc
-    except (ValueError, KeyError, TypeError, IndexError) as exc:
+    except _UNREADABLE as exc:
         raise JournalCorrupt(f"{at}: {type(exc).__name__}: {exc}") from exc
 
 
@@ -236,7 +256,7 @@ def thaw(body: bytes, codec: Codec) -> State | None:
         plain = _load(body, codec)
         if plain["v"] != SCHEMA:
             return None
-        state = CONVERTER.structure(plain["state"], State)
-    except (ValueError, KeyError, TypeError, BaseValidationError, msgpack.UnpackException):
+        state: State = CONVERTER.structure(plain["state"], State)
+        return state if state.digest.hex() == plain["digest"] else None
+    except (*_UNREADABLE, BaseValidationError):
         return None
-    return state if state.digest.hex() == plain["digest"] else None

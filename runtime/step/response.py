@@ -122,6 +122,8 @@ def model_of(chunk: JsonObject) -> str:
 
 
 def _join(parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    if "functionCall" in part and not isinstance(part["functionCall"], dict):
+        return  # nobody could answer it, and the API would not take it back
     last = parts[-1] if parts else None
     if last is not None and _plain(last) and _plain(part) and "thoughtSignature" not in part:
         last["text"] += part["text"]
@@ -140,7 +142,7 @@ def _with_id(part: JsonObject, stamp: int, seen: list[str]) -> JsonObject:
     made = given if isinstance(given, str) and given else f"{name}_{stamp}_{len(seen)}"
     if not made.startswith(f"{name}__"):
         made = f"{name}__{made}"
-    if made in seen:  # two calls with one id: a result must find its call
+    while made in seen:  # two calls with one id: a result must find its call
         made = f"{made}-{len(seen)}"
     seen.append(made)
     args = call.get("args")
@@ -151,8 +153,8 @@ def _problem(parts: list[dict[str, Any]], finish: str, after_results: bool) -> s
     text = visible("".join(p["text"] for p in parts if isinstance(p.get("text"), str) and not p.get("thought")))
     if finish in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"):
         return finish
-    if not finish:
-        return None if after_results else "NO_FINISH_REASON"
+    if not finish and not after_results:
+        return "NO_FINISH_REASON"
     if text:
         return None
     if finish in _EMPTY_BY_FINISH:

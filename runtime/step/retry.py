@@ -17,7 +17,7 @@ class Backoff:
 
     def seconds(self, failures: int, chance: float) -> float:
         """Return the wait after this many failures (from 1); `chance` in [0, 1) picks the place in the spread."""
-        plain = min(self.most, self.first * 2 ** (failures - 1))
+        plain = min(self.most, self.first * 2.0 ** min(failures - 1, 64))
         return float(plain * (1 + self.jitter * (2 * chance - 1)))
 
 
@@ -46,10 +46,9 @@ def wait_after_break(event: StreamBroke, failures: int, attempts: int, *, midstr
         return None
     if event.status not in RETRIED_STATUS and event.kind not in RETRIED_KINDS:
         return None
-    plain = REQUESTS.seconds(failures, event.chance)
     if event.hint is None:
-        return plain
-    return float(max(plain, event.hint) * (1 + HINT_SPREAD * event.chance))
+        return REQUESTS.seconds(failures, event.chance)
+    return float(max(REQUESTS.seconds(failures, 0.5), event.hint) * (1 + HINT_SPREAD * event.chance))
 
 
 def wait_after_invalid(failures: int) -> float | None:

@@ -175,8 +175,8 @@ class State:
             self.turns,
             self.turn_base,
             self.after_hook.value if self.after_hook else None,
-            (use.prompt, use.candidates, use.total, use.cached, use.thoughts, use.tool),
-            self.last_prompt_tokens,
+            # As text: these are the peer's numbers, and msgpack has no place for all of them.
+            str((use.prompt, use.candidates, use.total, use.cached, use.thoughts, use.tool, self.last_prompt_tokens)),
             (self.tape.next, self.tape.used),
             (hold.step, hold.cause, hold.by, hold.generation, hold.call) if hold else None,
             self.generation,
@@ -192,9 +192,12 @@ class State:
 
     @property
     def answer(self) -> str:
-        """The visible text that the model has said since the open or last prompt began."""
+        """The visible text of the last thing that the model said for the open or last prompt."""
         base = self.prompt.base if self.prompt else 0
-        return "".join(content.text for content in self.history[base:] if content.role == "model")
+        for content in reversed(self.history[base:]):
+            if content.role == "model":
+                return content.text
+        return ""
 
 
 Moved = tuple[State, "tuple[Effect, ...]"]

@@ -112,7 +112,7 @@ TABLE: Final[Mapping[Phase, Mapping[On, Rule]]] = MappingProxyType(
             On.BROKE: _to(_K.MODEL_RESPONSE, _P.RETRY, _P.FAILED),
         },
         _P.RETRY: {On.GO: _to(_K.RETRY_WAIT, _P.RETRYING)},
-        _P.RETRYING: {On.WAITED: _to(_K.RETRY_WAIT, _P.REQUEST)},
+        _P.RETRYING: {On.WAITED: _to(_K.RETRY_WAIT, _P.HOOK, _P.REQUEST)},
         _P.CALLS: {
             On.INVALID: _to(_K.CALL_JUDGE, _P.CALLS, _P.TURN_END),
             On.JUDGED: _to(_K.CALL_JUDGE, _P.CALLS, _P.TURN_END),

@@ -1,8 +1,8 @@
 """How fast the SQLite journal takes the records of many sessions, against bare SQLite on the same disk.
 
-Prints one JSON object. `ratio` is journal records/s over bare SQLite records/s, both measured in this run, in turns;
-the bare one inserts the same bytes in transactions of 64 with `executemany` (WAL, synchronous=FULL). `commit_ms` is
-the time from `append` to the return of `committed` in one session. Every session waits for each of its records.
+Prints one JSON object. The ratio is journal records/s over bare SQLite records/s, both measured in this run, in turns;
+the bare one inserts the same bytes in transactions of 64 with `executemany` (WAL, synchronous=FULL). A commit is the
+time from `append` to the return of `committed` in one session. Every session waits for each of its records.
 
     python tests/benchmarks/bench_journal.py [--sessions 64] [--seconds 3] [--rounds 3] [--size 1000] [--store sqlite]
 """
@@ -122,21 +122,32 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cost = trio.run(append_cost, f"{folder}/journal.{args.store}", args.size)
     rate, base = statistics.median(ours), statistics.median(theirs)
+    figures = [
+        figure("journal", round(rate), "records/s"),
+        figure("bare SQLite, in the same run", round(base), "records/s"),
+        figure("journal / bare SQLite", round(rate / base, 3), "ratio", ">= 0.3"),
+        figure("commit, median", percentile(waits, 0.5), "ms"),
+        figure("commit, 99th percentile", percentile(waits, 0.99), "ms", "<= 20"),
+        figure("commit, worst", round(max(waits) * 1e3, 3), "ms"),
+        figure("append, median", round(cost, 2), "µs", "<= 5"),
+    ]
     result = {
-        "benchmark": "journal",
+        "name": "journal",
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "store": args.store,
         "sessions": args.sessions,
         "record_bytes": args.size,
-        "records_per_second": round(rate),
-        "bare_sqlite_records_per_second": round(base),
-        "ratio": round(rate / base, 3),
-        "commit_ms": {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99), "max": round(max(waits) * 1e3, 3)},
-        "append_us": round(cost, 2),
+        "rounds": args.rounds,
+        "figures": figures,
     }
-    print(json.dumps(result))
+    print(json.dumps(result, ensure_ascii=False))
+
+
+def figure(what: str, value: float, unit: str, target: str = "") -> dict[str, object]:
+    """One row of the table that `make bench` prints."""
+    return {"what": what, "value": value, "unit": unit, **({"target": target} if target else {})}
 
 
 if __name__ == "__main__":

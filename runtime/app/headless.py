@@ -1,0 +1,205 @@
+"""One headless run: a prompt in, an answer out (`twinstep -p`). Flags, outputs and exit codes as Gemini CLI's.
+
+Whatever ends the run, the journal is written and the output gets its last word. A signal stops the run where it is;
+the open prompt stays in the journal and goes on with `--resume`.
+"""
+
+import argparse
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from attrs import define
+
+from runtime import config as settings
+from runtime.app import composition, places
+from runtime.app.clock import SystemChance, SystemClock
+from runtime.app.console import Pipe, output_for
+from runtime.app.output import Ending, Output, ending_of
+from runtime.app.stats import Statistics
+from runtime.app.wiring import running
+from runtime.errors import InputError, TwinstepError
+from runtime.model import wire
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.roster import Roster
+from runtime.sessions.session import Session
+from runtime.step import OPEN, REST, Settings, Step
+from runtime.step import events as ev
+from runtime.vocab import ApprovalMode, Message, Tape
+
+SIGNALS: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@define(eq=False)
+class Run:
+    """One run: what was asked for, what it is set to, and where it shows itself."""
+
+    given: argparse.Namespace
+    config: settings.Config
+    output: Output
+    statistics: Statistics
+    clock: SystemClock
+    chance: SystemChance
+    out: Pipe
+    session: str
+    resumed: places.Found | None = None
+    ending: Ending | None = None
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run a prompt and return the exit code. Every ending is shown in the format that was asked for."""
+    out, clock, chance = Pipe(sys.stdout), SystemClock(), SystemChance()
+    statistics = Statistics(clock, wire.model_name)
+    flags = ApprovalMode("yolo" if given.yolo else given.approval_mode) if given.yolo or given.approval_mode else None
+    config: settings.Config | None = None
+    session, name, model = given.session_id or chance.uuid(), given.output_format or "text", given.model or ""
+    output: Output | None = None
+    try:
+        config = settings.from_process(
+            model=given.model, mode=flags, output=given.output_format, skip_trust=given.skip_trust
+        )
+        name, model = config.output, config.model
+        if given.list_sessions:
+            return _list_sessions(config, given, out)
+        output = output_for(name, given, out, sys.stderr, clock, statistics)
+        made = Run(given, config, output, statistics, clock, chance, out, session)
+        ending = trio.run(_run, made)
+        session = made.session
+    except* TwinstepError as group:
+        ending = _failed(_first(group), given)
+    if out.gone:
+        return 0
+    output = output or output_for(name, given, out, sys.stderr, clock, statistics)
+    output.begin(session, model)
+    output.end(ending)
+    return ending.exit_code
+
+
+def _failed(exc: BaseException, given: Any) -> Ending:
+    if given.debug:
+        traceback.print_exception(exc, file=sys.stderr)
+    code = exc.exit_code if isinstance(exc, TwinstepError) else 1
+    return Ending(code, ERROR_NAMES.get(code, "Error"), str(exc), code)
+
+
+ERROR_NAMES: Final = {
+    41: "FatalAuthenticationError",
+    42: "FatalInputError",
+    52: "FatalConfigError",
+    53: "FatalTurnLimitedError",
+    54: "FatalToolExecutionError",
+    55: "FatalUntrustedWorkspaceError",
+}
+"""Names that the peer gives to its fatal errors in the machine formats."""
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _run(made: Run) -> Ending:
+    with trio.open_signal_receiver(*SIGNALS) as arrived:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, arrived, made, nursery.cancel_scope)
+            made.ending = await _converse(made)
+            nursery.cancel_scope.cancel()
+    return made.ending or Ending(1, "Error", "The run ended without an outcome.", 1)
+
+
+async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> None:
+    async for number in arrived:
+        name = signal.Signals(number).name
+        text = f"Stopped by {name}. The open prompt is in the journal: twinstep --resume latest goes on with it."
+        made.ending = Ending(SIGNALS[number], "FatalCancellationError", text, SIGNALS[number])
+        scope.cancel()
+
+
+async def _converse(made: Run) -> Ending:
+    given, config = made.given, made.config
+    settings.require_trust(config)
+    message = composition.message(config, given, made.chance, sys.stdin)
+    if message is None and given.resume is None:
+        raise InputError("no prompt: use -p PROMPT, or give one on stdin.")
+    parts = composition.parts(config, given)
+    journal = _journal(made)
+    async with running(parts, journal) as dispatcher:
+        session = _session(made, dispatcher, has_prompt=message is not None)
+        dispatcher.listeners.append(lambda one, step: _show(made, step))
+        made.output.begin(session.id, config.model)
+        _start(dispatcher, session, message)
+        await _rest(made, session)
+        outcome = session.state.outcome
+        if session.broken is not None:
+            raise session.broken
+        if outcome is None:
+            return Ending(1, "Error", "The session ended without an outcome.", 1)
+        return ending_of(outcome, machine_format=config.output != "text")
+
+
+def _show(made: Run, step: Step) -> None:
+    made.statistics.count(step)
+    made.output.step(step)
+
+
+def _journal(made: Run) -> Path:
+    given = made.given
+    place = Path(given.state) if given.state else composition.sessions_folder(made.config)
+    if given.resume is not None:
+        made.resumed = places.chosen(place, given.resume)
+        return made.resumed.journal
+    return place if given.state else places.fresh(place, made.session, made.clock.wall())
+
+
+def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
+    config, roster = made.config, Roster(dispatcher)
+    wanted = Settings(
+        model=config.model,
+        mode=config.mode.value,
+        workspace=str(config.workspace),
+        max_turns=config.max_turns,
+        max_attempts=config.max_attempts,
+    )
+    if made.resumed is None:
+        return roster.open(made.session, wanted)
+    session = roster.get(made.resumed.session)
+    made.session = session.id
+    if session.state.hold is not None:
+        dispatcher.release(session, "user")
+    if has_prompt and session.state.phase in OPEN:
+        dispatcher.control(session, ev.Cancelled("user", "a new prompt was given when the session went on"), "user")
+    if has_prompt:
+        dispatcher.control(session, ev.Reopened(wanted, Tape()), "user")
+    elif session.state.phase not in OPEN:
+        raise InputError("no prompt: nothing is left open in that session; use -p PROMPT.")
+    return session
+
+
+def _start(dispatcher: Dispatcher, session: Session, message: Message | None) -> None:
+    if message is None:
+        dispatcher.wake(session)
+    else:
+        dispatcher.say(session, message)
+
+
+async def _rest(made: Run, session: Session) -> None:
+    while session.lane or session.state.phase not in REST:
+        if made.out.gone or session.broken is not None:
+            return
+        await session.changed.park()
+
+
+def _list_sessions(config: settings.Config, given: Any, out: Pipe) -> int:
+    found = places.listing(Path(given.state) if given.state else composition.sessions_folder(config))
+    if not found:
+        print("No previous sessions found for this project.", file=out)
+        return 0
+    print(f"Available sessions for this project ({len(found)}):", file=out)
+    for number, one in enumerate(found, 1):
+        print(f"  {number}. {one.title or '(no prompt)'} [{one.session}]", file=out)
+    return 0
