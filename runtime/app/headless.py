@@ -58,9 +58,7 @@ def run(given: argparse.Namespace) -> int:
     session, name, model = given.session_id or chance.uuid(), given.output_format or "text", given.model or ""
     output: Output | None = None
     try:
-        config = settings.from_process(
-            model=given.model, mode=flags, output=given.output_format, skip_trust=given.skip_trust
-        )
+        config = composition.configuration(given, flags)
         name, model = config.output, config.model
         if given.list_sessions:
             return _list_sessions(config, given, out)
