@@ -19,14 +19,19 @@ COUNT = 40
 
 
 @pytest.fixture
-async def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     """A closed journal of COUNT records, a blob and two snapshots, all in one file."""
-    async with open_store(tmp_path / "journal.db") as store:
+    trio.run(fill, tmp_path / "journal.db")
+    return tmp_path / "journal.db"
+
+
+async def fill(path: Path) -> None:
+    """Write it."""
+    async with open_store(path) as store:
         for number in range(1, COUNT + 1):
             store.append(record(number, size=100), [("cafe", b"blob" * 50)])
         store.snapshot("a", 1, body(1, 50))
         store.snapshot("a", 2, body(2, 50))
-    return tmp_path / "journal.db"
 
 
 def change(path: Path, statement: str, *values: object) -> None:
@@ -96,7 +101,7 @@ async def test_a_truncated_database_is_corrupt(path: Path, share: float) -> None
     assert all(each == record(each.seq, size=100) for each in found)
 
 
-async def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     change(path, "CREATE TABLE recipes (name TEXT)")
     before = path.read_bytes()
@@ -113,13 +118,13 @@ def entries(first: int, count: int, *, size: int = 1000) -> list[Entry]:
 
 @pytest.fixture
 def inserter(path: Path) -> tables.Inserter:
-    db = tables.connect(str(path), readonly=False)
+    db = tables.connect(str(path), "mode=rw")
     db.execute("PRAGMA busy_timeout=0")
     return tables.Inserter(str(path), db, os.open(os.devnull, os.O_RDONLY), lambda: 0)
 
 
 @pytest.mark.parametrize("count", [30, 200, 1500])
-async def test_a_full_database_keeps_nothing_of_the_group_and_takes_it_later(
+def test_a_full_database_keeps_nothing_of_the_group_and_takes_it_later(
     path: Path, inserter: tables.Inserter, count: int
 ) -> None:
     db = sqlite3.connect(path)
@@ -137,7 +142,7 @@ async def test_a_full_database_keeps_nothing_of_the_group_and_takes_it_later(
     db.close()
 
 
-async def test_a_database_that_another_program_locked_is_tried_again(path: Path, inserter: tables.Inserter) -> None:
+def test_a_database_that_another_program_locked_is_tried_again(path: Path, inserter: tables.Inserter) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalFull, match="locked"):

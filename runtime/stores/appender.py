@@ -1,0 +1,123 @@
+"""The writer thread's half of a JSON-lines journal: appends groups of lines and syncs. Never rewrites a line."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from runtime.errors import JournalError, JournalFull
+from runtime.ports import StoredRecord
+from runtime.stores import lines, lock
+from runtime.stores.backlog import FULL, Wall
+from runtime.stores.writer import Entry, Kind
+
+PIECE: Final = 2**20
+"""Bytes that are gathered before they are written, so that a large group is not held twice."""
+CLOCK_STEP: Final = 1000
+"""Milliseconds that may pass before the file is told the time again."""
+
+
+_sync: Final = getattr(os, "fdatasync", os.fsync)
+
+
+class Disk(NamedTuple):
+    """The calls that make bytes durable, as data, so that a test can have a full disk."""
+
+    write: Callable[[int, bytes], int] = os.write
+    sync: Callable[[int], None] = _sync
+    truncate: Callable[[int, int], None] = os.ftruncate
+
+
+class Appender:
+    """Groups of entries in, durable lines out.
+
+    `length` is how much of the file is acknowledged; whatever a failed write left behind it is cut off before the next.
+    """
+
+    def __init__(self, name: str, fd: int, length: int, blobs: dict[str, int], wall: Wall, disk: Disk) -> None:
+        self.length = length
+        self.blobs = blobs
+        self._name = name
+        self._fd = fd
+        self._wall = wall
+        self._disk = disk
+        self._told = -CLOCK_STEP
+        self._dirty = False
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Append all of it and sync once. Raises JournalFull if the disk is full, else JournalError."""
+        end = self.length
+        blobs: dict[str, int] = {}
+        told = self._wall()
+        pieces = self._opening(told)
+        size = sum(map(len, pieces))
+        try:
+            if self._dirty:
+                self._cut()
+            self._dirty = True
+            for kind, record, attached in entries:
+                for name, data in attached:
+                    if name not in self.blobs and name not in blobs:
+                        blobs[name] = end + size
+                        pieces.append(lines.blob_line(name, data))
+                        size += len(pieces[-1])
+                pieces.append(_line(kind, record))
+                size += len(pieces[-1])
+                if size >= PIECE:
+                    end += self._write(pieces)
+                    size = 0
+            end += self._write(pieces)
+            self._disk.sync(self._fd)
+            if self.length == 0:
+                lock.sync_folder(self._name)
+        except OSError as exc:
+            raise self._failure(exc) from exc
+        self._dirty = False
+        self.length = end
+        self.blobs.update(blobs)
+        if told - self._told >= CLOCK_STEP or told < self._told:
+            self._told = told
+
+    def close(self) -> None:
+        """Close the file, which gives back the lock."""
+        try:
+            os.close(self._fd)
+        except OSError as exc:
+            raise JournalError(f"{self._name}: cannot be closed: {exc.strerror}") from exc
+
+    def _opening(self, told: int) -> list[bytes]:
+        """Return the lines before the first entry of a group: the header of a new file, and the time if it moved on."""
+        pieces = [] if self.length else [lines.HEADER]
+        if told - self._told >= CLOCK_STEP or told < self._told:
+            pieces.append(lines.time_line(told))
+        return pieces
+
+    def _write(self, pieces: list[bytes]) -> int:
+        """Write and empty `pieces`; returns how many bytes that was."""
+        rest = b"".join(pieces)
+        size = len(rest)
+        pieces.clear()
+        while rest:
+            rest = rest[self._disk.write(self._fd, rest) :]
+        return size
+
+    def _cut(self) -> None:
+        """Take back our own unacknowledged bytes, and nothing else."""
+        if os.fstat(self._fd).st_size > self.length:
+            self._disk.truncate(self._fd, self.length)
+
+    def _failure(self, exc: OSError) -> JournalError:
+        text = f"{self._name}: cannot be written: {exc.strerror}"
+        if exc.errno not in FULL:
+            return JournalError(text)
+        with suppress(OSError):  # tried again before the next write
+            self._cut()
+        return JournalFull(text)
+
+
+def _line(kind: Kind, record: StoredRecord) -> bytes:
+    if kind == "record":
+        return lines.record_line(record.session, record.seq, record.body)
+    if kind == "snapshot":
+        return lines.snapshot_line(record.session, record.seq, record.body)
+    return lines.title_line(record.session, record.body.decode())

@@ -1,0 +1,218 @@
+"""A journal in SQLite, for daemons with many sessions. Keeps no object for a session that is not being written.
+
+Reading uses a connection of its own and no transaction outlives a call, so that a reader that stops in the middle
+holds up nothing.
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final
+from zlib import crc32
+
+from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
+from runtime.ports import StoredRecord, StoredSession
+from runtime.stores import lock, tables
+from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order
+from runtime.stores.writer import PATIENCE, RETRY, Writer
+
+PAGE: Final = 64
+"""Records that are read at a time."""
+
+
+class Sqlite(Writer):
+    """A store in a SQLite database. Bodies are msgpack (`codec`).
+
+    Reading gives what is on disk, not what is still queued. `torn` is always None: SQLite drops an interrupted
+    transaction by itself. Beside the database lies a file `<name>-lock` that stays.
+    """
+
+    codec: ClassVar[Codec] = "msgpack"
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        bound: Bound | None = None,
+        readonly: bool = False,
+        wall: Wall = now,
+        retry: tuple[float, float] = RETRY,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Open or create the database. Starts no thread.
+
+        Raises JournalError if it is in use, cannot be opened or is no journal, JournalCorrupt, JournalNewer.
+        """
+        self.torn: str | None = None
+        inserter = None if readonly else _open_to_write(path, wall)
+        bound = bound or Bound()
+        super().__init__(path, bound, inserter, retry=retry, patience=patience)
+        self._reader: sqlite3.Connection | None = None
+        if readonly:
+            self._read("SELECT 1")
+        # Last numbers of the sessions appended to lately. One that falls out of both was last appended to before
+        # `bound.records` others were, so it is on disk and can be asked for there.
+        self._young: dict[str, int] = {}
+        self._old: dict[str, int] = {}
+
+    def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
+        """Queue a record and the blobs it names; see `Store.append`. Raises LocalError if `seq` does not grow."""
+        session = record.session
+        last = self._young.get(session)
+        if last is None:
+            last = self._last(session)
+        if not last < record.seq <= LAST_SEQ:
+            raise out_of_order(self.name, session, record.seq, last)
+        size = ENTRY_SIZE + len(record.body)
+        for name, data in blobs:
+            size += len(name) + len(data)
+        ticket = self._put(("record", record, blobs), size)
+        self._young[session] = record.seq
+        if len(self._young) > self._bound.records:
+            self._young, self._old = {}, self._young
+        return ticket
+
+    def describe(self, session: str, title: str) -> None:
+        """Queue a title for a session that has records; the last one counts. Raises LocalError, JournalFull."""
+        if not self._last(session):
+            raise LocalError(f"{self.name}: session {session!r} has no records to describe")
+        body = title.encode(errors="replace")
+        self._put(("title", StoredRecord(session, 0, body), ()), ENTRY_SIZE + len(body))
+
+    def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
+        """Read a session's records with `seq` > `after`. Raises JournalCorrupt behind the last one that is good."""
+        seq = after
+        while True:
+            page = self._read(
+                "SELECT seq, body, crc FROM records WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (session, seq, PAGE),
+            )
+            for seq, body, crc in page:
+                if not tables.is_whole(session, seq, body, crc):
+                    raise JournalCorrupt(f"{self.name}: session {session!r} record {seq} is damaged")
+                yield StoredRecord(session, seq, body)
+            if len(page) < PAGE:
+                return
+
+    def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
+        """Return the newest snapshot with `seq` ≤ `upto` that is not damaged, or None."""
+        limit = LAST_SEQ if upto is None else upto
+        while found := self._read(
+            "SELECT seq, body, crc FROM snapshots WHERE session = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+            (session, limit),
+        ):
+            seq, body, crc = found[0]
+            if tables.is_whole(session, seq, body, crc):
+                return seq, body
+            limit = seq - 1
+        return None
+
+    def blob(self, name: str) -> bytes:
+        """Return a blob. Raises JournalError if there is none of that name on disk, JournalCorrupt if it is damaged."""
+        found = self._read("SELECT data, crc FROM blobs WHERE name = ?", (name,))
+        if not found:
+            raise JournalError(f"{self.name}: there is no blob {name}")
+        data, crc = found[0]
+        if not isinstance(data, bytes) or crc32(data) != crc:
+            raise JournalCorrupt(f"{self.name}: blob {name} is damaged")
+        return data
+
+    def sessions(self) -> list[StoredSession]:
+        """List the sessions, oldest first. Raises JournalCorrupt."""
+        rows = self._read("SELECT session, started, updated, count, title FROM sessions ORDER BY started, rowid")
+        return [StoredSession(*row) for row in rows]
+
+    def _last(self, session: str) -> int:
+        """Return the last number of a session, on disk or queued; 0 if it has none."""
+        last = self._young.get(session) or self._old.get(session)
+        if last is None:
+            check_session(self.name, session)
+            ((last,),) = self._read("SELECT max(seq) FROM records WHERE session = ?", (session,))
+        return last or 0
+
+    def _read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query, or our error for SQLite's."""
+        self._check_open()
+        try:
+            if self._reader is None:
+                self._reader = _open_to_read(self.name)
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as exc:
+            failure = tables.translate(self.name, exc)
+            if isinstance(failure, JournalFull):
+                failure = JournalError(f"{self.name}: cannot be read: {exc}")
+            raise failure from exc
+
+    def _release_readers(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _open_to_write(path: str, wall: Wall) -> tables.Inserter:
+    claimed = lock.create(f"{path}-lock")
+    lock.claim(path, claimed)
+    try:
+        _create(path)
+        db = tables.connect(path, "mode=rw")
+        try:
+            tables.prepare(path, db)
+        except (sqlite3.Error, JournalError):
+            db.close()
+            raise
+    except sqlite3.Error as exc:
+        os.close(claimed)
+        raise tables.translate(path, exc) from exc
+    except JournalError:
+        os.close(claimed)
+        raise
+    return tables.Inserter(path, db, claimed, wall)
+
+
+def _create(path: str) -> None:
+    """Create the file for this user only. One that is there is left to SQLite: closing it would drop SQLite's locks."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        _check_regular(path)
+    except OSError as exc:
+        raise JournalError(f"{path}: cannot be created: {exc.strerror}") from exc
+
+
+def _check_regular(path: str) -> None:
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as exc:
+        raise JournalError(f"{path}: cannot be opened: {exc.strerror}") from exc
+    if not regular:
+        raise JournalError(f"{path}: is not a regular file, so it cannot be a journal")
+
+
+def _open_to_read(path: str) -> sqlite3.Connection:
+    """Open a journal, also one that another process writes. An empty one reads like one without records."""
+    _check_regular(path)
+    try:
+        db = _examined(path, tables.connect(path, "mode=ro"))
+    except sqlite3.OperationalError:
+        # A closed journal in a folder without write permission: SQLite cannot make the files it shares with a writer,
+        # and there is none.
+        if os.path.exists(f"{path}-wal"):
+            raise
+        db = _examined(path, tables.connect(path, "immutable=1"))
+    if db is None:
+        db = sqlite3.connect(":memory:")
+        db.executescript(tables.SCHEMA)
+    return db
+
+
+def _examined(path: str, db: sqlite3.Connection) -> sqlite3.Connection | None:
+    """Return the database if it is a journal, None if it is empty. Raises like `tables.examine`."""
+    try:
+        known = tables.examine(path, db)
+    except (sqlite3.Error, JournalError):
+        db.close()
+        raise
+    if not known:
+        db.close()
+        return None
+    return db

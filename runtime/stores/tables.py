@@ -1,0 +1,201 @@
+"""The tables of a SQLite journal and the writer thread's half: one transaction a group. Updates no record.
+
+Rule 1: a group costs as few statements as it can. Each step of a statement gives up the interpreter lock and may wait
+for a busy run loop to give it back (5 ms): `executemany` of 64 rows took 200 ms beside a busy loop, one statement 10.
+Rule 2: the table of sessions is kept by a trigger, so that a small group is one statement and its own transaction.
+Rule 3: records lie in the order in which they came, with an index (`rowid`): with 1 kB bodies three times as fast as
+ordered by session (`WITHOUT ROWID`).
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final, Literal
+from urllib.parse import quote
+from zlib import crc32
+
+from runtime.errors import JournalCorrupt, JournalError, JournalFull, JournalNewer
+from runtime.stores.backlog import FULL, Wall
+from runtime.stores.writer import Entry
+
+APPLICATION: Final = 0x54575354
+VERSION: Final = 1
+SMALL: Final = 64
+"""Up to as many rows, a statement has exactly the rows it needs."""
+LARGE: Final = 512
+COLUMNS: Final = 5
+STATEMENTS: Final = 2 * SMALL
+"""Prepared statements that a connection keeps: one for each number of rows, and the rest."""
+GROWING: Final = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""What SQLite says when a file cannot grow for another reason than ENOSPC, among others."""
+PROBE: Final = 2**20
+BUSY: Final = 2.0
+"""Seconds to wait for a lock that another program has on the file."""
+
+SCHEMA: Final = """
+CREATE TABLE records (
+    session TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL,
+    PRIMARY KEY (session, seq)
+);
+CREATE TABLE snapshots (
+    session TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (session, seq)
+);
+CREATE TABLE blobs (name TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE sessions (
+    session TEXT PRIMARY KEY NOT NULL, started INTEGER NOT NULL, updated INTEGER NOT NULL, count INTEGER NOT NULL,
+    title TEXT NOT NULL DEFAULT ''
+);
+CREATE TRIGGER listed AFTER INSERT ON records BEGIN
+    INSERT INTO sessions (session, started, updated, count) VALUES (new.session, new.at, new.at, 1)
+    ON CONFLICT (session) DO UPDATE SET updated = excluded.updated, count = count + 1;
+END;
+"""
+
+
+def connect(path: str, access: Literal["mode=rw", "mode=ro", "immutable=1"]) -> sqlite3.Connection:
+    """Open an existing database file; `access` is SQLite's (https://sqlite.org/uri.html). Raises sqlite3.Error."""
+    place = f"file:{quote(os.path.abspath(path))}?{access}"
+    return sqlite3.connect(
+        place, uri=True, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS, timeout=BUSY
+    )
+
+
+def examine(name: str, db: sqlite3.Connection) -> bool:
+    """Check whose database this is. Returns False if it is empty.
+
+    Raises JournalError if it is none of ours, JournalNewer if a newer version wrote it, sqlite3.Error.
+    """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application == 0 and tables == 0:
+        return False
+    if application != APPLICATION:
+        raise JournalError(f"{name}: is not a journal")
+    if version > VERSION:
+        raise JournalNewer(
+            f"{name}: was written as version {version} of the journal; this program reads up to {VERSION}"
+        )
+    return True
+
+
+def prepare(name: str, db: sqlite3.Connection) -> None:
+    """Make the database ready to be written; create the tables of an empty one. Raises like `examine`."""
+    known = examine(name, db)
+    (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise JournalError(f"{name}: SQLite cannot keep a write-ahead log here (it offers {mode!r})")
+    db.execute("PRAGMA synchronous=FULL")
+    if not known:
+        db.executescript(
+            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT"
+        )
+
+
+def record_crc(session: str, seq: int, body: bytes) -> int:
+    """Return the checksum kept beside a record or a snapshot."""
+    return crc32(body, crc32(b"%b\0%d\0" % (session.encode(), seq)))
+
+
+def is_whole(session: str, seq: object, body: object, crc: object) -> bool:
+    """Whether a row is as it was written. Damage can change the type of a value as well."""
+    return isinstance(seq, int) and isinstance(body, bytes) and record_crc(session, seq, body) == crc
+
+
+def translate(name: str, exc: sqlite3.Error) -> JournalError:
+    """Return our error for one of SQLite's: JournalFull for what can pass, JournalCorrupt for damage."""
+    code = getattr(exc, "sqlite_errorcode", 0)
+    match code & 0xFF:
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return JournalFull(f"{name}: cannot be written: {exc}")
+        case sqlite3.SQLITE_CORRUPT:
+            return JournalCorrupt(f"{name}: the database is damaged: {exc}")
+        case sqlite3.SQLITE_NOTADB:
+            return JournalError(f"{name}: is not a journal: {exc}")
+    return JournalError(f"{name}: {exc}")
+
+
+class Inserter:
+    """Groups of entries in, transactions out."""
+
+    def __init__(self, name: str, db: sqlite3.Connection, lock: int, wall: Wall) -> None:
+        self._name = name
+        self._db = db
+        self._lock = lock
+        self._wall = wall
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Commit all of it at once. Raises JournalFull if that can succeed later, else JournalError."""
+        at = self._wall()
+        rows: list[object] = []
+        rest: list[Entry] = []
+        for entry in entries:
+            kind, record, blobs = entry
+            if kind == "record":
+                body = record.body
+                rows += (record.session, record.seq, at, body, record_crc(record.session, record.seq, body))
+            if blobs or kind != "record":
+                rest.append(entry)
+        try:
+            if rest or len(rows) > SMALL * COLUMNS:
+                self._write_all(rows, rest)
+            else:
+                self._db.execute(_insertion(len(rows) // COLUMNS), rows)
+        except sqlite3.Error as exc:
+            with suppress(sqlite3.Error):
+                self._db.rollback()
+            raise self._failure(exc) from exc
+
+    def close(self) -> None:
+        """Close the database, then give back the lock."""
+        try:
+            self._db.close()
+        except sqlite3.Error as exc:
+            raise translate(self._name, exc) from exc
+        finally:
+            os.close(self._lock)
+
+    def _write_all(self, rows: list[object], rest: list[Entry]) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        blobs = [(name, data, crc32(data)) for _, _, attached in rest for name, data in attached]
+        db.executemany("INSERT OR IGNORE INTO blobs (name, data, crc) VALUES (?, ?, ?)", blobs)
+        start = 0
+        while left := (len(rows) - start) // COLUMNS:
+            size = LARGE if left >= LARGE else min(left, SMALL)
+            db.execute(_insertion(size), rows[start : start + size * COLUMNS])
+            start += size * COLUMNS
+        for kind, record, _ in rest:
+            session, seq, body = record.session, record.seq, record.body
+            if kind == "snapshot":
+                row = (session, seq, body, record_crc(session, seq, body))
+                db.execute("INSERT OR REPLACE INTO snapshots (session, seq, body, crc) VALUES (?, ?, ?, ?)", row)
+            elif kind == "title":
+                db.execute("UPDATE sessions SET title = ? WHERE session = ?", (body.decode(), session))
+        db.execute("COMMIT")
+
+    def _failure(self, exc: sqlite3.Error) -> JournalError:
+        if getattr(exc, "sqlite_errorcode", 0) in GROWING and self._cannot_grow():
+            return JournalFull(f"{self._name}: cannot be written: {exc} (no room for the file to grow)")
+        return translate(self._name, exc)
+
+    def _cannot_grow(self) -> bool:
+        """Ask the file system with the lock file: SQLite says the same of a full quota, a limit and a broken disk."""
+        if not hasattr(os, "posix_fallocate"):
+            return False
+        try:
+            size = max(os.path.getsize(path) for path in (self._name, f"{self._name}-wal"))
+            os.posix_fallocate(self._lock, size, PROBE)
+        except OSError as exc:
+            return exc.errno in FULL
+        finally:
+            os.ftruncate(self._lock, 0)
+        return False
+
+
+@lru_cache(STATEMENTS)
+def _insertion(count: int) -> str:
+    places = ",".join(["(?,?,?,?,?)"] * count)
+    return f"INSERT INTO records (session, seq, at, body, crc) VALUES {places}"  # noqa: S608 - question marks only

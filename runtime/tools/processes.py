@@ -1,0 +1,97 @@
+"""Child processes: what a process group is made of, and how it is ended. Starts none, reads no output.
+
+Ending is polite first: SIGTERM to the group and to what descends from it in other groups, SIGCONT so that a stopped
+process can take it, a short grace, then SIGKILL. It never takes longer than its deadlines, and a cancelled caller does
+not cut it short.
+"""
+
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+import trio
+
+GRACE: Final = 0.5
+"""Seconds between SIGTERM and SIGKILL."""
+LAST: Final = 5.0
+"""Seconds to wait for a killed process to be gone; the kernel needs milliseconds unless it waits for a disk."""
+
+
+async def end(process: trio.Process, quiet: trio.Event | None = None) -> None:
+    """End a process that leads its own group and session, and everything that belongs to it.
+
+    `quiet` tells that nobody holds its output any more; with it, the grace covers those that outlive the leader.
+    """
+    with trio.CancelScope(shield=True):
+        others = strangers(process.pid)
+        tell(process.pid, others, signal.SIGTERM)
+        tell(process.pid, others, signal.SIGCONT)
+        with trio.move_on_after(GRACE):
+            await process.wait()
+            if quiet is not None:
+                await quiet.wait()
+        tell(process.pid, {*others, *strangers(process.pid)}, signal.SIGKILL)
+        with trio.move_on_after(LAST):
+            await process.wait()
+
+
+async def kill(process: trio.Process) -> None:
+    """Kill a helper of our own, which has nothing to tidy up."""
+    with trio.CancelScope(shield=True):
+        tell(process.pid, (), signal.SIGKILL)
+        with trio.move_on_after(LAST):
+            await process.wait()
+
+
+def tell(group: int, others: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to a group and to single processes; whoever is gone is gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+    for process in others:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
+
+
+def strangers(leader: int) -> set[int]:
+    """Return the processes that belong to a leader but are in another group: of its session, or descended from it.
+
+    Reads /proc; where there is none, the group has to do.
+    """
+    parents: dict[int, int] = {}
+    ours: set[int] = set()
+    found: set[int] = set()
+    for process, parent, group, session in _table():
+        parents[process] = parent
+        if leader in (group, session):
+            ours.add(process)
+        if session == leader and group != leader:
+            found.add(process)
+    for process in parents:
+        line: list[int] = []
+        at = process
+        while at in parents and at not in ours and at != leader and len(line) < len(parents):
+            line.append(at)
+            at = parents[at]
+        if at in ours or at == leader:
+            ours.update(line)
+            found.update(line)
+    return found - {leader}
+
+
+def _table() -> Iterable[tuple[int, int, int, int]]:
+    """Yield pid, parent, group and session of every process."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    for name in names:
+        if not name.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        yield int(name), int(fields[1]), int(fields[2]), int(fields[3])

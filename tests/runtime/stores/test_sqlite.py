@@ -1,0 +1,74 @@
+"""What only the SQLite store does: order kept by asking the disk, and one statement a small group."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import LocalError
+from runtime.stores import Bound, tables
+from runtime.stores.sqlite import Sqlite
+from tests.runtime.stores.places import record
+
+
+async def test_sessions_that_rest_cost_no_memory_and_are_not_forgotten(tmp_path: Path) -> None:
+    bound = Bound(records=20)
+    async with Sqlite(str(tmp_path / "journal.db"), bound=bound) as store:
+        for seq in (1, 2):
+            for number in range(150):
+                await store.room()
+                store.append(record(seq, f"s{number}"))
+                assert len(store._young) + len(store._old) <= 2 * bound.records + 2
+        await store.room()
+        for number in range(150):
+            with pytest.raises(LocalError, match="record 2 cannot follow record 2"):
+                store.append(record(2, f"s{number}"))
+    async with Sqlite(str(tmp_path / "journal.db")) as store:
+        assert [row.records for row in store.sessions()] == [2] * 150
+
+
+def test_the_journal_is_a_write_ahead_log_that_syncs_every_commit(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    tables.prepare("journal.db", db)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert db.execute("PRAGMA application_id").fetchone() == (tables.APPLICATION,)
+    db.close()
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 128, 511, 512, 513, 1100])
+async def test_groups_of_any_size_are_written_whole(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        for number in range(1, count + 1):
+            store.append(record(number, f"s{number % 7}"))
+    async with Sqlite(str(path), readonly=True) as store:
+        assert sum(row.records for row in store.sessions()) == count
+        assert sum(len(list(store.records(f"s{number}"))) for number in range(7)) == count
+
+
+async def test_after_closing_nothing_is_left_but_the_file_and_its_lock(tmp_path: Path) -> None:
+    async with Sqlite(str(tmp_path / "journal.db")) as store:
+        await store.committed(store.append(record(1)))
+        assert list(store.records("a")) == [record(1)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.db-lock"]
+
+
+@pytest.mark.parametrize("name", ["with space.db", "what?.db", "a#b%20c.db", "grüße.sqlite"])
+async def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
+    async with Sqlite(str(tmp_path / name)) as store:
+        await store.committed(store.append(record(1)))
+        assert list(store.records("a")) == [record(1)]
+    assert (tmp_path / name).is_file()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write in any folder")
+async def test_a_closed_journal_can_be_read_in_a_folder_without_write_permission(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    async with Sqlite(str(folder / "journal.db")) as store:
+        store.append(record(1))
+    folder.chmod(0o500)
+    async with Sqlite(str(folder / "journal.db"), readonly=True) as store:
+        assert list(store.records("a")) == [record(1)]
+    folder.chmod(0o700)
