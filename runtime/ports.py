@@ -173,6 +173,9 @@ class Store(Protocol):
     def snapshot(self, session: str, seq: int, body: bytes) -> None:
         """Hand a snapshot of the state after record `seq` to the writer; an aid for reading, never the truth."""
 
+    def describe(self, session: str, title: str) -> None:
+        """Give a session that has records the title that listings show."""
+
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`, oldest first."""
 

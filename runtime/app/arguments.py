@@ -81,13 +81,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
-    # A prompt may begin with a dash, and the peer takes it: `-p "- a list"`. argparse wants `-p=` for that.
+    # A prompt may begin with a dash (`-p "- a list"`), for which argparse wants `--prompt=`.
+    known = parser()._option_string_actions
     out: list[str] = []
-    items = iter(argv)
-    for item in items:
-        if item in ("-p", "--prompt"):
-            value = next(items, None)
-            out.append(item if value is None else f"--prompt={value}")
+    items = list(reversed(argv))
+    while items:
+        item = items.pop()
+        if item in ("-p", "--prompt") and items and items[-1] not in known:
+            out.append(f"--prompt={items.pop()}")
         else:
             out.append(item)
     return out

@@ -1,21 +1,28 @@
 """What a run is made of, from its flags and settings: model, judge, tools, context, message, places."""
 
 import os
+import stat
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import trio
 
 from runtime import config as settings
+from runtime import context
+from runtime.app.clock import SystemClock
 from runtime.app.wiring import Parts, WorkspaceContexts
 from runtime.errors import InputError
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Chance, Judge, Model
 from runtime.sessions.performer import Surroundings
 from runtime.sessions.session import Session
+from runtime.tools.ignore import Ignore
 from runtime.tools.registry import Registry
-from runtime.vocab import ApprovalMode, Message
+from runtime.vocab import ApprovalMode, JsonObject, Message
+
+MENTIONED: Final = 20 << 20
+"""Bytes of one file that a prompt mentions."""
 
 
 def configuration(given: Any, mode: ApprovalMode | None) -> settings.Config:
@@ -53,11 +60,17 @@ def judge(config: settings.Config) -> ApprovalJudge:
 
 
 def parts(config: settings.Config, given: Any) -> Parts:
-    """Return what the runtime of this run is made of. Raises AuthError, InputError."""
+    """Return what the runtime of this run is made of. Raises AuthError, InputError, SettingsError."""
     tools, judging = Registry(), judge(config)
-    scratch = scratch_folder(config)
-    around = Surroundings(config.workspace, scratch, config.home, config.environ, config.setting("tools", {}))
-    return Parts(judging, model(config, given), contexts(config, tools, judging, scratch), around, _flushed, tools)
+    answers = model(config, given)
+    around = surroundings(config)
+    return Parts(judging, answers, contexts(config, tools, judging, around), around, _flushed, tools)
+
+
+def surroundings(config: settings.Config) -> Surroundings:
+    """Return what tools may see of the machine. The scratch folder is made where it is missing."""
+    scratch = context.scratch(config.gemini, config.workspace)
+    return Surroundings(config.workspace, scratch, config.home, config.environ, config.setting("tools", {}))
 
 
 async def _flushed(session: Session, text: str) -> None:
@@ -66,21 +79,96 @@ async def _flushed(session: Session, text: str) -> None:
     sys.stdout.flush()
 
 
-def sessions_folder(config: settings.Config) -> Path:
-    """Return where the journals of this folder's sessions are."""
-    return config.state / "sessions" / "tmp"
+def contexts(config: settings.Config, tools: Registry, judging: Judge, around: Surroundings) -> WorkspaceContexts:
+    """Return the builder of contexts: system text from our words and the person's memory, opening from the workspace.
+
+    Raises UsageError where GEMINI_SYSTEM_MD names a file that is not there.
+    """
+    replaced = context.replacement(config.environ.get("GEMINI_SYSTEM_MD", ""), config.workspace, config.home)
+    memory = context.load_memory(
+        config.gemini,
+        config.workspace,
+        names=config.context_names,
+        markers=config.boundary_markers,
+        trusted=config.trust.trusted,
+    )
+
+    def system(names: tuple[str, ...]) -> str:
+        return context.system_text(mode=config.mode, tools=names, memory=memory.person, replacement=replaced)
+
+    def opening() -> str:
+        return context.session_context(
+            workspace=str(config.workspace),
+            scratch=str(around.scratch),
+            today=context.local_date(SystemClock().wall()),
+            system=sys.platform,
+            memory=memory.project,
+            ignored=Ignore(str(config.workspace)).ignored,
+        )
+
+    return WorkspaceContexts(tools, judging, system, opening)
 
 
-def scratch_folder(config: settings.Config) -> Path:
-    return config.gemini / "tmp" / config.workspace.name
+async def message(config: settings.Config, given: Any, chance: Chance) -> Message | None:
+    """Return the message of this run: standard input, the prompt, and the files that it mentions; None without any.
 
-
-def contexts(config: settings.Config, tools: Registry, judging: Judge, scratch: Path) -> WorkspaceContexts:
-    return WorkspaceContexts(tools, judging, lambda names: "You are an agent.", lambda: "<session_context>\nx\n</session_context>")
-
-
-def message(config: settings.Config, given: Any, chance: Chance, stdin: TextIO) -> Message | None:
-    text = given.prompt or " ".join(given.query)
-    if not text:
+    Raises InputError where standard input breaks off.
+    """
+    said = given.prompt if given.prompt is not None else " ".join(given.query)
+    came = await _piped(sys.stderr)
+    if not came and not said:
         return None
-    return Message(chance.uuid(), text, ({"text": text},))
+    text = context.joined(came, said)
+    return Message(chance.uuid(), text, _with_files(config, text) if "@" in text else ({"text": text},))
+
+
+async def _piped(err: TextIO) -> str:
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    try:
+        descriptor = os.dup(sys.stdin.fileno())
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        came = context.piped(_from_file(descriptor))
+    else:
+        async with trio.lowlevel.FdStream(descriptor) as stream:
+            came = await context.read_piped(stream)
+    if came.cut:
+        print(f"standard input was cut at {context.LARGEST >> 20} MiB.", file=err)
+    return came.text
+
+
+def _from_file(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        return file.read(context.LARGEST + 1)
+
+
+def _with_files(config: settings.Config, text: str) -> tuple[JsonObject, ...]:
+    from runtime.context.lookup import Access
+    from runtime.context.mention import with_files
+    from runtime.tools.filetypes import kind
+    from runtime.tools.workspace import refusal
+
+    around = surroundings(config)
+
+    def read(path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read(MENTIONED + 1)
+
+    access = Access(
+        workspace=str(config.workspace),
+        read=read,
+        kind=kind,
+        refuses=lambda path: refusal(path, around) is not None,
+        ignored=Ignore(str(config.workspace)).ignored,
+        memory_name=config.context_names[0],
+        now=SystemClock().wall() / 1000,
+    )
+    return with_files(text, access).parts
+
+
+def sessions_folder(config: settings.Config) -> Path:
+    """Return where the journals of this workspace's sessions are."""
+    scratch = context.scratch(config.gemini, config.workspace)
+    return config.state / "sessions" / scratch.name

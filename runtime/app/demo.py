@@ -5,7 +5,6 @@ demo stops before one tool call, shows the state, changes the call, runs it, ste
 journal. It says what it does; everything else that it prints is what the runtime did.
 """
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import trio
 from attrs import define, field
 
 from runtime.app.clock import SystemChance
-from runtime.app.wiring import Parts, WorkspaceContexts, running
+from runtime.app.wiring import Parts, WorkspaceContexts, run_with
 from runtime.errors import LocalError
 from runtime.model.recorded import RecordedModel
 from runtime.policy.modes import ApprovalJudge
@@ -111,9 +110,7 @@ async def _demo(place: Path, show: Show) -> None:
     for name, text in NOTES.items():
         (workspace / name).write_text(text)
     with trio.fail_after(SECONDS):
-        async with running(_parts(workspace, place), journal) as dispatcher:
-            dispatcher.listeners.append(show.step)
-            await _tour(dispatcher, show, workspace)
+        await run_with(_parts(workspace, place), journal, lambda dispatcher: _tour(dispatcher, show, workspace))
     _replayed(journal, show)
 
 
@@ -133,6 +130,7 @@ def _parts(workspace: Path, place: Path) -> Parts:
 
 
 async def _tour(dispatcher: Dispatcher, show: Show, workspace: Path) -> None:
+    dispatcher.listeners.append(show.step)
     session = Session(State(SystemChance().uuid()))
 
     def stop(one: Session, kind: StepKind, call: str) -> str | None:

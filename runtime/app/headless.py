@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from runtime import config as settings
 from runtime.app import composition, places
@@ -20,7 +20,7 @@ from runtime.app.clock import SystemChance, SystemClock
 from runtime.app.console import Pipe, output_for
 from runtime.app.output import Ending, Output, ending_of
 from runtime.app.stats import Statistics
-from runtime.app.wiring import running
+from runtime.app.wiring import run_with
 from runtime.errors import InputError, TwinstepError
 from runtime.model import wire
 from runtime.sessions.dispatcher import Dispatcher
@@ -46,7 +46,7 @@ class Run:
     out: Pipe
     session: str
     resumed: places.Found | None = None
-    ending: Ending | None = None
+    ending: Ending = field(factory=lambda: Ending(1, "Error", "The run ended without an outcome.", 1))
 
 
 def run(given: argparse.Namespace) -> int:
@@ -107,7 +107,7 @@ async def _run(made: Run) -> Ending:
             nursery.start_soon(_stop_on_signal, arrived, made, nursery.cancel_scope)
             made.ending = await _converse(made)
             nursery.cancel_scope.cancel()
-    return made.ending or Ending(1, "Error", "The run ended without an outcome.", 1)
+    return made.ending
 
 
 async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> None:
@@ -121,23 +121,29 @@ async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> N
 async def _converse(made: Run) -> Ending:
     given, config = made.given, made.config
     settings.require_trust(config)
-    message = composition.message(config, given, made.chance, sys.stdin)
+    message = await composition.message(config, given, made.chance)
     if message is None and given.resume is None:
         raise InputError("no prompt: use -p PROMPT, or give one on stdin.")
     parts = composition.parts(config, given)
-    journal = _journal(made)
-    async with running(parts, journal) as dispatcher:
-        session = _session(made, dispatcher, has_prompt=message is not None)
-        dispatcher.listeners.append(lambda one, step: _show(made, step))
-        made.output.begin(session.id, config.model)
-        _start(dispatcher, session, message)
-        await _rest(made, session)
-        outcome = session.state.outcome
-        if session.broken is not None:
-            raise session.broken
-        if outcome is None:
-            return Ending(1, "Error", "The session ended without an outcome.", 1)
-        return ending_of(outcome, machine_format=config.output != "text")
+    return await run_with(parts, _journal(made), lambda dispatcher: _with_dispatcher(made, dispatcher, message))
+
+
+async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message | None) -> Ending:
+    session = _session(made, dispatcher, has_prompt=message is not None)
+    dispatcher.listeners.append(lambda one, step: _show(made, step))
+    made.output.begin(session.id, made.config.model)
+    if message is None:
+        dispatcher.wake(session)
+    else:
+        dispatcher.say(session, message)
+        if made.resumed is None:
+            dispatcher.journal.title(session.id, message.text)
+    await _rest(made, session)
+    if session.broken is not None:
+        raise session.broken
+    if session.state.outcome is None:
+        return made.ending
+    return ending_of(session.state.outcome, machine_format=made.config.output != "text")
 
 
 def _show(made: Run, step: Step) -> None:
@@ -176,13 +182,6 @@ def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
     elif session.state.phase not in OPEN:
         raise InputError("no prompt: nothing is left open in that session; use -p PROMPT.")
     return session
-
-
-def _start(dispatcher: Dispatcher, session: Session, message: Message | None) -> None:
-    if message is None:
-        dispatcher.wake(session)
-    else:
-        dispatcher.say(session, message)
 
 
 async def _rest(made: Run, session: Session) -> None:

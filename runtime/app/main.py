@@ -1,4 +1,4 @@
-"""The `twinstep` command. Answers `--version` before anything heavy is loaded; hands the rest to the command it names."""
+"""The `twinstep` command. Answers `--version` before anything heavy is loaded; hands on the rest."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
-    if given in (["--version"], ["-v"]):
+    if "--version" in given or "-v" in given:  # wherever it stands, as with the peer; nothing else happens then
         from runtime import __version__
 
         print(__version__)

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
     made = Parser(
         prog="twinstep replay",
-        description="Replay a journal without a model and without tools, and compare every state with the recorded one.",
+        description="Replay a journal with no model and no tools; every state is compared with the recorded one.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -9,8 +9,10 @@ PACKAGES = ("runtime", "debugger", "defender", "channels")
 
 
 def shadowed() -> str | None:
-    """Return one sentence that names a package found in the wrong place, or None. (`channels` and others exist on
-    the index; a stranger's in the same environment would be imported in place of ours.)"""
+    """Return one sentence that names a package found in the wrong place, or None.
+
+    `channels` and others exist on the index: a stranger's in the same environment would be imported in place of ours.
+    """
     home = Path(runtime.__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)

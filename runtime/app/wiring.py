@@ -1,9 +1,8 @@
 """Puts the runtime together: store, model, judge, tools, context, dispatcher. Nothing else composes."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Final, TypeVar
 
 import trio
 from attrs import frozen
@@ -17,6 +16,11 @@ from runtime.sessions.session import Session
 from runtime.step import events as ev
 from runtime.stores import open_store
 from runtime.tools.registry import Registry, unknown
+
+T = TypeVar("T")
+
+CLOSE_SECONDS: Final = 5.0
+"""How long the model's connections may take to close."""
 
 Reply = Callable[[Session, str], Awaitable[None]]
 
@@ -33,34 +37,34 @@ class Parts:
     tools: Registry
 
 
-@asynccontextmanager
-async def running(parts: Parts, journal: Path) -> AsyncIterator[Dispatcher]:
-    """Run a dispatcher over the journal at `journal`. On the way out every task is stopped and every record written."""
+async def run_with(parts: Parts, journal: Path, work: Callable[[Dispatcher], Awaitable[T]]) -> T:
+    """Run a dispatcher over the journal at `journal` while `work` works with it, and return what that returns.
+
+    On the way out every task is stopped, every record written, every connection closed, whatever happened.
+    """
     clock = SystemClock()
-    async with open_store(journal) as store:
-        performer = Performer(
-            parts.judge,
-            parts.model,
-            parts.tools,
-            parts.contexts,
-            parts.around,
-            clock,
-            SystemChance(),
-            parts.reply,
-            unknown,
-        )
-        dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
-        try:
+    performer = Performer(
+        parts.judge,
+        parts.model,
+        parts.tools,
+        parts.contexts,
+        parts.around,
+        clock,
+        SystemChance(),
+        parts.reply,
+        unknown,
+    )
+    try:
+        async with open_store(journal) as store:
+            dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
             async with trio.open_nursery() as nursery:
                 await nursery.start(dispatcher.run)
-                yield dispatcher
+                result = await work(dispatcher)
                 nursery.cancel_scope.cancel()
-        finally:
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await parts.model.aclose()
-
-
-CLOSE_SECONDS = 5.0
+        return result
+    finally:
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await parts.model.aclose()
 
 
 @frozen
@@ -78,10 +82,3 @@ class WorkspaceContexts:
         toolset = self.tools.toolset(self.judge.offers)
         text = self.opening()
         return ev.ContextBuilt(self.system(toolset.names), toolset, ({"text": text},) if text else ())
-
-
-def surroundings(
-    workspace: Path, scratch: Path, home: Path, environ: Mapping[str, str], options: Mapping[str, Any]
-) -> Surroundings:
-    """Return what tools may see of the machine, with the workspace resolved."""
-    return Surroundings(workspace.resolve(), scratch, home, environ, options)

@@ -5,16 +5,18 @@
 
 from runtime.context.memory import Memory, load_memory
 from runtime.context.projects import scratch
-from runtime.context.prompt import Piped, joined, read_piped
+from runtime.context.prompt import LARGEST, Piped, joined, piped, read_piped
 from runtime.context.system import replacement, system_text
 from runtime.context.workspace import local_date, session_context
 
 __all__ = [
+    "LARGEST",
     "Memory",
     "Piped",
     "joined",
     "load_memory",
     "local_date",
+    "piped",
     "read_piped",
     "replacement",
     "scratch",

@@ -1,5 +1,7 @@
 """The journal of the live sessions: packs each step and hands it to the store, in order, before it is applied."""
 
+from typing import Final
+
 from attrs import define
 
 from runtime.errors import JournalError
@@ -7,6 +9,9 @@ from runtime.ports import Clock, Store, StoredRecord
 from runtime.step import State, Step
 from runtime.step.records import Codec, Record, freeze, pack, record_of, thaw, unpack
 from runtime.step.replay import replay
+
+TITLE: Final = 80
+"""Characters of a session's title."""
 
 
 @define(eq=False)
@@ -23,6 +28,11 @@ class Journal:
         record = record_of(step, actor, self.clock.wall(), self.clock.mono())
         body, blobs = pack(record, self.codec)
         return self.store.append(StoredRecord(record.session, record.seq, body), blobs)
+
+    def title(self, session: str, text: str) -> None:
+        """Give a session the title that listings show: the beginning of its first message, on one line."""
+        line = " ".join(text.split())
+        self.store.describe(session, line if len(line) <= TITLE else f"{line[: TITLE - 1]}…")
 
     async def committed(self, ticket: int) -> None:
         """Wait until the record with that ticket is on disk."""

@@ -56,7 +56,7 @@ class Roster:
         return session
 
     async def park(self, session: Session) -> None:
-        """Unload a session at rest. Everything of it is on disk before it is forgotten. Raises LocalError if it is busy."""
+        """Unload a session at rest. All of it is on disk before it is forgotten. Raises LocalError if it is busy."""
         if session.state.phase not in REST or session.inbox or session.lane or session.state.hold is not None:
             raise LocalError(f"session {session.id} is busy ({session.state.phase.value}) and stays loaded")
         journal = self.dispatcher.journal

@@ -206,7 +206,8 @@ def unpack(
     record, as far as it does not name itself."""
     try:
         plain = _load(body, codec)
-        seq, version = plain.get("seq", seq), plain["v"]
+        seq = plain.get("seq", seq)
+        version = plain["v"]
     except _UNREADABLE as exc:
         raise JournalCorrupt(f"{where}: record {seq} cannot be read: {type(exc).__name__}: {exc}") from exc
     if not isinstance(version, int) or version > SCHEMA:

