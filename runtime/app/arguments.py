@@ -1,8 +1,7 @@
 """The command line: flags as Gemini CLI's (AGENT_LOOP), plus our own. Parses; reads no files and runs nothing."""
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
 from runtime.errors import UsageError
@@ -34,7 +33,7 @@ def parser() -> Parser:
     """Return the parser of a headless run."""
     made = Parser(
         prog="twinstep",
-        usage="twinstep [options] [query ...]\n       twinstep {demo,replay,sessions} ...",
+        usage="twinstep [options] [query ...]\n       twinstep {demo,replay} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -65,7 +64,8 @@ def parser() -> Parser:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the flags of a headless run. Raises UsageError."""
-    given: Any = parser().parse_args(_joined(argv))
+    made = parser()
+    given: Any = made.parse_args(_joined(argv, made._option_string_actions))
     if given.yolo and given.approval_mode:
         raise UsageError("Cannot use both --yolo (-y) and --approval-mode together. Use --approval-mode=yolo instead.")
     if given.prompt is not None and given.query:
@@ -80,9 +80,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return given  # type: ignore[no-any-return]
 
 
-def _joined(argv: Sequence[str]) -> list[str]:
+def _joined(argv: Sequence[str], known: Container[str]) -> list[str]:
     # A prompt may begin with a dash (`-p "- a list"`), for which argparse wants `--prompt=`.
-    known = parser()._option_string_actions
     out: list[str] = []
     items = list(reversed(argv))
     while items:
@@ -92,11 +91,3 @@ def _joined(argv: Sequence[str]) -> list[str]:
         else:
             out.append(item)
     return out
-
-
-def wants_help(argv: Sequence[str]) -> bool:
-    """Print the help and return True where it is asked for."""
-    if any(item in ("-h", "--help") for item in argv):
-        parser().print_help(sys.stdout)
-        return True
-    return False

@@ -1,5 +1,6 @@
 """Finds the command that a line names, runs it, and turns errors into one sentence and an exit code."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ def run(argv: Sequence[str]) -> int:
     except TwinstepError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return exc.exit_code
+    except SystemExit as exc:  # argparse after it has printed the help
+        return exc.code if isinstance(exc.code, int) else 1
     except BrokenPipeError:
         _quiet_stdout()
         return 0
@@ -25,22 +28,24 @@ def _command(argv: Sequence[str]) -> int:
     if name == "replay":
         from runtime.app import replay
 
+        _collect_from_here()
         return replay.run(argv[1:], sys.stdout)
     if name == "demo":
         from runtime.app import demo
 
+        _collect_from_here()
         return demo.run(argv[1:], sys.stdout)
     from runtime.app import arguments, headless
 
-    if arguments.wants_help(argv):
-        return 0
     given = arguments.parse(argv)
-    if given.version:
-        from runtime import __version__
-
-        print(__version__)
-        return 0
+    _collect_from_here()
     return headless.run(given)
+
+
+def _collect_from_here() -> None:
+    # What is loaded by now stays: the collector need not look at it again (ARCHITECTURE, measured figures).
+    gc.freeze()
+    gc.enable()
 
 
 def _quiet_stdout() -> None:

@@ -12,6 +12,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
+    import gc
+
+    gc.disable()  # nothing that start-up makes is garbage; `commands` turns it on again
     from runtime.app.shadows import shadowed
 
     trouble = shadowed()

@@ -5,7 +5,7 @@ untrusted folder. Changes no environment; the result is a new mapping.
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -66,26 +66,27 @@ def _strays(taken: Mapping[str, str], environ: Mapping[str, str]) -> tuple[str, 
     return tuple(base for base, key in BASES if base in taken and (key in environ or not taken.get(key)))
 
 
-def env_file(workspace: Path, home: Path, *, local: bool = True) -> str | None:
+def env_file(workspace: Path, home: Path, *, local: bool = True, owners: Collection[int] | None = None) -> str | None:
     """Find the file as the peer does: in each folder upwards `.gemini/.env`, then `.env`; then in the home folder.
 
-    Without `local`, a plain `.env` counts in the home folder only. Above the workspace a file counts that belongs to
-    this user or root, because such a folder may be everybody's.
+    Without `local`, a plain `.env` counts in the home folder only. Outside of the workspace a file counts that belongs
+    to one of `owners` (user ids; default: this user and root), because such a folder may be everybody's.
     """
+    mine = (0, os.getuid()) if owners is None else owners
     for folder in (workspace, *workspace.parents, home):
         for name in (".gemini/.env", ".env"):
             path = os.path.join(folder, name)
-            if (local or name != ".env" or folder == home) and _usable(path, anybody=folder == workspace):
+            if (local or name != ".env" or folder == home) and _usable(path, None if folder == workspace else mine):
                 return path
     return None
 
 
-def _usable(path: str, *, anybody: bool) -> bool:
+def _usable(path: str, owners: Collection[int] | None) -> bool:
     try:
         status = os.stat(path)
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and (anybody or status.st_uid in (0, os.getuid()))
+    return stat.S_ISREG(status.st_mode) and (owners is None or status.st_uid in owners)
 
 
 def parse_env(text: str) -> dict[str, str]:

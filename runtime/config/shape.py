@@ -57,8 +57,10 @@ def number(value: Any) -> float | int:
     """Take a number, or a string that is one."""
     if isinstance(value, str) and re.fullmatch(_NUMBER, value.strip()):
         value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST_NUMBER:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Wrong("a number")
+    if abs(value) > LARGEST_NUMBER:
+        raise Wrong("a number of at most 15 digits", exact=True)
     return value
 
 

@@ -63,6 +63,7 @@ class Lookup:
     access: Access
     searches: int = 0
     _names: list[str] | None = field(default=None, init=False)
+    _ranks: dict[str, tuple[bool, float, str]] = field(factory=dict, init=False)
 
     def target(self, name: str) -> Target | None:
         """Return what a path means, or None where it means nothing that may be read."""
@@ -81,7 +82,7 @@ class Lookup:
         shown = name if not os.path.isabs(name) or outside else relative
         if not os.path.isdir(path):
             return Target(path, shown, shown)
-        return Target(path, "**" if shown == "." else f"{os.path.normpath(shown)}/**", shown, folder=True)
+        return Target(path, os.path.normpath(f"{shown}/**"), shown, folder=True)
 
     def _near(self, name: str) -> Target | None:
         """Return the file in whose path the name stands: of recent files the newest, else the first by name."""
@@ -92,13 +93,20 @@ class Lookup:
             paths = below(self.access.workspace, self.access.ignored, PASSED_BY)
             self._names = [os.path.relpath(path, self.access.workspace) for path in paths]
         wanted = near(name)
-        found = [path for path in self._names if wanted.search(path)]
-        if not found:
-            return None
-        nearest = min(found, key=self._rank)
-        return Target(os.path.join(self.access.workspace, nearest), nearest, name)
+        for nearest in sorted((path for path in self._names if wanted.search(path)), key=self._rank):
+            path = os.path.join(self.access.workspace, nearest)
+            # Below the workspace only a link can lead out of it.
+            if not os.path.islink(path) or not self.access.refuses(path):
+                return Target(path, nearest, name)
+        return None
 
     def _rank(self, path: str) -> tuple[bool, float, str]:
+        known = self._ranks.get(path)
+        if known is None:
+            known = self._ranks[path] = self._ranked(path)
+        return known
+
+    def _ranked(self, path: str) -> tuple[bool, float, str]:
         try:
             changed = os.stat(os.path.join(self.access.workspace, path)).st_mtime
         except OSError:

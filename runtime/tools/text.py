@@ -5,6 +5,7 @@ for the model. A byte order mark is kept aside.
 """
 
 import codecs
+import re
 from typing import Final, NamedTuple
 
 MARKS: Final = (
@@ -15,6 +16,7 @@ MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 """Longest first: the mark of UTF-16 begins that of UTF-32."""
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Text(NamedTuple):
@@ -45,11 +47,7 @@ def encode(text: str) -> bytes:
 
 def shown(text: str) -> str:
     """Return the text with U+FFFD for what is no character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return text
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 
 def units(text: str) -> int:

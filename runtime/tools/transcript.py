@@ -23,12 +23,12 @@ CLOSING: Final = "</untrusted_context>"
 ESCAPED: Final = "&lt;/untrusted_context&gt;"
 
 SEQUENCE: Final = re.compile(
-    r"[\x1b\x9b](?:"
-    r"\][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # a title or a link
-    r"|[\[()#;?]*[0-9:;<=>?]*[ -/]*[@-~]"  # colours, cursor, modes, character sets
-    r")"
+    r"\x1b\][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # a title or a link
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor, modes
+    r"|\x1b[ -/]+[0-~]"  # character sets
+    r"|\x1b[0-Z\\^-~]"
 )
-UNFINISHED: Final = re.compile(r"[\x1b\x9b](?:\][^\x07\x1b\x9c]*\x1b?|[\[()#;?]*[0-9:;<=>?]*[ -/]*)\Z")
+UNFINISHED: Final = re.compile(r"(?:\x1b(?:\][^\x07\x1b\x9c]*\x1b?|\[[0-?]*[ -/]*|[ -/]*)|\x9b[0-?]*[ -/]*)\Z")
 
 
 def untrusted(text: str) -> str:

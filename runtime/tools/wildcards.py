@@ -41,7 +41,8 @@ def glob(pattern: str, *, ignore_case: bool = True) -> tuple[tuple[Segment, ...]
     for choice in choices(pattern[:LONGEST]):
         names = [name for name in choice.split("/") if name not in ("", ".")]
         if names and ".." not in names and not choice.endswith("/"):
-            alternatives.append(tuple(segment(name, ignore_case=ignore_case) for name in names))
+            below = ["*"] if names[-1] == ANY_DEPTH else []  # `src/**` is what is in src, not src
+            alternatives.append(tuple(segment(name, ignore_case=ignore_case) for name in names + below))
     return tuple(alternatives)
 
 

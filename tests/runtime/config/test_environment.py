@@ -138,18 +138,15 @@ def test_my_own_file_may_name_a_base_url_in_any_folder(home: Path) -> None:
     assert loaded(home, {"GEMINI_API_KEY": "mine"}, FLAGGED)[0]["GOOGLE_GEMINI_BASE_URL"] == "http://x"
 
 
-def test_a_file_of_somebody_else_above_the_workspace_does_not_count(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    theirs, mine = workspace(home).parent / ".env", home / ".gemini" / ".env"
-    theirs.write_text("GEMINI_MODEL=theirs\n")
-    mine.write_text("GEMINI_MODEL=mine\n")
-    monkeypatch.setattr("os.getuid", lambda: theirs.stat().st_uid + 1)
-    root_owns_it = theirs.stat().st_uid == 0
-    assert env_file(workspace(home), home) == (str(theirs) if root_owns_it else None)
+def test_outside_of_the_workspace_the_file_of_somebody_else_does_not_count(home: Path) -> None:
+    for place in (workspace(home).parent / ".env", home / ".gemini" / ".env"):
+        place.write_text("GEMINI_MODEL=theirs\n")
+    assert env_file(workspace(home), home, owners=()) is None
+    (workspace(home) / ".env").write_text("GEMINI_MODEL=here\n")
+    assert env_file(workspace(home), home, owners=()) == str(workspace(home) / ".env")
 
 
-def test_a_file_that_is_too_large_is_passed_over_with_a_warning(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_passed_over_with_a_warning(home: Path) -> None:
     (workspace(home) / ".env").write_text("GEMINI_MODEL=m\n" + "#" * (5 << 20))
     full, warnings = loaded(home, {})
     assert full == {}

@@ -216,7 +216,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"model": {"name": 7}}, "model.name must be a string, not a number"),
     ({"model": {"maxSessionTurns": 1.5}}, "model.maxSessionTurns must be a whole number, not 1.5"),
     ({"model": {"maxSessionTurns": True}}, "model.maxSessionTurns must be a number, not true or false"),
-    ({"model": {"maxSessionTurns": 1e300}}, "model.maxSessionTurns must be a number, not a number"),
+    ({"model": {"maxSessionTurns": 1e300}}, "model.maxSessionTurns must be a number of at most 15 digits, not 1e+300"),
     ({"general": {"maxAttempts": 0}}, "general.maxAttempts must be at least 1, not 0"),
     ({"general": {"retryFetchErrors": "yes"}}, "general.retryFetchErrors must be true or false, not a string"),
     (
