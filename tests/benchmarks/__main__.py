@@ -6,6 +6,7 @@ Each `bench_*.py` beside this file is a program that prints one JSON object: `na
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs" / "explanation" / "performance.md"
-BEGIN, END = "<!-- figures: made by make bench, do not edit -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures of {}: made by make bench, do not edit -->"
+END = "<!-- end of figures of {} -->"
 SECONDS = 1800
 
 
@@ -74,7 +76,7 @@ def write(results: list[dict[str, Any]]) -> None:
     """Replace the tables of the benchmarks that ran in the page."""
     text = PAGE.read_text()
     for result in results:
-        begin, end = BEGIN.replace("figures", f"figures of {result['name']}"), END.replace("of", f"of {result['name']}", 1)
+        begin, end = BEGIN.format(result["name"]), END.format(result["name"])
         lines = [begin, "", f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} on {machine()}.", ""]
         lines += ["| what | figure | target |", "| --- | --- | --- |"]
         lines += [f"| {one['what']} | {one['value']} {one['unit']} | {told(one)} |" for one in result["figures"]]
@@ -93,12 +95,9 @@ def told(figure: dict[str, Any]) -> str:
 
 def machine() -> str:
     """Return what the figures were measured on."""
-    import os
-
-    model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor() or platform.machine(),
-    )
+    info = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = (line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
+    model = next(named, platform.processor() or platform.machine())
     return f"{os.cpu_count()} × {model}, Linux, Python {platform.python_version()}"
 
 

@@ -51,12 +51,12 @@ async def steps(path: Path) -> tuple[float, float]:
         session = world.open()
         world.say(session)
         while session.state.turns < 20:
-            await trio.sleep(0.01)
+            await session.changed.park()
         gc.collect()
         gc.freeze()
         Dispatcher._dispatch = timed  # type: ignore[method-assign]
         while len(times) < STEPS:
-            await trio.sleep(0.05)
+            await session.changed.park()
         Dispatcher._dispatch = original  # type: ignore[method-assign]
     times.sort()
     return times[len(times) // 2] / 1000, times[len(times) * 99 // 100] / 1000
@@ -70,7 +70,7 @@ async def pauses() -> tuple[float, float]:
         for session in crowd:
             world.say(session)
         while min(session.state.turns for session in crowd) < 2:
-            await trio.sleep(0.05)
+            await crowd[-1].changed.park()
         gc.collect()
         gc.freeze()
         ask, asked = trio.open_memory_channel[int](0)

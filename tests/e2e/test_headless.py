@@ -192,8 +192,9 @@ async def test_a_signal_in_a_tool_leaves_no_process_and_a_session_that_goes_on(
         command = Command(tmp_path, url)
 
         async def running() -> None:
-            while not (mark.exists() and mark.read_text().strip()):  # a file of another process: nothing to wait on
-                await trio.sleep(0.02)  # noqa: ASYNC110
+            # A file of another process: there is nothing to wait on.
+            while not (mark.exists() and mark.read_text().strip()):  # noqa: ASYNC110
+                await trio.sleep(0.02)
 
         ran = await command.stopped("-p", "go", *YOLO, by=number, when=running)
         assert ran.code == code
