@@ -68,6 +68,8 @@ def run(given: argparse.Namespace) -> int:
         session = made.session
     except* TwinstepError as group:
         ending = _failed(_first(group), given)
+    except* Exception as group:  # a bug of ours: even then the last word is a result
+        ending = _failed(_first(group), given)
     if out.gone:
         return 0
     output = output or output_for(name, given, out, sys.stderr, clock, statistics)
@@ -79,8 +81,9 @@ def run(given: argparse.Namespace) -> int:
 def _failed(exc: BaseException, given: Any) -> Ending:
     if given.debug:
         traceback.print_exception(exc, file=sys.stderr)
-    code = exc.exit_code if isinstance(exc, TwinstepError) else 1
-    return Ending(code, ERROR_NAMES.get(code, "Error"), str(exc), code)
+    if not isinstance(exc, TwinstepError):
+        return Ending(1, "InternalError", f"internal error, please report it: {type(exc).__name__}: {exc} (--debug)", 1)
+    return Ending(exc.exit_code, ERROR_NAMES.get(exc.exit_code, "Error"), str(exc), exc.exit_code)
 
 
 ERROR_NAMES: Final = {
