@@ -3,8 +3,14 @@
 import gc
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 from runtime.errors import TwinstepError
+
+COMMANDS: Final = ("completion", "demo", "replay")
+"""Commands, each a module beside this one with `parser()` and `run(argv, out)`. They are named by the first word of a
+line and nowhere else; any other line is a headless run."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -25,16 +31,11 @@ def run(argv: Sequence[str]) -> int:
 
 def _command(argv: Sequence[str]) -> int:
     name = argv[0] if argv else ""
-    if name == "replay":
-        from runtime.app import replay
-
+    if name in COMMANDS:
+        module = import_module(f"runtime.app.{name}")
         _collect_from_here()
-        return replay.run(argv[1:], sys.stdout)
-    if name == "demo":
-        from runtime.app import demo
-
-        _collect_from_here()
-        return demo.run(argv[1:], sys.stdout)
+        code: int = module.run(argv[1:], sys.stdout)
+        return code
     from runtime.app import arguments, headless
 
     given = arguments.parse(argv)

@@ -68,7 +68,7 @@ def run(given: argparse.Namespace) -> int:
         session = made.session
     except* TwinstepError as group:
         ending = _failed(_first(group), given)
-    except* Exception as group:  # a bug of ours: even then the last word is a result
+    except* Exception as group:  # noqa: BLE001 - a bug of ours: even then the last word is a result
         ending = _failed(_first(group), given)
     if out.gone:
         return 0
