@@ -96,6 +96,22 @@ class Processes(Protocol):
         """Register a process group of this call for the time of the context."""
 
 
+class Roots(Protocol):
+    """The folders that a path may lie in, all absolute; `workspace` is resolved already."""
+
+    @property
+    def workspace(self) -> Path:
+        """Where the session works."""
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for temporary files of the project."""
+
+    @property
+    def home(self) -> Path:
+        """The person's home."""
+
+
 @frozen
 class ToolContext:
     """What a running tool may use. `generate` is a side call to the model (`raw_tools`: JSON of the `tools` member);

@@ -14,6 +14,7 @@ examples:
   twinstep -r latest -p "and now the docs"          go on with the newest session of this folder
   twinstep replay SESSION.jsonl                     replay a journal: no model, no tools, states compared
   twinstep demo                                     see it work, with recorded answers and no key
+  eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 
 environment: GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL, GEMINI_MODEL; settings: ~/.gemini/settings.json
 exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 53 turn limit, 54 fatal tool error,
@@ -33,7 +34,7 @@ def parser() -> Parser:
     """Return the parser of a headless run."""
     made = Parser(
         prog="twinstep",
-        usage="twinstep [options] [query ...]\n       twinstep {demo,replay} ...",
+        usage="twinstep [options] [query ...]\n       twinstep {completion,demo,replay} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

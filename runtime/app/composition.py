@@ -37,7 +37,10 @@ def configuration(given: Any, mode: ApprovalMode | None) -> settings.Config:
 
 
 def model(config: settings.Config, given: Any) -> Model:
-    """Return the provider of answers: a recording, the API, or the API with its answers written down."""
+    """Return the provider of answers: a recording, the API, or the API with its answers written down.
+
+    Raises AuthError, InputError.
+    """
     if given.fake_responses or given.fake_responses_non_strict:
         from runtime.model.recorded import RecordedModel
 
@@ -59,10 +62,9 @@ def judge(config: settings.Config) -> ApprovalJudge:
     return ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
 
 
-def parts(config: settings.Config, given: Any) -> Parts:
-    """Return what the runtime of this run is made of. Raises AuthError, InputError, SettingsError."""
+def parts(config: settings.Config, answers: Model) -> Parts:
+    """Return what the runtime of this run is made of. Raises SettingsError, UsageError."""
     tools, judging = Registry(), judge(config)
-    answers = model(config, given)
     around = surroundings(config)
     return Parts(judging, answers, contexts(config, tools, judging, around), around, _flushed, tools)
 
@@ -92,6 +94,9 @@ def contexts(config: settings.Config, tools: Registry, judging: Judge, around: S
         markers=config.boundary_markers,
         trusted=config.trust.trusted,
     )
+
+    for warning in memory.warnings:
+        print(f"twinstep: {warning}", file=sys.stderr)
 
     def system(names: tuple[str, ...]) -> str:
         return context.system_text(mode=config.mode, tools=names, memory=memory.person, replacement=replaced)
@@ -147,18 +152,15 @@ def _from_file(descriptor: int) -> bytes:
 def _with_files(config: settings.Config, text: str) -> tuple[JsonObject, ...]:
     from runtime.context.lookup import Access
     from runtime.context.mention import with_files
+    from runtime.tools.files import read
     from runtime.tools.filetypes import kind
     from runtime.tools.workspace import refusal
 
     around = surroundings(config)
 
-    def read(path: str) -> bytes:
-        with open(path, "rb") as file:
-            return file.read(MENTIONED + 1)
-
     access = Access(
         workspace=str(config.workspace),
-        read=read,
+        read=lambda path: read(path, around, MENTIONED),
         kind=kind,
         refuses=lambda path: refusal(path, around) is not None,
         ignored=Ignore(str(config.workspace)).ignored,

@@ -5,6 +5,7 @@ demo stops before one tool call, shows the state, changes the call, runs it, ste
 journal. It says what it does; everything else that it prints is what the runtime did.
 """
 
+import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -89,13 +90,18 @@ class Show:
             self.inside = False
 
 
-def run(argv: Sequence[str], out: TextIO) -> int:
-    """Run the demo. Raises TwinstepError."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `twinstep demo`."""
     from runtime.app.arguments import Parser
 
     made = Parser(prog="twinstep demo", description="Show the step machine at work: recorded answers, no key.")
     made.add_argument("--keep", metavar="DIR", help="leave the workspace and the journal there")
-    given = made.parse_args(list(argv))
+    return made
+
+
+def run(argv: Sequence[str], out: TextIO) -> int:
+    """Run the demo. Raises TwinstepError."""
+    given = parser().parse_args(list(argv))
     with tempfile.TemporaryDirectory(prefix="twinstep-demo-") as scratch:
         place = Path(given.keep) if given.keep else Path(scratch)
         trio.run(_demo, place.resolve(), Show(out))

@@ -123,11 +123,14 @@ async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> N
 
 async def _converse(made: Run) -> Ending:
     given, config = made.given, made.config
+    for warning in config.warnings:
+        print(f"twinstep: {warning}", file=sys.stderr)
+    answers = composition.model(config, given)
     settings.require_trust(config)
     message = await composition.message(config, given, made.chance)
     if message is None and given.resume is None:
         raise InputError("no prompt: use -p PROMPT, or give one on stdin.")
-    parts = composition.parts(config, given)
+    parts = composition.parts(config, answers)
     return await run_with(parts, _journal(made), lambda dispatcher: _with_dispatcher(made, dispatcher, message))
 
 

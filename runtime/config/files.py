@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -52,11 +52,11 @@ def inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder.rstrip('/')}/")
 
 
-def system_fault(path: str) -> str | None:
+def system_fault(path: str, look: Callable[[str], os.stat_result] = os.lstat) -> str | None:
     """Say why a system file must not be used: it, or a folder above it, is not root's alone. None if it may be."""
     for place in _chain(os.path.abspath(path), os.path.realpath(path)):
         try:
-            status = os.lstat(place)
+            status = look(place)
         except OSError as exc:
             return f"{place}: {exc.strerror}"
         if status.st_uid != 0:

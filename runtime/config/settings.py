@@ -17,7 +17,7 @@ from runtime.vocab import JsonObject
 
 # Patterns are compiled when they are needed, which is seldom.
 _COMMENT: Final = r'(?s)"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?(?:\*/|\Z)'
-_VARIABLE: Final = r"(?a)\$(?:(\w+)|\{([^}]+?)(?::-([^}]*))?\})"
+_VARIABLE: Final = r"(?a)\$(?:(\w+)|\{([^}]+)\})"
 
 # Objects are merged in depth and lists are replaced, but for these.
 _UNITED: Final = frozenset(
@@ -81,7 +81,7 @@ def without_comments(text: str) -> str:
 def expanded(value: Any, environ: Mapping[str, str]) -> Any:
     """Put variables into every string of a JSON value. An unknown name without a default stays as it is."""
     if isinstance(value, str):
-        return re.sub(_VARIABLE, lambda m: _variable(m, environ), value) if "$" in value else value
+        return _with_variables(value, environ) if "$" in value else value
     if isinstance(value, list):
         return [expanded(item, environ) for item in value]
     if isinstance(value, dict):
@@ -89,12 +89,22 @@ def expanded(value: Any, environ: Mapping[str, str]) -> Any:
     return value
 
 
+def _with_variables(text: str, environ: Mapping[str, str]) -> str:
+    # Behind the last brace none can close, so none is looked for there: the time stays linear.
+    end = text.rfind("}") + 1
+    return re.sub(_VARIABLE, lambda m: _variable(m, environ), text[:end]) + _names_only(text[end:], environ)
+
+
+def _names_only(text: str, environ: Mapping[str, str]) -> str:
+    return re.sub(r"(?a)\$(\w+)", lambda m: environ.get(m[1], m[0]), text)
+
+
 def _variable(match: re.Match[str], environ: Mapping[str, str]) -> str:
-    known = environ.get(match[1] or match[2])
-    if known is not None:
-        return known
-    default: str | None = match[3]
-    return match[0] if default is None else default
+    name = match[1] or match[2]
+    divide = -1 if match[1] else name.find(":-", 1)
+    if divide < 0:
+        return environ.get(name, match[0])
+    return environ.get(name[:divide], name[divide + 2 :])
 
 
 def merged(*trees: JsonObject) -> dict[str, Any]:

@@ -117,8 +117,11 @@ class Lookup:
 
 def near(name: str) -> re.Pattern[str]:
     """Return a pattern for paths in which the name stands; `*` and `?` in it fit anything but a slash."""
-    inner = re.escape(name).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-    return re.compile(rf"(?:^|/)[^/]*{inner}[^/]*\Z", re.IGNORECASE)
+    pieces = (re.escape(piece).replace(r"\?", "[^/]") for piece in name.split("*") if piece)
+    # The first place for a piece leaves the most room to those after it, so none is ever tried again: many stars and
+    # a long path cost no more than few and a short one.
+    inner = "".join(rf"(?>[^/]*?{piece})" for piece in pieces)
+    return re.compile(rf"(?:^|/){inner}[^/]*\Z", re.IGNORECASE)
 
 
 def below(folder: str, ignored: Ignored, closed: frozenset[str]) -> Iterator[str]:

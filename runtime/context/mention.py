@@ -4,8 +4,10 @@ Reads only through `Access`, at most MOST_FILES files and MOST_BYTES bytes for o
 other rules are those of Gemini CLI 0.61.0 as it was seen to do. What is not found stays in the prompt as it is.
 """
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -102,7 +104,7 @@ class _Shelf:
     read: list[str] = field(factory=list)
     skipped: list[tuple[str, str]] = field(factory=list)
     left: int = 0
-    room: int = MOST_BYTES
+    room: int = field(factory=lambda: MOST_BYTES)
 
     def fill(self, targets: Sequence[Target]) -> None:
         """Read what the targets mean, in the order of the paths."""
@@ -128,14 +130,15 @@ class _Shelf:
                 self.skipped.append((relative, "files of this kind are never read by a mention"))
             elif self.access.refuses(path):
                 self.skipped.append((relative, "outside of what may be read"))
-            elif not target.folder and self.access.ignored(path):
-                self.skipped.append((relative, "ignored"))
             else:
                 yield path
 
     def _put(self, path: str, relative: str, label: str, targets: Sequence[Target]) -> None:
+        real = os.path.realpath(path)
         try:
-            content = self.access.read(os.path.realpath(path))
+            if not stat.S_ISREG(os.stat(real).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            content = self.access.read(real)
         except (OSError, TwinstepError) as exc:
             self.skipped.append((relative, getattr(exc, "strerror", None) or str(exc)))
             return

@@ -1,4 +1,4 @@
-"""Runs ready sessions, one step a pass of the Trio loop. Performs nothing itself and never waits for one session.
+"""Runs ready sessions, a few steps a pass of the Trio loop. Performs nothing itself, never waits for one session.
 
 A session is a value in a table, not a task: a control command never stands behind a crowd. Tasks exist only for the
 I/O of an open prompt, in a nursery of its own under the one of the daemon.
@@ -18,7 +18,7 @@ from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
 from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.sessions.tasks import PromptTasks, Task
-from runtime.step import REST, Event, State, Step, StepKind, advance, kind_of, ready
+from runtime.step import OPEN, REST, Event, Phase, State, Step, StepKind, advance, kind_of, ready
 from runtime.step import events as ev
 from runtime.step.effects import Effect
 from runtime.step.outstanding import key_of, outstanding
@@ -28,8 +28,12 @@ from runtime.vocab import Message
 SNAPSHOT_EVERY: Final = 500
 """Records between two snapshots of a session."""
 
+STEPS_A_PASS: Final = 8
+"""Steps between two looks at everything else: some tenths of a millisecond, so that a control command waits no longer
+and a single busy session does not pay a pass of the run loop for each step."""
+
 Listener = Callable[[Session, Step], None]
-"""Called after each step, in order. It must not wait, and one that fails is dropped."""
+"""Called after each step, in order; it may control the session. It must not wait, and one that fails is dropped."""
 
 ACTORS: Final = {
     ev.On.MESSAGE: "user",
@@ -40,7 +44,6 @@ ACTORS: Final = {
     ev.On.JUDGED: "judge",
     ev.On.VETTED: "judge",
     ev.On.HOOKED: "hook",
-    ev.On.FINISHED: "tool",
     ev.On.SENT: "outbox",
 }
 AWAITED: Final = {
@@ -73,9 +76,10 @@ class Dispatcher:
     _nursery: trio.Nursery | None = None
     _unstarted: list[PromptTasks] = field(factory=list)
     _crowded: bool = False
+    _untold: "deque[tuple[Session, Step]]" = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
-        self.gate = Gate(self._announce)
+        self.gate = Gate(self._announce, self.complaints.append)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Dispatch until cancelled."""
@@ -89,11 +93,8 @@ class Dispatcher:
                 while not self._ready:
                     await self._wake.park()
                 if self._crowded or self.journal.store.full:
-                    await self.journal.store.room()
-                    self._crowded = False
-                session = self._ready.popleft()
-                session.queued = False
-                self._dispatch(session)
+                    await self._room()
+                self._pass()
                 await trio.lowlevel.checkpoint()
 
     def statistics(self) -> dict[str, int]:
@@ -110,8 +111,12 @@ class Dispatcher:
             self._wake.unpark(count=1)
 
     def say(self, session: Session, message: Message) -> bool:
-        """Add a message to the session's lane. Returns False, and keeps nothing, when the lane is full."""
-        if len(session.lane) >= LANE_MESSAGES:
+        """Add a message to the session's lane.
+
+        Returns False, and keeps nothing, when the lane is full or the session will never take a message again.
+        """
+        over = session.broken is not None or session.state.phase is Phase.CLOSED
+        if over or len(session.lane) >= LANE_MESSAGES:
             return False
         session.lane.append(message)
         self.wake(session)
@@ -130,22 +135,30 @@ class Dispatcher:
         return step
 
     def hold(self, session: Session, by: str, cause: str = "pause") -> None:
-        """Pause: the session takes no further step, its deadlines and processes stand still."""
-        self.gate.close(session)
+        """Pause: the session takes no further step, its deadlines and processes stand still.
+
+        Raises JournalError and NoTransition, and then nothing was paused. Pausing twice changes nothing.
+        """
         if session.state.hold is None:
             kind, call = self._next(session)
             self._announce(session, kind, call, cause, by)
 
-    def release(self, session: Session, by: str) -> None:
-        """Let a held session go on."""
-        self._unhold(session, by)
-        self.gate.open(session)
+    def release(self, session: Session, by: str, generation: int | None = None) -> None:
+        """Let a held session go on. Raises NoTransition where `generation` is not that of the hold in force."""
+        if not self._unhold(session, by, generation):
+            self.gate.open(session, passing=False)  # it was taking steps that were granted
         self.wake(session)
 
-    def step(self, session: Session, by: str, count: int = 1) -> None:
-        """Let a held session take `count` steps and hold it again. Its clocks run meanwhile."""
-        self._unhold(session, by)
-        self.gate.grant(session, count)
+    def step(self, session: Session, by: str, count: int = 1, generation: int | None = None) -> None:
+        """Let a held session take `count` steps and hold it again before the next. Its clocks run meanwhile.
+
+        Raises NoTransition where `generation` is not that of the hold in force.
+        """
+        if count < 1:
+            raise LocalError(f"a session takes one step or more, not {count}")
+        self._unhold(session, by, generation)
+        if session.state.hold is None:
+            self.gate.grant(session, count, by)
         self.wake(session)
 
     def back(self, session: Session, seq: int, branch: str, by: str, reason: str = "") -> Step:
@@ -168,14 +181,29 @@ class Dispatcher:
 
     # --- the loop's insides
 
+    async def _room(self) -> None:
+        try:
+            await self.journal.store.room()
+        except TwinstepError:
+            pass  # the store is broken: each session hears it when it takes its next step
+        self._crowded = False
+
+    def _pass(self) -> None:
+        for _ in range(STEPS_A_PASS):
+            session = self._ready.popleft()
+            session.queued = False
+            self._dispatch(session)
+            if self._crowded or not self._ready:
+                return
+
     def _dispatch(self, session: Session) -> None:
-        event, outcome = self._choose(session)
+        event = self._choose(session)
         if event is None or session.broken is not None:
             return
         try:
-            if session.armed and not self._admitted(session, event):
+            if (session.armed or self.gate.breakpoints) and not self._admitted(session, event):
                 return
-            self._apply(session, event, ACTORS.get(event.on, "system"))
+            self._apply(session, event, _actor(session, event))
         except JournalFull:
             self._crowded = True
             self.wake(session)
@@ -183,92 +211,135 @@ class Dispatcher:
         except NoTransition as exc:
             # A late outcome of something that was given up: the table says no, the session is as it was.
             session.trouble = str(exc)
-            self._consumed(session, event, outcome)
             session.dropped += 1
+            session.consumed(event)
         except TwinstepError as exc:
-            self._consumed(session, event, outcome)
-            self._fail(session, exc)
-        except Exception as exc:  # noqa: BLE001 - a bug of ours stops this session, not the daemon
-            session.broken = LocalError(f"{event.on.name} in step {session.state.seq}: {type(exc).__name__}: {exc}")
-            self.complaints.append(f"{session.id}: {session.broken}")
-            session.changed.unpark_all()
-            return
-        else:
-            session.steps += 1
-            self._consumed(session, event, outcome)
+            self._fail(session, event, exc)
+        except Exception as exc:  # noqa: BLE001 - what breaks the machine fails this prompt, not the daemon
+            text = f"{event.on.name} in step {session.state.seq}: {type(exc).__name__}: {exc}"
+            self._fail(session, event, LocalError(text))
         if session.inbox or session.lane or ready(session.state):
             self.wake(session)
+        elif session.armed and session.state.phase in REST:
+            self._stand_at_rest(session)
 
     def _admitted(self, session: Session, event: Event) -> bool:
-        kind = kind_of(session.state, event)
-        return kind.controls or self.gate.admit(session, kind, getattr(event, "call", ""))
+        return self.gate.admit(session, kind_of(session.state, event), getattr(event, "call", ""))
 
-    def _choose(self, session: Session) -> tuple[Event | None, bool]:
-        event = session.first()
-        if event is not None:
-            return event, True
+    def _choose(self, session: Session) -> Event | None:
+        # What the machine can do by itself comes first, so that outcomes which arrive while a session is held do not
+        # change the step that it stands before.
         wanted = ready(session.state)
         if wanted:
-            return wanted[0], False
-        if session.lane and session.state.phase in REST:
-            return ev.Received(session.lane[0]), False
-        return None, False
-
-    def _consumed(self, session: Session, event: Event, outcome: bool) -> None:
-        if outcome:
-            session.take()
-        elif isinstance(event, ev.Received):
-            session.lane.popleft()
+            return wanted[0]
+        event = session.first()
+        if event is None and session.lane and session.state.phase in REST:
+            return ev.Received(session.lane[0])
+        return event
 
     def _apply(self, session: Session, event: Event, actor: str, before: State | None = None) -> Step:
+        if session.broken is not None:
+            raise session.broken
         step = advance(session.state if before is None else before, event)
         session.ticket = self.journal.append(step, actor)
+        session.consumed(event)
         session.states.append(session.state)
         session.state = step.after
+        if not step.kind.controls or event.on is ev.On.FAULT:
+            session.steps += 1
+            if session.armed:
+                self.gate.took(session)
+        elif step.after.hold is not step.before.hold:
+            self._stand_or_go(session)
         if step.after.seq % SNAPSHOT_EVERY == 0:
             self.journal.snapshot(step.after)
         for effect in step.effects:
             self._start(session, effect)
-        if step.after.phase in REST and session.tasks is not None:
-            session.tasks.stop()
-            session.tasks = None
+        if step.after.phase in REST:
+            self._stop(session)
         self._tell(session, step)
         session.changed.unpark_all()
         return step
 
-    def _fail(self, session: Session, exc: TwinstepError) -> None:
+    def _fail(self, session: Session, event: Event, exc: TwinstepError) -> None:
         """An event that breaks the machine fails its prompt and nobody else's; a broken journal stops the session."""
         self.complaints.append(f"{session.id}: {exc}")
-        try:
+        session.trouble = str(exc)
+        session.consumed(event)
+        if session.state.phase not in OPEN:
             if isinstance(exc, JournalError):
-                raise exc
-            self._apply(session, ev.Fault("advance", str(exc), exc.code), "system")
+                self._break(session, exc)
+            return
+        fault = ev.Fault("advance", str(exc), exc.code)
+        try:
+            self._apply(session, fault, "system")
+        except JournalFull:
+            self._crowded = True
+            session.inbox.appendleft((fault, None))
         except TwinstepError as worse:
-            session.broken = worse
-            session.changed.unpark_all()
+            self._break(session, worse)
+        except Exception as worse:  # noqa: BLE001 - as in `_dispatch`
+            self._break(session, LocalError(f"{fault.message}; and then {type(worse).__name__}: {worse}"))
+
+    def _break(self, session: Session, exc: TwinstepError) -> None:
+        """Let the session stand still for good, and everybody know who waits for it."""
+        session.broken = exc
+        self._stop(session)
+        session.changed.unpark_all()
 
     def _tell(self, session: Session, step: Step) -> None:
-        for listener in tuple(self.listeners):
-            try:
-                listener(session, step)
-            except Exception as exc:  # noqa: BLE001 - a failing listener is dropped; the session lives (OTP sys)
+        # A listener that controls a session makes the next step while this one is told: that is told after it.
+        self._untold.append((session, step))
+        if len(self._untold) > 1:
+            return
+        while self._untold:
+            for listener in tuple(self.listeners):
+                self._tell_one(listener, *self._untold[0])
+            self._untold.popleft()
+
+    def _tell_one(self, listener: Listener, session: Session, step: Step) -> None:
+        try:
+            listener(session, step)
+        except Exception as exc:  # noqa: BLE001 - a failing listener is dropped; the session lives (OTP sys)
+            if listener in self.listeners:
                 self.listeners.remove(listener)
-                self.complaints.append(f"a listener failed and was dropped: {type(exc).__name__}: {exc}")
+            self.complaints.append(f"a listener failed and was dropped: {type(exc).__name__}: {exc}")
+
+    # --- holding
 
     def _announce(self, session: Session, kind: StepKind, call: str, cause: str, by: str) -> None:
-        session.deadlines.freeze()
-        session.processes.freeze()
         self._apply(session, ev.Held(kind.value, cause, by, call), by)
 
-    def _unhold(self, session: Session, by: str) -> None:
+    def _unhold(self, session: Session, by: str, generation: int | None) -> bool:
         hold = session.state.hold
-        if hold is not None:
-            self._apply(session, ev.Released(by, hold.generation), by)
+        if generation is None:
+            if hold is None:
+                return False
+            generation = hold.generation
+        self._apply(session, ev.Released(by, generation), by)
+        return True
+
+    def _stand_or_go(self, session: Session) -> None:
+        """Let gate, clocks and processes follow the state, whoever held or released it."""
+        if session.state.hold is not None:
+            self.gate.close(session)
+            session.deadlines.freeze()
+            session.processes.freeze()
+            return
+        self.gate.open(session, passing=self._choose(session) is not None)
         session.processes.thaw()
         session.deadlines.thaw()
 
+    def _stand_at_rest(self, session: Session) -> None:
+        """Say that it is held when the last granted step ended the prompt: no next step would."""
+        if session.state.hold is None and self.gate.holds(session):
+            try:
+                self.gate.admit(session, StepKind.MESSAGE_RECEIVE, "")
+            except TwinstepError as exc:
+                self.complaints.append(f"{session.id}: {exc}")
+
     def _next(self, session: Session) -> tuple[StepKind, str]:
-        event, _ = self._choose(session)
+        event = self._choose(session)
         if event is not None:
             try:
                 return kind_of(session.state, event), getattr(event, "call", "")
@@ -279,7 +350,7 @@ class Dispatcher:
         return AWAITED.get(name, StepKind.MESSAGE_RECEIVE), call
 
     def _recall(self, session: Session, seq: int) -> State:
-        for state in session.states:
+        for state in (session.state, *session.states):
             if state.seq == seq:
                 return state
         _, states = self.journal.load(session.id, snapshots=False)
@@ -300,8 +371,19 @@ class Dispatcher:
         session.tasks.start(key_of(effect), partial(self._perform, session, effect, session.ticket))
 
     def _prune(self, session: Session) -> None:
+        """Let nothing count any more that the state does not wait for, whether it is under way or has arrived."""
+        live = outstanding(session.state)
         if session.tasks is not None:
-            session.tasks.prune(outstanding(session.state))
+            session.tasks.prune(live)
+        if session.inbox:
+            session.shed(live)
+
+    def _stop(self, session: Session) -> None:
+        if session.tasks is not None:
+            session.tasks.stop()
+            session.tasks = None
+        if session.inbox:
+            session.shed(frozenset())
 
     async def _perform(self, session: Session, effect: Effect, ticket: int, task: Task) -> None:
         async def deliver(event: Event) -> None:
@@ -311,10 +393,26 @@ class Dispatcher:
         try:
             if effect.outside:
                 await self.journal.committed(ticket)
+            if task.stale:  # given up since this task was made ready to run, too late for Trio to cancel it
+                return
             outcome = await self.performer.perform(session, effect, deliver)
-        except TwinstepError as exc:
-            outcome = ev.Fault(type(effect).__name__, str(exc), exc.code)
-        except Exception as exc:  # noqa: BLE001 - whatever a port does, the prompt fails and not the daemon
-            outcome = ev.Fault(type(effect).__name__, f"{type(exc).__name__}: {exc}")
-            self.complaints.append(f"{session.id}: {type(effect).__name__}: {type(exc).__name__}: {exc}")
+        except* Exception as group:  # noqa: BLE001 - whatever a port does, the prompt fails and not the daemon
+            outcome = self._fault(session, type(effect).__name__, group)
         self.post(session, outcome, task)
+
+    def _fault(self, session: Session, effect: str, group: BaseException) -> ev.Fault:
+        # `except*` also takes what a port raised beside Cancelled while it tidied up; what is left goes its way.
+        while isinstance(group, BaseExceptionGroup):
+            group = group.exceptions[0]
+        if isinstance(group, TwinstepError):
+            return ev.Fault(effect, str(group), group.code)
+        text = f"{type(group).__name__}: {group}"
+        self.complaints.append(f"{session.id}: {effect}: {text}")
+        return ev.Fault(effect, text)
+
+
+def _actor(session: Session, event: Event) -> str:
+    if isinstance(event, ev.Finished):
+        call = session.state.turn.call(event.call) if session.state.turn else None
+        return f"tool:{call.name}" if call else "tool"
+    return getattr(event, "by", None) or ACTORS.get(event.on, "system")

@@ -161,9 +161,6 @@ class Performer:
         return ev.Finished(call.id, _timed(result, took, tuple(used)), fatal)
 
     async def _guarded(self, tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult:
-        problem = tool.check(args, context)  # the world may have changed since it was judged
-        if problem is not None:
-            return ToolResult.failed("invalid_tool_params", problem)
         try:
             return await tool.run(args, context)
         except Exception as exc:  # noqa: BLE001 - a tool that breaks its port fails alone; the model is told

@@ -21,7 +21,7 @@ class ProcessGroups:
 
     @contextmanager
     def adopt(self, group: int) -> Iterator[None]:
-        """Own `group` for the time of the context. Whoever adopts it also ends it."""
+        """Own `group` for the time of the context. Whoever adopts it also ends it; it is given back running."""
         self._groups.add(group)
         if self.frozen:
             _signal(group, signal.SIGSTOP)
@@ -29,6 +29,8 @@ class ProcessGroups:
             yield
         finally:
             self._groups.discard(group)
+            if self.frozen:  # SIGTERM would wait for it, and nobody else would wake it
+                _signal(group, signal.SIGCONT)
 
     @property
     def groups(self) -> frozenset[int]:
@@ -42,7 +44,9 @@ class ProcessGroups:
             _signal(group, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let them go on."""
+        """Let them go on. A process that stopped itself while nothing was frozen is left alone."""
+        if not self.frozen:
+            return
         self.frozen = False
         for group in self._groups:
             _signal(group, signal.SIGCONT)

@@ -11,7 +11,8 @@ from runtime.sessions.deadlines import Deadlines
 from runtime.sessions.processes import ProcessGroups
 from runtime.sessions.tasks import PromptTasks, Task
 from runtime.step import Event, State
-from runtime.step.events import Chunk
+from runtime.step.events import Chunk, Received
+from runtime.step.outstanding import Key
 from runtime.vocab import Message
 
 INBOX_EVENTS: Final = 256
@@ -28,10 +29,10 @@ KEPT_WATCHED: Final = 2_000
 class Session:
     """One live session.
 
-    `armed` is the one flag that a step tests when nobody holds anything. `steps` counts the steps that were taken (not
-    the control records), and so names a border. `ticket` is the journal's ticket of the last record. `lane` holds
-    messages that wait for the session to come to rest. `trouble` says why the last outcome was dropped; `broken` is
-    set when the journal takes nothing more, and then the session stands still for good.
+    `armed` says that the gate has something to say about its steps. `steps` counts the steps that were taken (not the
+    control records), and so names a border. `ticket` is the journal's ticket of the last record. `lane` holds messages
+    that wait for the session to come to rest. `trouble` says why the last outcome was dropped. `broken` says why the
+    session stands still for good: the journal takes nothing more, or it was unloaded.
     """
 
     state: State
@@ -82,21 +83,37 @@ class Session:
             event, task = self.inbox[0]
             if task is None or not task.stale:
                 return event
-            self.drop()
+            self.dropped += 1
+            self._take()
         return None
 
-    def take(self) -> None:
-        """Remove the outcome that `first` returned."""
+    def consumed(self, event: Event) -> None:
+        """Remove what was applied, or cannot be, from where it waited: the inbox, or the lane."""
+        if self.inbox and self.inbox[0][0] is event:
+            self._take()
+        elif isinstance(event, Received) and self.lane and self.lane[0] is event.message:
+            self.lane.popleft()
+
+    def shed(self, live: frozenset[Key]) -> None:
+        """Drop the outcomes that nobody waits for any more: those of tasks whose key is not in `live`."""
+        waiting, self.inbox = self.inbox, deque()
+        for event, task in waiting:
+            if task is None or (task.key in live and not task.stale):
+                self.inbox.append((event, task))
+                continue
+            task.stale = True
+            self.dropped += 1
+            if isinstance(event, Chunk):
+                self.characters -= _weight(event)
+        if not self.crowded:
+            self._room.unpark_all()
+
+    def _take(self) -> None:
         event, _ = self.inbox.popleft()
         if isinstance(event, Chunk):
             self.characters -= _weight(event)
         if not self.crowded:
             self._room.unpark_all()
-
-    def drop(self) -> None:
-        """Remove the first outcome because nothing waits for it any more."""
-        self.dropped += 1
-        self.take()
 
     def watch(self, watched: bool) -> None:
         """Keep more states while somebody looks into the session."""

@@ -118,7 +118,7 @@ class Replace:
         if old is None:
             # The statistics of Gemini CLI do not count a file that `replace` made; ours must be equal.
             done = f"Created new file: {path} with provided content."
-            display = f"Created {shortened(os.path.relpath(path, context.workspace))}"
+            display = f"Created {shortened(workspace.shown(path, context))}"
             return ToolResult(f"{done} Here is the updated code:\n{text.shown(final)}", display=display)
         shown, added, removed = await _changes(edit.before, final, edit.text)
         output = f"Successfully modified file: {path} ({edit.places} replacements). Here is the updated code:\n{shown}"

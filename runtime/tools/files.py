@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from runtime.ports import ToolContext
+from runtime.ports import Roots
 from runtime.tools import workspace
 from runtime.tools.faults import Strayed, fault
 
@@ -22,7 +22,7 @@ OVER: Final = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NON
 BLOCK: Final = 1 << 20
 
 
-def read(path: str, context: ToolContext, limit: int) -> bytes:
+def read(path: str, context: Roots, limit: int) -> bytes:
     """Return the bytes of a regular file, at most `limit` + 1 of them.
 
     Raises:
@@ -47,7 +47,7 @@ def read(path: str, context: ToolContext, limit: int) -> bytes:
             os.close(handle)
 
 
-def write(path: str, content: bytes, context: ToolContext) -> None:
+def write(path: str, content: bytes, context: Roots) -> None:
     """Put `content` at `path`: as a new file under a passing name that then takes the place of the old one.
 
     Missing folders are made. The old file's mode stays, and its owner where the system allows. A file with several
@@ -70,7 +70,7 @@ def write(path: str, content: bytes, context: ToolContext) -> None:
 
 
 @contextmanager
-def _beneath(path: str, context: ToolContext, *, create: bool = False) -> Iterator[tuple[int, str]]:
+def _beneath(path: str, context: Roots, *, create: bool = False) -> Iterator[tuple[int, str]]:
     """Open the folder in which `path` lies, one name after the other, beginning at the allowed folder."""
     root = workspace.root(path, context)
     if root is None:
@@ -92,7 +92,7 @@ def _beneath(path: str, context: ToolContext, *, create: bool = False) -> Iterat
         os.close(handle)
 
 
-def _entered(name: str, folder: int, path: str, context: ToolContext, *, create: bool) -> int:
+def _entered(name: str, folder: int, path: str, context: Roots, *, create: bool) -> int:
     try:
         try:
             return os.open(name, FOLDER, dir_fd=folder)
@@ -106,7 +106,7 @@ def _entered(name: str, folder: int, path: str, context: ToolContext, *, create:
         raise _told(exc, path, context) from exc
 
 
-def _told(exc: OSError, path: str, context: ToolContext) -> Exception:
+def _told(exc: OSError, path: str, context: Roots) -> Exception:
     """Say what an error means: that a link was put in the way, or what the system says."""
     if os.path.realpath(path) != path:
         return Strayed(workspace.refusal(path, context) or f"Path changed while it was used: {path}")

@@ -98,9 +98,10 @@ async def _sought(wanted: dict[str, Any], context: ToolContext) -> dict[str, Any
         try:
             answer = await _asked(process.stdin, process.stdout, json.dumps(wanted).encode())
         finally:
-            await processes.kill(process)
-            await trio.aclose_forcefully(process.stdin)
-            await trio.aclose_forcefully(process.stdout)
+            with trio.move_on_after(processes.TIME, shield=True):
+                await processes.kill(process)
+                await trio.aclose_forcefully(process.stdin)
+                await trio.aclose_forcefully(process.stdout)
     try:
         found: dict[str, Any] = json.loads(answer)
     except ValueError as exc:

@@ -1,8 +1,7 @@
 """Child processes: what a process group is made of, and how it is ended. Starts none, reads no output.
 
 Ending is polite first: SIGTERM to the group and to what descends from it in other groups, SIGCONT so that a stopped
-process can take it, a short grace, then SIGKILL. It never takes longer than its deadlines, and a cancelled caller does
-not cut it short.
+process can take it, a short grace, then SIGKILL. A caller that may be cancelled shields it, for at most `TIME`.
 """
 
 import os
@@ -17,6 +16,8 @@ GRACE: Final = 0.5
 """Seconds between SIGTERM and SIGKILL."""
 LAST: Final = 5.0
 """Seconds to wait for a killed process to be gone; the kernel needs milliseconds unless it waits for a disk."""
+TIME: Final = GRACE + LAST + 1
+"""Seconds that ending takes at most."""
 
 
 async def end(process: trio.Process, quiet: trio.Event | None = None) -> None:
@@ -24,25 +25,23 @@ async def end(process: trio.Process, quiet: trio.Event | None = None) -> None:
 
     `quiet` tells that nobody holds its output any more; with it, the grace covers those that outlive the leader.
     """
-    with trio.CancelScope(shield=True):
-        others = strangers(process.pid)
-        tell(process.pid, others, signal.SIGTERM)
-        tell(process.pid, others, signal.SIGCONT)
-        with trio.move_on_after(GRACE):
-            await process.wait()
-            if quiet is not None:
-                await quiet.wait()
-        tell(process.pid, {*others, *strangers(process.pid)}, signal.SIGKILL)
-        with trio.move_on_after(LAST):
-            await process.wait()
+    others = strangers(process.pid)
+    tell(process.pid, others, signal.SIGTERM)
+    tell(process.pid, others, signal.SIGCONT)
+    with trio.move_on_after(GRACE):
+        await process.wait()
+        if quiet is not None:
+            await quiet.wait()
+    tell(process.pid, {*others, *strangers(process.pid)}, signal.SIGKILL)
+    with trio.move_on_after(LAST):
+        await process.wait()
 
 
 async def kill(process: trio.Process) -> None:
     """Kill a helper of our own, which has nothing to tidy up."""
-    with trio.CancelScope(shield=True):
-        tell(process.pid, (), signal.SIGKILL)
-        with trio.move_on_after(LAST):
-            await process.wait()
+    tell(process.pid, (), signal.SIGKILL)
+    with trio.move_on_after(LAST):
+        await process.wait()
 
 
 def tell(group: int, others: Iterable[int], number: signal.Signals) -> None:

@@ -55,7 +55,7 @@ class ReadFile:
     async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
         """Return the content, or what stood in the way."""
         path = workspace.resolve(args["file_path"], context)
-        shown = os.path.relpath(path, context.workspace)
+        shown = workspace.shown(path, context)
         try:
             if (found := workspace.refusal(path, context)) is not None:
                 raise Strayed(found)

@@ -152,7 +152,8 @@ class RunShellCommand:
             stays = True
         finally:
             if not stays:
-                await processes.end(process)
+                with trio.move_on_after(processes.TIME, shield=True):
+                    await processes.end(process)
         kept.append(Background(process, command, log))
         told = f"Command moved to background (PID: {process.pid}). Output hidden. Press Ctrl+B to view."
         return ToolResult(untrusted(told), display=told)
@@ -200,7 +201,8 @@ async def _ran(command: str, folder: str, transcript: Transcript, context: ToolC
                     verdict = await _followed(process, stream, transcript, context)
                 finally:
                     if verdict is not Verdict.ENDED:
-                        await _ended(process, stream)
+                        with trio.move_on_after(processes.TIME, shield=True):
+                            await _ended(process, stream)
             transcript.finish()
             return Ran(process, verdict, _left(report, process.pid))
         finally:
@@ -250,12 +252,11 @@ async def _read(stream: trio.lowlevel.FdStream, transcript: Transcript, idle: fl
 
 async def _ended(process: trio.Process, stream: trio.lowlevel.FdStream) -> None:
     """End the command; take what it still writes, so that it does not hang in a write while it tidies up."""
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as nursery:
-            quiet = trio.Event()
-            nursery.start_soon(_drain, stream, quiet)
-            await processes.end(process, quiet)
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        quiet = trio.Event()
+        nursery.start_soon(_drain, stream, quiet)
+        await processes.end(process, quiet)
+        nursery.cancel_scope.cancel()
 
 
 async def _drain(stream: trio.lowlevel.FdStream, quiet: trio.Event) -> None:

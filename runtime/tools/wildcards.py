@@ -13,7 +13,8 @@ from typing import Final
 ANY_DEPTH: Final = "**"
 MOST_CHOICES: Final = 256
 """As many patterns may come out of the braces of one; what is beyond is dropped."""
-LONGEST: Final = 4096
+MOST_STEPS: Final = 2000
+LONGEST: Final = 1024
 
 POSIX: Final = {
     "alnum": "a-zA-Z0-9",
@@ -99,16 +100,18 @@ def escaped(text: str) -> str:
 def choices(pattern: str) -> list[str]:
     """Return what braces stand for: `a{b,c}` gives `ab` and `ac`, `x{1..3}` gives three. Unpaired braces stay."""
     done: list[str] = []
-    open_ones = [_grouped(pattern)]
-    while open_ones and len(done) < MOST_CHOICES:
-        text = open_ones.pop(0)
-        found = _first_brace(text)
+    rest = [(_grouped(pattern), 0)]
+    for _ in range(MOST_STEPS):
+        if not rest or len(done) >= MOST_CHOICES:
+            break
+        text, offset = rest.pop()
+        found = _first_brace(text, offset)
         if found is None:
             done.append(text)
-            continue
-        start, end, parts = found
-        room = MOST_CHOICES - len(done) - len(open_ones)
-        open_ones[:0] = [text[:start] + part + text[end:] for part in parts[: max(room, 1)]]
+        else:
+            start, end, parts = found
+            rest += [(text[:start] + part + text[end:], start) for part in reversed(parts)]
+            del rest[: max(0, len(rest) - MOST_CHOICES + len(done))]  # these would never have their turn
     return done
 
 
@@ -121,47 +124,38 @@ def _grouped(pattern: str) -> str:
     return re.sub(r"(?<!\\)([@?])\(([^()/{}]*\|[^()/{}]*)\)", braces, pattern)
 
 
-def _first_brace(text: str) -> tuple[int, int, list[str]] | None:
-    """Find the first brace that means a choice: its start, its end, and the choices."""
-    start = 0
-    while (start := _plain(text, "{", start)) >= 0:
-        level, cuts, at = 0, [start], start
-        while at < len(text):
-            char = text[at]
-            if char == "\\":
+def _first_brace(text: str, offset: int) -> tuple[int, int, list[str]] | None:
+    """Find the first brace from `offset` on that means a choice: its start, its end, and the choices."""
+    best: tuple[int, int, list[str]] | None = None
+    open_ones: list[tuple[int, list[int]]] = []
+    at = offset
+    while at < len(text) and (open_ones or best is None):
+        match text[at]:
+            case "\\":
                 at += 1
-            elif char == "{":
-                level += 1
-            elif char == "}":
-                level -= 1
-                if level == 0:
-                    break
-            elif char == "," and level == 1:
-                cuts.append(at)
-            at += 1
-        if at < len(text):
-            if len(cuts) > 1:
-                edges = [*cuts, at]
-                return start, at + 1, [text[a + 1 : b] for a, b in pairwise(edges)]
-            span = re.fullmatch(r"(-?\d{1,6})\.\.(-?\d{1,6})", text[start + 1 : at])
-            if span is not None:
-                first, last = int(span[1]), int(span[2])
-                numbers = range(first, last + (1 if last >= first else -1), 1 if last >= first else -1)
-                return start, at + 1, [str(number) for number in numbers[:MOST_CHOICES]]
-        start += 1
-    return None
-
-
-def _plain(text: str, char: str, start: int) -> int:
-    """Return the place of the next `char` that no backslash takes the meaning from, or -1."""
-    at = start
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == char:
-            return at
+            case "{":
+                open_ones.append((at, [at]))
+            case "," if open_ones:
+                open_ones[-1][1].append(at)
+            case "}" if open_ones:
+                start, edges = open_ones.pop()
+                parts = _parts(text, [*edges, at])
+                if parts and (best is None or start < best[0]):
+                    best = (start, at + 1, parts)
         at += 1
-    return -1
+    return best
+
+
+def _parts(text: str, edges: list[int]) -> list[str]:
+    """Return the choices between two braces and their commas; none if they mean no choice."""
+    if len(edges) > 2:
+        return [text[start + 1 : end] for start, end in pairwise(edges)]
+    span = re.fullmatch(r"(-?\d{1,6})\.\.(-?\d{1,6})", text[edges[0] + 1 : edges[1]])
+    if span is None:
+        return []
+    first, last = int(span[1]), int(span[2])
+    step = 1 if last >= first else -1
+    return [str(number) for number in range(first, last + step, step)[:MOST_CHOICES]]
 
 
 def _tokens(name: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ that GitHub actions leave behind are closed as well.
 import os
 from typing import Final
 
-from runtime.ports import ToolContext
+from runtime.ports import Roots
 from runtime.tools.walk import closed_name
 
 LONGEST_PATH: Final = 4096
@@ -17,13 +17,13 @@ SUSPICIOUS: Final = 20
 """A path with quotes or dots in a row is taken for a slip of the model when it is longer than this."""
 
 
-def lexical(given: str, context: ToolContext) -> str:
+def lexical(given: str, context: Roots) -> str:
     """Return `given` as an absolute path from the workspace, without `..`; links are not looked at."""
     path = os.path.normpath(os.path.join(context.workspace, given))
     return path[1:] if path.startswith("//") else path
 
 
-def resolve(given: str, context: ToolContext) -> str:
+def resolve(given: str, context: Roots) -> str:
     """Return where `given` really is. What is not there yet is resolved as far as it is.
 
     A leading `@`, which models copy from prompts, is dropped unless there is such a file or folder.
@@ -39,7 +39,7 @@ def resolve(given: str, context: ToolContext) -> str:
     return os.path.realpath(path)
 
 
-def refusal(path: str, context: ToolContext) -> str | None:
+def refusal(path: str, context: Roots) -> str | None:
     """Return the sentence that refuses an absolute path, or None if it may be used."""
     if (slip := _slip(path)) is not None:
         return f"Invalid path: {slip}"
@@ -51,7 +51,7 @@ def refusal(path: str, context: ToolContext) -> str | None:
     )
 
 
-def root(real: str, context: ToolContext) -> str | None:
+def root(real: str, context: Roots) -> str | None:
     """Return the allowed folder in which a resolved path lies, or None."""
     workspace = str(context.workspace)
     if inside(real, workspace):
@@ -61,6 +61,11 @@ def root(real: str, context: ToolContext) -> str | None:
         return scratch
     memory = os.path.realpath(context.home / ".gemini" / "GEMINI.md")
     return os.path.dirname(memory) if real == memory else None
+
+
+def shown(path: str, context: Roots) -> str:
+    """Return an absolute path as it is seen from the workspace."""
+    return os.path.relpath(path, context.workspace)
 
 
 def inside(path: str, folder: str) -> bool:

@@ -73,7 +73,7 @@ def parts(draw: st.DrawFn) -> JsonObject:
 CHUNKS: Final = st.builds(
     lambda some, finish, usage: chunk(*some, finish=finish, usage=usage),
     st.lists(parts(), max_size=3),
-    st.sampled_from(["STOP", "STOP", "", "", "MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"]),
+    st.sampled_from(["STOP", "STOP", "STOP", "", "MAX_TOKENS", "SAFETY", "MALFORMED_FUNCTION_CALL"]),
     st.sampled_from([None, {"promptTokenCount": 3}, {"promptTokenCount": 9}]),
 )
 BREAKS: Final = st.builds(
@@ -97,8 +97,9 @@ SETTINGS: Final = st.builds(
     compress_at=st.sampled_from([0, 5]),
     hooks=st.sets(st.sampled_from([*HOOK_BEFORE.values()])).map(lambda some: tuple(sorted(some))),
 )
-# A direct BRANCH is none of the world's: whoever goes back starts from an earlier state (see `back`).
-FOREIGN: Final = st.one_of([made for kind, made in BY_CLASS.items() if kind is not ev.Branched])
+# A direct BRANCH is none of the world's: whoever goes back starts from an earlier state (see `back`). CLOSE would end
+# too many sessions early (see `befall`).
+FOREIGN: Final = st.one_of([made for kind, made in BY_CLASS.items() if kind not in (ev.Branched, ev.Closed)])
 
 
 class Machine(RuleBasedStateMachine):
@@ -160,8 +161,9 @@ class Machine(RuleBasedStateMachine):
                 return [ev.Hooked(event, draw(st.sampled_from(["", "more"])), None if well else "stop")]
             case effects.Ask():
                 some = draw(st.lists(CHUNKS, max_size=2))
-                end = ev.StreamEnded(len(self.steps)) if well else draw(BREAKS)
-                return [*some, end] if draw(KIND) else [*some]
+                end: ev.Event = ev.StreamEnded(len(self.steps)) if well else draw(BREAKS)
+                events: list[ev.Event] = [*some, end]
+                return events if draw(KIND) else events[:-1]
             case effects.Wait():
                 return [ev.Waited()]
             case effects.JudgeCall(call):
@@ -197,10 +199,18 @@ class Machine(RuleBasedStateMachine):
     def edit(self, data: st.DataObject) -> None:
         ids = [call.id for call in self.state.turn.calls] if self.state.turn else []
         call, at = data.draw(st.sampled_from(ids or ["nobody"])), data.draw(st.integers(0, 6))
-        paths = ["model", "system", "message", f"history.{at}", "nothing", f"calls.{call}.args.x"]
-        path = data.draw(st.sampled_from([*paths, f"calls.{call}.args", f"calls.{call}.args", f"calls.{call}.result"]))
-        value = data.draw(st.one_of(st.just("text"), st.just({"parts": [{"text": "t"}]}), st.just({}), JSON))
-        self.give(ev.Edited(path, value, "me"))
+        good: dict[str, Any] = {
+            "model": "m",
+            "system": "text",
+            "message": "text",
+            f"history.{at}": {"parts": [{"text": "t"}]},
+            f"calls.{call}.args": {"a": 2},
+            f"calls.{call}.args.x": 3,
+            f"calls.{call}.result": "made up",
+            "nothing": None,
+        }
+        path = data.draw(st.sampled_from([*good, *list(good)[4:7] * 2]))
+        self.give(ev.Edited(path, good[path] if data.draw(KIND) else data.draw(JSON), "me"))
 
     def back(self, data: st.DataObject) -> None:
         """Somebody goes back to an earlier step, on a branch of its own."""
@@ -212,9 +222,8 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), chosen=SETTINGS)
     def befall(self, data: st.DataObject, chosen: Settings) -> None:
         """What may happen to a process happens."""
-        close = [ev.Closed()] if len(self.steps) > 80 else []
-        now = [ev.Cancelled("me"), ev.Fault("Ask", "broke"), ev.Recovered(), ev.Reopened(chosen), *close]
-        self.give(data.draw(st.sampled_from(now)))
+        now: list[ev.Event] = [ev.Cancelled("me"), ev.Fault("Ask", "broke"), ev.Recovered(), ev.Reopened(chosen)]
+        self.give(data.draw(st.sampled_from([*now, ev.Closed()] if len(self.steps) > 80 else now)))
 
     @rule(event=FOREIGN, data=st.data())
     def meddle(self, event: ev.Event, data: st.DataObject) -> None:
@@ -309,10 +318,10 @@ class Machine(RuleBasedStateMachine):
             last = n == len(contents) - 1
             if asked and not (last and open_calls):
                 assert not last, "calls were left without an answer"
-                assert answers(contents[n + 1]) == asked
+                assert sorted(answers(contents[n + 1])) == sorted(asked)
             if answers(content):
                 before = [part["functionCall"]["id"] for part in contents[n - 1].parts if asks(part)] if n else []
-                assert before == answers(content), "a result without its call"
+                assert sorted(before) == sorted(answers(content)), "a result without its call"
 
     @invariant()
     def roles_alternate_but_for_prompts_that_were_given_up(self) -> None:
@@ -389,7 +398,7 @@ def answers(content: Content) -> list[str]:
     return [part["functionResponse"]["id"] for part in content.parts if "functionResponse" in part]
 
 
-Machine.TestCase.settings = settings(max_examples=80, stateful_step_count=30)
+Machine.TestCase.settings = settings(max_examples=200, stateful_step_count=30)
 TestAnyWorldKeepsTheTable = Machine.TestCase
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -178,16 +179,36 @@ def test_a_system_file_that_others_can_write_is_passed_over_with_a_warning(place
     assert config.warnings == (f"{place / FILES['system']}: passed over: it is not safe",)
 
 
-def test_a_system_file_must_be_root_s_alone_with_all_folders_above(place: Path) -> None:
-    path = place / FILES["system"]
-    path.write_text("{}")
-    os.chmod(path, 0o666)
-    fault = system_fault(str(path))
-    assert fault is not None
-    assert fault.endswith(("does not belong to root", "can be written by others than root"))
-    missing = system_fault(str(place / "missing.json"))
-    assert missing is not None
-    assert "No such file" in missing
+FILE, FOLDER, LINK = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({}, None),
+        ({"/s": (LINK, 0)}, None),
+        ({"/s/f": (FILE, 1000)}, "/s/f does not belong to root"),
+        ({"/s": (FOLDER, 1000)}, "/s does not belong to root"),
+        ({"/s": (LINK, 1000)}, "/s does not belong to root"),
+        ({"/s/f": (FILE | 0o020, 0)}, "/s/f can be written by others than root"),
+        ({"/s": (FOLDER | 0o002, 0)}, "/s can be written by others than root"),
+        ({"/": (FOLDER | 0o1022, 0)}, "/ can be written by others than root"),
+    ],
+)
+def test_a_system_file_must_be_root_s_alone_with_all_folders_above(
+    changed: dict[str, tuple[int, int]], fault: str | None
+) -> None:
+    places = {"/": (FOLDER, 0), "/s": (FOLDER, 0), "/s/f": (FILE, 0), **changed}
+
+    def look(path: str) -> os.stat_result:
+        mode, owner = places[path]
+        return os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
+
+    assert system_fault("/s/f", look) == fault
+
+
+def test_a_system_file_that_cannot_be_looked_at_is_not_safe(place: Path) -> None:
+    assert system_fault(str(place / "missing.json")) == f"{place / 'missing.json'}: No such file or directory"
 
 
 def test_defaults_of_the_system_can_be_elsewhere(place: Path) -> None:

@@ -136,10 +136,21 @@ def test_a_home_that_is_the_root_has_no_tilde() -> None:
         ("$EMPTY.", "."),
         ("100$ and $", "100$ and $"),
         ("$NAMEX", "$NAMEX"),
+        ("${NONE:-a:-b}", "a:-b"),
+        ("${:-x}", "${:-x}"),
+        ("${} ${NAME", "${} ${NAME"),
+        ("${open $NAME", "${open value"),
+        ("${a${NAME}", "${a${NAME}"),
+        ("} $NAME ${", "} value ${"),
     ],
 )
 def test_variables_are_put_into_strings_where_they_are_known(text: str, value: str) -> None:
     assert expanded({"k": [text, 1]}, {"NAME": "value", "EMPTY": ""}) == {"k": [value, 1]}
+
+
+@pytest.mark.parametrize("text", ["${" * 300_000, "${" + ":-" * 300_000, "}" + "${" * 300_000, "$" * 300_000])
+def test_text_that_only_looks_like_variables_stays_and_costs_little(text: str) -> None:
+    assert expanded(text, {}) == text
 
 
 def test_variables_do_not_touch_keys_and_what_is_put_in_is_not_looked_at_again(tmp_path: Path) -> None:

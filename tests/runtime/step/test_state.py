@@ -165,6 +165,7 @@ def test_numbers_beyond_any_machine_word_have_a_digest() -> None:
     huge = evolve(rich(), usage=Usage(2**70), last_prompt_tokens=10**40)
     assert huge.digest != rich().digest
     assert huge.digest != evolve(huge, usage=Usage(2**70 + 1)).digest
+    assert evolve(huge, tape=Tape(2**70)).digest != evolve(huge, tape=Tape(2**70 + 1)).digest
 
 
 def test_text_that_is_no_unicode_has_a_digest() -> None:

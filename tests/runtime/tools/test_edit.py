@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.tools import edit
 from tests.runtime.tools.world import World
 
 
@@ -111,6 +112,30 @@ def test_what_stood_there_before_may_stand_there_again(world: World) -> None:
         "new_string": "rest of code ...\n1",
     }
     assert world.tool("replace").check(args, world.context) is None
+
+
+async def test_a_file_that_is_too_large_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edit, "LARGEST", 100)
+    path = world.write("big.txt", "x" * 101)
+    written = await world.call("write_file", file_path="big.txt", content="new")
+    replaced = await world.call("replace", file_path="big.txt", instruction="i", old_string="x", new_string="y")
+    assert written.error is not None
+    assert replaced.error is not None
+    assert (written.error.type, replaced.error.type) == ("file_write_failure", "edit_preparation_failure")
+    assert path.read_text() == "x" * 101
+
+
+async def test_large_files_are_changed_in_a_thread_with_the_same_result(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit, "LARGE", 10)
+    path = world.write("t.txt", "one line\nanother line\n")
+    replaced = await world.call(
+        "replace", file_path="t.txt", instruction="i", old_string="another", new_string="second"
+    )
+    written = await world.call("write_file", file_path="t.txt", content="one line\nthird line\n")
+    assert (replaced.added, replaced.removed, written.added, written.removed) == (1, 1, 1, 1)
+    assert path.read_text() == "one line\nthird line\n"
 
 
 async def test_a_long_path_is_shortened_for_the_person(world: World) -> None:

@@ -153,6 +153,24 @@ async def test_a_full_disk_is_told_and_leaves_the_old_file(
     assert os.listdir(world.workspace) == ["a.txt"]
 
 
+def test_a_file_in_a_folder_where_none_can_be_made_is_overwritten_in_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.open
+
+    def opening(path: str, flags: int, *args: int, **more: int) -> int:
+        if flags & os.O_EXCL:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return original(path, flags, *args, **more)
+
+    path = world.write("a.txt", "old\n")
+    monkeypatch.setattr(os, "open", opening)
+    files.write(str(path), b"new\n", world.context)
+    with pytest.raises(Fault, match="EACCES: permission denied"):
+        files.write(str(path.with_name("b.txt")), b"new\n", world.context)
+    assert path.read_text() == "new\n"
+
+
 async def test_writing_that_is_not_allowed_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refusing(*args: object, **more: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")

@@ -41,14 +41,13 @@ def test_an_address_is_read_as_a_browser_reads_it(word: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["http://", "(http://example.com)", "http://example.com:99999/", "http://300.1.1.1/", "http://1.1.1.1.1/", "http://0x/1_0.1",
+    ["http://", "(http://example.com)", "http://example.com:99999/", "http://300.1.1.1/", "http://1.1.1.1.1/", "http://0xg.1/",
      "http://1_0.0.0.1", "http://[::1/", "http://[fe80::1%25eth0]/", "http://a b^c|d/".replace(" ", ""), "http://exa%00mple.com/",
      "http://%zz/", "http://08.1/", "http://a:b:c/"],
 )  # fmt: skip
 def test_what_no_browser_would_open_is_malformed(word: str) -> None:
     found, faults = links.found(word)
-    assert (found, faults) in (([], [f'Malformed URL detected: "{word}".']), ([], []))
-    assert faults
+    assert (found, faults) == ([], [f'Malformed URL detected: "{word}".'])
 
 
 def test_other_schemes_are_told() -> None:
@@ -76,9 +75,9 @@ def test_no_text_breaks_the_reader(word: str) -> None:
     "address",
     [
         "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "198.18.0.1",
-        "192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.88.99.1", "192.0.0.9",
-        "::1", "::", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1",
-        "2002:a00:1::", "2001:0:1::1", "2001:db8::1", "100::1", "fe80::1%eth0", "no address", "",
+        "192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.88.99.1",
+        "192.0.0.9", "::1", "::", "fe80::1", "fc00::1", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1",
+        "64:ff9b::a00:1", "2002:a00:1::", "2001:0:1::1", "2001:db8::1", "100::1", "fe80::1%eth0", "no address", "",
     ],
 )  # fmt: skip
 def test_addresses_that_not_everybody_may_reach_are_not_public(address: str) -> None:

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason="the recorded resu
 def harness() -> ModuleType:
     """The program that recorded the results, for its workspace and its normalisation."""
     sys.path.insert(0, str(HARNESS))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec = importlib.util.spec_from_file_location("record_tools", HARNESS / "record_tools.py")
         assert spec is not None
@@ -40,6 +41,7 @@ def harness() -> ModuleType:
         spec.loader.exec_module(module)
         return module
     finally:
+        sys.dont_write_bytecode = writes
         sys.path.remove(str(HARNESS))
 
 
@@ -72,10 +74,17 @@ def shown(result: ToolResult) -> dict[str, Any]:
 
 
 def counted(value: Any) -> Any:
-    """The same without the harness's count of a long text: it holds the digits of a process number."""
+    """The same without what depends on the machine.
+
+    That is the harness's count of a long text, which holds the digits of a process number, and the order in which a
+    search finds files, which is the order in which the file system keeps them.
+    """
     if isinstance(value, dict):
         return {key: counted(inner) for key, inner in value.items()}
-    return re.sub(r"\[\[… \d+ characters", "[[… N characters", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    head, *files = re.sub(r"\[\[… \d+ characters", "[[… N characters", value).split("\n---\nFile: ")
+    return "\n---\nFile: ".join([head, *sorted(file.removesuffix("\n---") for file in files)])
 
 
 @pytest.mark.parametrize("group", GROUPS)

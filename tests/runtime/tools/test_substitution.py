@@ -16,8 +16,9 @@ from runtime.tools.substitution import substitutes, unwrapped
     "command",
     [
         "echo $(id)", "echo `id`", 'echo "$(id)"', 'echo "`id`"', "diff <(a) b", "tee >(a)", "echo $((1+2))",
-        "echo \\\\$(id)", "bash -c 'echo $(id)'", "/bin/sh -c 'x' `y`", "cat <<EOF\n$(id)\nEOF", "cat <<'EOF'\n$(id)\nEOF",
-        "echo $'\\'' $(id)", "echo a # it's\necho $(id)", "cat <<EOF\nit's\nEOF\necho $(id)", "cat <<-A <<B\n\tit's\n\tA\nx\nB\n`id`",
+        "echo \\\\$(id)", "bash -c 'echo $(id)'", "/bin/sh -c 'x' `y`", "cat <<EOF\n$(id)\nEOF",
+        "cat <<'EOF'\n$(id)\nEOF", "echo $'\\'' $(id)", "echo a # it's\necho $(id)", "cat <<EOF\nit's\nEOF\necho $(id)",
+        "cat <<-A <<B\n\tit's\n\tA\nx\nB\n`id`",
         "echo \"a'b\" $(id)", "cat <<EOF\n\\\\$(id)\nEOF", "echo ${x:-$(id)}", 'echo "${x:-`id`}"',
     ],
 )  # fmt: skip
@@ -29,8 +30,9 @@ def test_substitutions_are_found(command: str) -> None:
     "command",
     [
         "echo hi", "echo '$(id)'", "echo '`id`'", "echo \\$\\(id\\)", "echo \\`id\\`", 'echo "\\$(id)"', 'echo "\\`"',
-        "(echo a; echo b)", "f() { echo a; }", "echo ${x}", "a < b > c", "echo 'a' # comment", "cat <<'EOF'\nplain\nEOF",
-        "awk '{print $1}' < f", "echo \"<(not)\"", "[[ a =~ (b|c) ]]", "x=1; echo $x$y", "echo a <<<b",
+        "(echo a; echo b)", "f() { echo a; }", "echo ${x}", "a < b > c", "echo 'a' # comment",
+        "cat <<'EOF'\nplain\nEOF", "awk '{print $1}' < f", "echo \"<(not)\"", "[[ a =~ (b|c) ]]",
+        "x=1; echo $x$y", "echo a <<<b",
     ],
 )  # fmt: skip
 def test_other_commands_pass(command: str) -> None:

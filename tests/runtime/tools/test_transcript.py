@@ -2,6 +2,7 @@
 
 import errno
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def read(pieces: list[bytes], path: str = "/nowhere/x") -> Transcript:
 @given(NOISE, st.lists(st.integers(0, 80), max_size=6))
 def test_the_size_of_the_pieces_does_not_matter(output: bytes, cuts: list[int]) -> None:
     edges = sorted({0, len(output), *(min(cut, len(output)) for cut in cuts)})
-    pieces = [output[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [output[start:end] for start, end in pairwise(edges)]
     assert read(pieces).text == read([output]).text
 
 

@@ -171,7 +171,7 @@ async def test_a_redirect_to_a_public_host_is_followed(world: World, web: Web) -
     assert "there" in world.side.asked[1].contents[0].text
 
 
-async def test_redirects_end(world: World, web: Web) -> None:
+async def test_redirects_come_to_an_end(world: World, web: Web) -> None:
     web.pages["example.com/"] = page("", "302 Found", Location="/")
     result = await fetched(world, web, "http://example.com/", REFUSED)
     assert "More than 5 redirects" in (result.display or "")
@@ -232,6 +232,39 @@ async def test_a_second_failure_of_the_model_is_told(world: World, web: Web) -> 
     )
 
 
+async def test_connections_are_made_to_the_address_that_is_given() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, echo, [listener])
+        with trio.fail_after(10):
+            stream = await fetch.connected("127.0.0.1", port, None)
+            async with stream:
+                await stream.send_all(b"x")
+                assert await stream.receive_some(1) == b"x"
+            over_tls = await fetch.connected("127.0.0.1", port, "example.com")
+            with pytest.raises(trio.BrokenResourceError):
+                await over_tls.send_all(b"x")
+            await trio.aclose_forcefully(over_tls)
+        nursery.cancel_scope.cancel()
+
+
+async def echo(stream: trio.SocketStream) -> None:
+    """Send back what comes."""
+    async for data in stream:
+        await stream.send_all(data)
+
+
+async def test_a_server_that_cannot_be_reached_is_told(world: World, web: Web) -> None:
+    async def connect(address: str, port: int, name: str | None) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        raise ConnectionRefusedError("refused")
+
+    world.side.answers[:] = [REFUSED]
+    result = await WebFetch(web.resolve, connect).run({"prompt": "http://example.com/"}, world.context)
+    assert "No connection to example.com: refused" in (result.display or "")
+
+
 def test_a_file_on_github_is_fetched_as_text() -> None:
     link = read("https://github.com/owner/name/blob/main/a/b.py")
     assert fetch.raw(link).text == "https://raw.githubusercontent.com/owner/name/main/a/b.py"
@@ -260,8 +293,8 @@ async def test_sources_are_put_in_by_bytes_and_never_inside_a_character(world: W
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 9) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
-        ["candidates", "content", "parts", "text", "thought", "groundingMetadata", "groundingChunks", "groundingSupports",
-         "segment", "endIndex", "groundingChunkIndices", "web", "title", "uri"]
+        ["candidates", "content", "parts", "text", "thought", "groundingMetadata", "groundingChunks",
+         "groundingSupports", "segment", "endIndex", "groundingChunkIndices", "web", "title", "uri"]
     ), inner, max_size=4),
     max_leaves=12,
 )  # fmt: skip

@@ -81,6 +81,8 @@ def test_an_escaped_name_fits_itself_alone(name: str) -> None:
         ("[[:alpha:]]*" * 60 + "!", "a" * 250),
         ("{" * 2000, "a"),
         ("@(a|b)" * 600, "a"),
+        ("{1..99999}" * 90, "a"),
+        ("@(" + "|" * 4000, "a"),
     ],
 )
 def test_hostile_patterns_cost_little(pattern: str, path: str) -> None:

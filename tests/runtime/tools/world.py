@@ -39,11 +39,13 @@ class Groups:
 
     now: list[int] = field(factory=list)
     ever: list[int] = field(factory=list)
+    adopted: trio.Event = field(factory=trio.Event)
 
     @contextmanager
     def _adopted(self, group: int) -> Iterator[None]:
         self.now.append(group)
         self.ever.append(group)
+        self.adopted.set()
         try:
             yield
         finally:
@@ -73,9 +75,11 @@ class Answers:
         return answer
 
 
-def deadline(seconds: float) -> AbstractContextManager[trio.CancelScope]:
+@contextmanager
+def deadline(seconds: float) -> Iterator[trio.CancelScope]:
     """A deadline that never freezes."""
-    return trio.move_on_after(seconds)
+    with trio.move_on_after(seconds) as scope:
+        yield scope
 
 
 @define
@@ -111,6 +115,15 @@ class World:
     async def call(self, tool: str, /, **args: Any) -> ToolResult:
         """Check and run a call as the runner does."""
         return await self.call_with(tool, args)
+
+    async def cancelled(self, tool: str, /, **args: Any) -> None:
+        """Run a call and cancel it a moment after its process was started."""
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.call_with, tool, args)
+                await self.groups.adopted.wait()
+                await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
 
     async def call_with(self, tool: str, args: Mapping[str, Any]) -> ToolResult:
         """Check and run a call whose arguments may have any name."""
