@@ -6,6 +6,7 @@ I/O of an open prompt, in a nursery of its own under the one of the daemon.
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -13,6 +14,7 @@ import trio
 from attrs import define, field
 
 from runtime.errors import JournalError, JournalFull, LocalError, NoTransition, TwinstepError
+from runtime.sessions.actors import actor_of
 from runtime.sessions.gate import Gate
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
@@ -25,9 +27,6 @@ from runtime.step.outstanding import key_of, outstanding
 from runtime.step.replay import rebased
 from runtime.vocab import Message
 
-SNAPSHOT_EVERY: Final = 500
-"""Records between two snapshots of a session."""
-
 STEPS_A_PASS: Final = 8
 """Steps between two looks at everything else: some tenths of a millisecond, so that a control command waits no longer
 and a single busy session does not pay a pass of the run loop for each step."""
@@ -35,17 +34,6 @@ and a single busy session does not pay a pass of the run loop for each step."""
 Listener = Callable[[Session, Step], None]
 """Called after each step, in order; it may control the session. It must not wait, and one that fails is dropped."""
 
-ACTORS: Final = {
-    ev.On.MESSAGE: "user",
-    ev.On.CHUNK: "model",
-    ev.On.ENDED: "model",
-    ev.On.BROKE: "model",
-    ev.On.SCREENED: "judge",
-    ev.On.JUDGED: "judge",
-    ev.On.VETTED: "judge",
-    ev.On.HOOKED: "hook",
-    ev.On.SENT: "outbox",
-}
 AWAITED: Final = {
     "Screen": StepKind.MESSAGE_SCREEN,
     "BuildContext": StepKind.CONTEXT_BUILD,
@@ -95,6 +83,7 @@ class Dispatcher:
                 if self._crowded or self.journal.store.full:
                     await self._room()
                 self._pass()
+                self.journal.store.flush()
                 await trio.lowlevel.checkpoint()
 
     def statistics(self) -> dict[str, int]:
@@ -182,10 +171,8 @@ class Dispatcher:
     # --- the loop's insides
 
     async def _room(self) -> None:
-        try:
+        with suppress(TwinstepError):  # of a store that is broken each session hears when it takes its next step
             await self.journal.store.room()
-        except TwinstepError:
-            pass  # the store is broken: each session hears it when it takes its next step
         self._crowded = False
 
     def _pass(self) -> None:
@@ -198,12 +185,16 @@ class Dispatcher:
 
     def _dispatch(self, session: Session) -> None:
         event = self._choose(session)
-        if event is None or session.broken is not None:
+        if session.broken is not None:
+            return
+        if event is None:
+            if session.armed and session.state.phase in REST:
+                self._stand_at_rest(session)
             return
         try:
             if (session.armed or self.gate.breakpoints) and not self._admitted(session, event):
                 return
-            self._apply(session, event, _actor(session, event))
+            self._apply(session, event, actor_of(session.state, event))
         except JournalFull:
             self._crowded = True
             self.wake(session)
@@ -218,10 +209,8 @@ class Dispatcher:
         except Exception as exc:  # noqa: BLE001 - what breaks the machine fails this prompt, not the daemon
             text = f"{event.on.name} in step {session.state.seq}: {type(exc).__name__}: {exc}"
             self._fail(session, event, LocalError(text))
-        if session.inbox or session.lane or ready(session.state):
+        if session.inbox or session.lane or session.armed or ready(session.state):
             self.wake(session)
-        elif session.armed and session.state.phase in REST:
-            self._stand_at_rest(session)
 
     def _admitted(self, session: Session, event: Event) -> bool:
         return self.gate.admit(session, kind_of(session.state, event), getattr(event, "call", ""))
@@ -251,7 +240,8 @@ class Dispatcher:
                 self.gate.took(session)
         elif step.after.hold is not step.before.hold:
             self._stand_or_go(session)
-        if step.after.seq % SNAPSHOT_EVERY == 0:
+        if step.after.seq >= session.snapshot_at:
+            session.snapshot_at = 2 * step.after.seq
             self.journal.snapshot(step.after)
         for effect in step.effects:
             self._start(session, effect)
@@ -288,6 +278,8 @@ class Dispatcher:
         session.changed.unpark_all()
 
     def _tell(self, session: Session, step: Step) -> None:
+        if not self.listeners:
+            return
         # A listener that controls a session makes the next step while this one is told: that is told after it.
         self._untold.append((session, step))
         if len(self._untold) > 1:
@@ -409,10 +401,3 @@ class Dispatcher:
         text = f"{type(group).__name__}: {group}"
         self.complaints.append(f"{session.id}: {effect}: {text}")
         return ev.Fault(effect, text)
-
-
-def _actor(session: Session, event: Event) -> str:
-    if isinstance(event, ev.Finished):
-        call = session.state.turn.call(event.call) if session.state.turn else None
-        return f"tool:{call.name}" if call else "tool"
-    return getattr(event, "by", None) or ACTORS.get(event.on, "system")

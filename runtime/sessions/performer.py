@@ -137,9 +137,9 @@ class Performer:
         if tool is None or tool.spec.name not in offered:
             text = self.unknown(call.name, offered)
             return ev.Invalid(call.id, ToolResult.failed("tool_not_registered", text), call.revision)
-        problem = tool.check(call.args, self._tool_context(session, call.id, session.state.tape, []))
-        if problem is not None:
-            return ev.Invalid(call.id, ToolResult.failed("invalid_tool_params", problem), call.revision)
+        wrong = _checked(tool, call.args, self._tool_context(session, call.id, session.state.tape, []))
+        if wrong is not None:
+            return ev.Invalid(call.id, wrong, call.revision)
         labels = session.state.history[-1].labels if session.state.history else ()
         verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels))
         return ev.Judged(call.id, verdict, call.revision)
@@ -162,9 +162,12 @@ class Performer:
 
     async def _guarded(self, tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult:
         try:
-            return await tool.run(args, context)
+            result: object = await tool.run(args, context)
         except Exception as exc:  # noqa: BLE001 - a tool that breaks its port fails alone; the model is told
-            return ToolResult.failed("unhandled_exception", f"{type(exc).__name__}: {exc}")
+            return _unhandled(exc)
+        if isinstance(result, ToolResult):
+            return result
+        return ToolResult.failed("unhandled_exception", f"The tool returned no result but {type(result).__name__}.")
 
     def _tool_context(self, session: Session, call: str, tape: Tape, used: list[int]) -> ToolContext:
         around = self.surroundings
@@ -198,6 +201,18 @@ class Performer:
             await self.reply(session, text)
             return ev.Sent()
         return ev.Fault("reply.send", f"The reply was not taken in {SEND_SECONDS:.0f} s.", "send")
+
+
+def _checked(tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult | None:
+    try:
+        problem = tool.check(args, context)
+    except Exception as exc:  # noqa: BLE001 - as in `_guarded`
+        return _unhandled(exc)
+    return None if problem is None else ToolResult.failed("invalid_tool_params", problem)
+
+
+def _unhandled(exc: Exception) -> ToolResult:
+    return ToolResult.failed("unhandled_exception", f"{type(exc).__name__}: {exc}")
 
 
 def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...]) -> ToolResult:

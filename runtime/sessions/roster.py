@@ -8,8 +8,8 @@ from attrs import define, field
 
 from runtime.errors import InputError, LocalError
 from runtime.sessions.dispatcher import Dispatcher
-from runtime.sessions.session import Session
-from runtime.step import OPEN, REST, State
+from runtime.sessions.session import FIRST_SNAPSHOT, Session
+from runtime.step import OPEN, REST, Phase, State
 from runtime.step import events as ev
 
 
@@ -43,26 +43,42 @@ class Roster:
 
     def _load(self, name: str) -> Session:
         state, kept = self.dispatcher.journal.load(name)
-        session = Session(state)
+        session = Session(state, snapshot_at=max(FIRST_SNAPSHOT, 2 * state.seq))
         session.states.extend(kept[-64:-1])
+        if state.phase in OPEN:
+            self.dispatcher.recover(session)
         if state.hold is not None:
             self.dispatcher.gate.close(session)
             session.deadlines.freeze()
             session.processes.freeze()
-        if state.phase in OPEN:
-            self.dispatcher.recover(session)
         self.live[name] = session
         self.parked.discard(name)
         return session
 
     async def park(self, session: Session) -> None:
-        """Unload a session at rest. All of it is on disk before it is forgotten. Raises LocalError if it is busy."""
-        if session.state.phase not in REST or session.inbox or session.lane or session.state.hold is not None:
+        """Unload a session at rest. All of it is on disk before it is forgotten. Raises LocalError if it is busy.
+
+        A session that becomes busy meanwhile stays loaded. Whoever keeps the session that was unloaded can do nothing
+        with it any more: it is broken.
+        """
+        if self.live.get(session.id) is not session:
+            raise LocalError(f"session {session.id} is not loaded here")
+        if _busy(session):
             raise LocalError(f"session {session.id} is busy ({session.state.phase.value}) and stays loaded")
         journal = self.dispatcher.journal
         journal.snapshot(session.state)
-        await journal.committed(session.ticket)
-        if session.state.phase in REST and not session.inbox and not session.lane:
+        ticket = 0
+        while ticket != session.ticket and not _busy(session):  # somebody may change it while this waits
+            ticket = session.ticket
+            await journal.committed(ticket)
+        if not _busy(session) and self.live.get(session.id) is session:
+            session.broken = LocalError(f"session {session.id} was unloaded; get it from the roster")
             self.dispatcher.gate.forget(session)
             del self.live[session.id]
             self.parked.add(session.id)
+
+
+def _busy(session: Session) -> bool:
+    if session.state.phase is Phase.CLOSED:
+        return False
+    return session.armed or session.state.phase not in REST or bool(session.inbox or session.lane)

@@ -18,6 +18,9 @@ from runtime.vocab import Message
 INBOX_EVENTS: Final = 256
 INBOX_CHARACTERS: Final = 4_000_000
 """How much of a stream is read ahead of a session that is held; above, reading stops (DESIGN f.5)."""
+FIRST_SNAPSHOT: Final = 500
+"""Records before the first snapshot of a session. The next one comes after as many again as there are by then: so
+snapshots cost a constant share of a session, however long it gets."""
 LANE_MESSAGES: Final = 100
 """How many messages wait for a busy session; above, whoever brings one must wait."""
 KEPT_IDLE: Final = 64
@@ -40,6 +43,7 @@ class Session:
     queued: bool = False
     steps: int = 0
     ticket: int = 0
+    snapshot_at: int = FIRST_SNAPSHOT
     dropped: int = 0
     trouble: str = ""
     inbox: "deque[tuple[Event, Task | None]]" = field(factory=deque)

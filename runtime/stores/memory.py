@@ -72,6 +72,9 @@ class MemoryStore(Backlog):
         body = title.encode(errors="replace")
         self._put(("title", StoredRecord(session, 0, body), ()), ENTRY_SIZE + len(body))
 
+    def flush(self) -> None:
+        """There is nobody to wake."""
+
     async def committed(self, ticket: int) -> None:
         """Commit what is queued and return, or wait while the store is held."""
         self._commit()

@@ -39,8 +39,15 @@ class Sink(Protocol):
         """Give back files."""
 
 
+GROUP: Final = 64
+"""Entries that wake the thread without anybody asking."""
+
+
 class Writer(Backlog):
     """A backlog that a thread of its own works off. The thread starts with the first thing handed over.
+
+    It is woken for a group: when somebody waits (`committed`, `room`), on `flush`, or when GROUP entries are queued.
+    Waking it for each entry cost more than writing it.
 
     `sink` is None for a journal that is only read. Times are in seconds.
     """
@@ -80,8 +87,26 @@ class Writer(Backlog):
         with self._bell:
             self._queue.append(entry)
             self._queued += size
-            self._bell.notify()
+            if len(self._queue) >= GROUP or self.full:
+                self._bell.notify()
         return ticket
+
+    def flush(self) -> None:
+        """Wake the thread for what was appended. Waits for nothing."""
+        if self._queue:
+            with self._bell:
+                self._bell.notify()
+
+    async def committed(self, ticket: int) -> None:
+        """Wait until everything up to `ticket` is on disk; see `Store.committed`."""
+        if ticket > self._settled:
+            self.flush()
+        await super().committed(ticket)
+
+    async def room(self) -> None:
+        """Wait until `append` would be taken; see `Store.room`."""
+        self.flush()
+        await super().room()
 
     def _start(self) -> None:
         if self._sink is None:

@@ -80,6 +80,7 @@ async def live(folder: Path, journal: Path, die_at: int, *, resume: bool) -> Non
         def kill(session: object, step: Step) -> None:
             if step.after.seq != die_at:
                 return
+            store.flush()
             while not on_disk(journal, die_at):
                 time.sleep(0.001)  # the writer is another thread; this one must not take a further step
             os.kill(os.getpid(), signal.SIGKILL)
@@ -124,7 +125,7 @@ def forked(folder: Path, journal: Path, die_at: int, *, resume: bool) -> int:
     if child == 0:
         try:
             trio.run(lambda: live(folder, journal, die_at, resume=resume))
-        except BaseException as exc:  # noqa: BLE001 - a fork must not run on in its parent's code
+        except BaseException as exc:  # a fork must not run on in its parent's code
             print(f"child: {type(exc).__name__}: {exc}", file=sys.stderr)
             os._exit(1)
         os._exit(0)

@@ -26,6 +26,7 @@ def journal(path: Path, disk: SmallDisk, bound: Bound | None = None) -> JsonLine
 
 async def until_full(store: JsonLines) -> None:
     """Wait until the writer has reported that the disk takes nothing."""
+    store.flush()
     with trio.fail_after(10):
         while store.trouble is None or "cannot be written" not in store.trouble:  # noqa: ASYNC110 - there is no event
             await trio.sleep(0.001)

@@ -72,21 +72,6 @@ async def test_one_step_back_gives_the_same_answer_again() -> None:
         assert world.tools.tools["read"].runs == [{"n": 1}]
 
 
-async def test_pausing_in_a_stream_loses_nothing(autojump_clock: MockClock) -> None:
-    pieces = [text("a", None), 1.0, text("b", None), 1.0, text("c")]
-    async with running(pieces) as world:
-        session = world.open()
-        world.say(session)
-        await world.until(session, lambda one: one.state.turn is not None and len(one.state.turn.chunks) == 1)
-        world.dispatcher.hold(session, "ann")
-        await trio.sleep(30)
-        assert session.state.turn is not None
-        assert len(session.state.turn.chunks) == 1
-        assert len(session.inbox) == 3  # two chunks and the end, read ahead
-        world.dispatcher.release(session, "ann")
-        assert (await world.rest(session)).answer == "abc"
-
-
 async def test_a_broken_tool_fails_alone() -> None:
     def explode(args: object, context: object) -> ToolResult:
         raise RuntimeError("boom")

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.stores.backlog import Bound
-from runtime.stores.writer import Entry, Writer
+from runtime.stores.writer import GROUP, Entry, Writer
 from tests.runtime.stores.places import record
 
 
@@ -47,7 +47,9 @@ class Handed:
     writer: Writer
 
     def put(self, number: int) -> int:
-        return self.writer._put(("record", record(number), ()), 300)
+        ticket = self.writer._put(("record", record(number), ()), 300)
+        self.writer.flush()
+        return ticket
 
 
 @pytest.fixture
@@ -174,3 +176,21 @@ async def test_a_writer_without_a_file_takes_nothing() -> None:
     await writer.aclose()
     with pytest.raises(LocalError):
         writer.snapshot("a", 1, b"{}")
+
+
+async def test_nobody_wakes_the_thread_for_one_entry_until_somebody_asks(handed: Handed) -> None:
+    handed.sink.gate.set()
+    ticket = handed.writer._put(("record", record(1), ()), 300)
+    await trio.sleep(0.02)
+    assert not handed.sink.tried
+    await handed.writer.committed(ticket)
+    assert handed.sink.groups == [[1]]
+
+
+async def test_a_full_group_wakes_the_thread_by_itself(handed: Handed) -> None:
+    handed.sink.gate.set()
+    for number in range(1, GROUP + 1):
+        handed.writer._put(("record", record(number), ()), 300)
+    with trio.fail_after(10):
+        while not handed.sink.tried:  # noqa: ASYNC110 - the sink is in a thread without a loop
+            await trio.sleep(0.001)
