@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal, TypeVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 JsonObject = Mapping[str, Any]
 """A JSON object as it came off the wire. By convention nobody changes one: a change is a new object."""
@@ -34,6 +35,28 @@ def digest(*pieces: bytes) -> bytes:
         state.update(len(piece).to_bytes(8, "big"))
         state.update(piece)
     return state.digest()
+
+
+_PLANS: Final[dict[type, tuple[Any, dict[str, int]]]] = {}
+T = TypeVar("T")
+
+
+def evolve(value: T, **changes: Any) -> T:
+    """Return a copy of a frozen value with some members changed, as `attrs.evolve` does, in half the time.
+
+    A step makes three or four such copies, which makes this its largest single cost. Raises KeyError for a member that
+    the class does not have.
+    """
+    kind = value.__class__
+    plan = _PLANS.get(kind)
+    if plan is None:
+        names = [member.name for member in fields(kind)]  # type: ignore[arg-type]
+        plan = _PLANS[kind] = (attrgetter(*names), {name: place for place, name in enumerate(names)})
+    members = list(plan[0](value))
+    places = plan[1]
+    for name, changed in changes.items():
+        members[places[name]] = changed
+    return kind(*members)
 
 
 class EffectClass(Enum):

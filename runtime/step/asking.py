@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from attrs import evolve
-
 from runtime.ports import ModelRequest
 from runtime.step import calls as waves
 from runtime.step import effects, response, retry
@@ -11,7 +9,7 @@ from runtime.step import events as ev
 from runtime.step.ending import ended_with, enter, prompt_of, taping, turn_of
 from runtime.step.state import Context, Moved, Outcome, State, Turn, append, rewritten
 from runtime.step.table import HOOK_BEFORE, Phase
-from runtime.vocab import Content, digest, encode
+from runtime.vocab import Content, digest, encode, evolve
 
 BRIDGE: Final = Content("model", ({"text": "(The tool results above were not commented on.)"},), ("system",))
 """Stands between unanswered tool results and a new prompt, because roles must alternate (AGENT_LOOP section 1)."""

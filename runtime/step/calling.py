@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from attrs import evolve
-
 from runtime.errors import NoTransition
 from runtime.step import calls as waves
 from runtime.step import effects
@@ -11,7 +9,7 @@ from runtime.step import events as ev
 from runtime.step.ending import answered, ended_with, taping, turn_of
 from runtime.step.state import Call, Moved, Outcome, State
 from runtime.step.table import CallPhase, Phase
-from runtime.vocab import Decision, ToolResult
+from runtime.vocab import Decision, ToolResult, evolve
 
 
 def go_call(state: State, event: ev.Go) -> Moved:

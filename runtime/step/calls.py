@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import evolve
-
 from runtime.step.events import Go
 from runtime.step.state import Call, Turn
 from runtime.step.table import CALL_AGAIN, CALL_READY, CallPhase
-from runtime.vocab import Content, JsonObject, ToolResult, Toolset
+from runtime.vocab import Content, JsonObject, ToolResult, Toolset, evolve
 
 FIRST = "update_topic"
 """The tool whose calls go before all others of a batch."""

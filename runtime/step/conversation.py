@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from attrs import evolve
-
 from runtime.errors import NoTransition
 from runtime.step import calls as waves
 from runtime.step import edits, effects
@@ -12,7 +10,7 @@ from runtime.step.calling import with_calls
 from runtime.step.ending import answered, ended_with, enter, prompt_of, turn_of
 from runtime.step.state import Call, Hold, Moved, Outcome, Prompt, State, Turn, append
 from runtime.step.table import AGAIN, Phase
-from runtime.vocab import Decision, EffectClass
+from runtime.vocab import Decision, EffectClass, evolve
 
 TURN_LIMIT: Final = (
     "Reached max session turns for this session. "

@@ -7,14 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import evolve
-
 from runtime.errors import RemoteError
 from runtime.step.events import Edited
 from runtime.step.state import Call, State, rewritten
 from runtime.step.table import CallPhase, Phase
-from runtime.vocab import Content, ToolResult, encode
-
+from runtime.vocab import Content, ToolResult, encode, evolve
 
 _INDEX: Final = re.compile("[0-9]{1,9}")
 

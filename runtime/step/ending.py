@@ -1,12 +1,10 @@
 """What transitions have in common: entering a phase, ending a prompt, answering open calls. Pure."""
 
-from attrs import evolve
-
 from runtime.errors import LocalError
 from runtime.step import calls as waves
 from runtime.step.state import Outcome, Prompt, State, Turn, append, rewritten
 from runtime.step.table import HOOK_BEFORE, Phase
-from runtime.vocab import Tape
+from runtime.vocab import Tape, evolve
 
 
 def enter(state: State, phase: Phase) -> State:

@@ -8,7 +8,7 @@ against it.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from runtime.errors import LocalError, NoTransition
 from runtime.step import asking, calling, conversation
@@ -21,6 +21,7 @@ from runtime.step.events import Event, On
 from runtime.step.kinds import StepKind
 from runtime.step.state import Moved, State
 from runtime.step.table import AGAIN, ALWAYS, CALL_TABLE, READY, TABLE, Phase
+from runtime.vocab import evolve
 
 __all__ = ["Step", "advance", "kind_of", "ready", "request_of"]
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from attrs import evolve
-
 from runtime.errors import JournalCorrupt, ReplayMismatch, TwinstepError
 from runtime.step.events import Branched
 from runtime.step.machine import Step, advance
 from runtime.step.records import Record
 from runtime.step.state import State
+from runtime.vocab import evolve
 
 
 def replay(records: Iterable[Record], start: State, *, where: str, verify: bool = True) -> Iterator[Step]:

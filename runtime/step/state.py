@@ -8,12 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from pyrsistent import PVector, pvector
 
 from runtime.step.events import Settings
 from runtime.step.table import CallPhase, Phase
-from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Usage, Verdict, digest, encode
+from runtime.vocab import (
+    Content,
+    JsonObject,
+    Message,
+    Tape,
+    ToolResult,
+    Toolset,
+    Usage,
+    Verdict,
+    digest,
+    encode,
+    evolve,
+)
 
 if TYPE_CHECKING:
     from runtime.step.effects import Effect
@@ -175,9 +187,9 @@ class State:
             self.turns,
             self.turn_base,
             self.after_hook.value if self.after_hook else None,
-            # As text: these are the peer's numbers, and msgpack has no place for all of them.
+            # As text: these numbers come from outside, and msgpack has no place for all of them.
             str((use.prompt, use.candidates, use.total, use.cached, use.thoughts, use.tool, self.last_prompt_tokens)),
-            (self.tape.next, self.tape.used),
+            str((self.tape.next, self.tape.used)),
             (hold.step, hold.cause, hold.by, hold.generation, hold.call) if hold else None,
             self.generation,
             self.touched,

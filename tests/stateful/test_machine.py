@@ -170,8 +170,8 @@ class Machine(RuleBasedStateMachine):
                 wrong = ev.Invalid(call.id, draw(RESULTS), call.revision)
                 return [ev.Judged(call.id, draw(VERDICTS), call.revision) if well else wrong]
             case effects.AskPerson(call):
-                choices = [ev.Approved(call.id, "me"), ev.Approved(call.id, "me", {"a": 1}), ev.Denied(call.id, "me")]
-                return [draw(st.sampled_from(choices))]
+                person = st.sampled_from([ev.Approved(call.id, "me"), ev.Approved(call.id, "me", {"a": 1})])
+                return [draw(person) if well else ev.Denied(call.id, "me")]
             case effects.RunTool(call):
                 return [ev.Finished(call.id, draw(RESULTS), fatal=not well)]
             case effects.JudgeReply():
