@@ -3,14 +3,24 @@
 Run by `make docs`; tests/docs/test_reference.py fails when a page is not what this file would write.
 """
 
+import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
 from runtime import errors
-from runtime.step.events import On
-from runtime.step.kinds import ABOUT, CONTROLS
-from runtime.step.table import ALWAYS, CALL_TABLE, TABLE, CallRule, Rule
+from runtime.app import completion
+from runtime.policy import ApprovalJudge
+from runtime.step import retry
+from runtime.step.edits import EDITABLE
+from runtime.step.effects import Effect
+from runtime.step.events import EVENTS, On
+from runtime.step.kinds import ABOUT
+from runtime.step.outstanding import CALL_WAITS, WAITS
+from runtime.step.response import NUDGES, PROBLEMS
+from runtime.step.table import AGAIN, ALWAYS, CALL_AGAIN, CALL_TABLE, HOOK_BEFORE, OPEN, REST, TABLE, CallRule, Rule
+from runtime.tools.declarations import ALIASES, SPECS
+from runtime.vocab import ApprovalMode, Decision, ToolSpec
 
 FOLDER: Final = Path(__file__).resolve().parent / "reference"
 MADE: Final = "<!-- Made by `make docs`. Do not edit. -->\n"
@@ -27,9 +37,9 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return row(*names) + row(*("---" for _ in names)) + "".join(row(*cells) for cells in rows)
 
 
-def code(text: str) -> str:
-    """Text in the type of code."""
-    return f"`{text}`"
+def code(*texts: str) -> str:
+    """Names in the type of code, with commas between them."""
+    return ", ".join(f"`{text}`" for text in texts)
 
 
 def summary(text: str | None) -> str:
@@ -65,63 +75,326 @@ def errors_page() -> str:
     )
 
 
+STEPS: Final = f"""# Steps
+
+{MADE}
+A session moves by steps and by nothing else. A step is one event, applied to the state of the session: what was, what
+came, what is, and which effects are wanted. Breakpoints, journals and listings use the names on this page; they do not
+change between versions, and new ones stand behind the old.
+
+A transition that is not on this page does not exist: an event that comes where no row has a place for it raises
+`NoTransition` and changes nothing. Why the tables are data: [ADR 0001](../adr/0001-step-machine.md).
+"""
+
+
+def ordered(phases: Iterable[object], order: Iterable[object]) -> list[str]:
+    """The values of phases, in the order in which they are declared."""
+    chosen = set(phases)
+    return [str(getattr(phase, "value", "")) for phase in order if phase in chosen]
+
+
+def arrows(rows: Mapping[str, Mapping[On, Rule | CallRule]]) -> Iterator[str]:
+    """The lines of a diagram: one arrow from a phase to the next, with every event that leads there."""
+    for phase, rules in rows.items():
+        events: dict[str, list[str]] = {}
+        for on, rule in rules.items():
+            for target in ordered(rule.to, type(next(iter(rule.to)))):
+                events.setdefault(target, []).append(on.value)
+        for target, names in events.items():
+            yield f"    {plain(phase)} --> {plain(target)} : {', '.join(names)}\n"
+
+
 def plain(phase: str) -> str:
     """The name of a phase as the language of diagrams takes it: without hyphens."""
     return phase.replace("-", "_")
 
 
-def arrows(table_of: Mapping[str, Mapping[On, Rule | CallRule]]) -> Iterator[str]:
-    """The lines of a state diagram."""
-    for phase, rules in table_of.items():
-        for on, rule in rules.items():
-            for target in sorted(target.value for target in rule.to):
-                yield f"    {plain(phase)} --> {plain(target)} : {on.value}\n"
+def diagram(rows: Mapping[str, Mapping[On, Rule | CallRule]], first: str, more: str = "") -> str:
+    """A state diagram drawn from the rows of a table. `more` are arrows that no event of their own takes."""
+    lines = more + "".join(arrows(rows))
+    return f"```mermaid\nstateDiagram-v2\n    [*] --> {first}\n{lines}```\n"
 
 
-def transitions(table_of: Mapping[str, Mapping[On, Rule | CallRule]]) -> str:
-    """A table of transitions with a diagram drawn from the same rows."""
-    rows = [
-        (
-            code(phase),
-            code(on.value),
-            code(rule.kind.value),
-            ", ".join(sorted(code(target.value) for target in rule.to)),
-        )
-        for phase, rules in table_of.items()
+def transitions(rows: Mapping[str, Mapping[On, Rule | CallRule]]) -> str:
+    """A table of transitions."""
+    cells = [
+        (code(phase), code(on.value), code(rule.kind.value), code(*ordered(rule.to, type(next(iter(rule.to))))))
+        for phase, rules in rows.items()
         for on, rule in rules.items()
     ]
-    drawing = "".join(arrows(table_of))
-    return f"```mermaid\nstateDiagram-v2\n{drawing}```\n\n" + table(("Phase", "On", "Step", "Leads to"), rows)
+    return table(("Phase", "Event", "Step", "Next"), cells)
 
 
-def steps_page() -> str:
-    """The kinds of steps, and both tables of transitions."""
-    kinds = [
-        (code(kind.value), level, "yes" if kind in CONTROLS else "no", text) for kind, (level, text) in ABOUT.items()
-    ]
-    always = [
-        (code(on.value), code(kind.value), ", ".join(sorted(code(phase.value) for phase in phases)))
-        for on, (kind, phases) in ALWAYS.items()
-    ]
-    session = {phase.value: rules for phase, rules in TABLE.items()}
-    call = {phase.value: rules for phase, rules in CALL_TABLE.items()}
+def kinds_section() -> str:
+    """The kinds of steps."""
+    rows = [(code(kind.value), scope, "yes" if kind.controls else "no", text) for kind, (scope, text) in ABOUT.items()]
+    return "\n## Kinds\n\n" + table(("Step", "Scope", "Taken while held", "What it does"), rows)
+
+
+def session_section() -> str:
+    """Phases and transitions of a session."""
+    rows = {phase.value: rules for phase, rules in TABLE.items()}
+    order = list(TABLE)
     return (
-        f"# Steps\n\n{MADE}\n"
-        "A session moves by steps. Breakpoints, journals and listings use these names. A transition that is not on\n"
-        "this page does not exist: an event that comes where no row has a place for it changes nothing and raises\n"
-        "`NoTransition`. Why the tables are data: [ADR 0001](../adr/0001-step-machine.md).\n\n"
-        "## Kinds of steps\n\n"
-        + table(("Step", "Belongs to", "Taken while held", "Meaning"), kinds)
-        + "\n## Phases of a session\n\n"
-        + transitions(session)
-        + "\n## Phases of a call\n\nCalls of one answer move side by side; each has a phase of its own.\n\n"
-        + transitions(call)
-        + "\n## What a session always answers\n\n"
-        + table(("On", "Step", "In the phases"), always)
+        "\n## A session\n\n"
+        "A phase either is ready, and then the machine takes the step itself (event `go`), or it waits for what an\n"
+        f"effect brings. At rest, with no open prompt, are {code(*ordered(REST, order))}. In `calls` each call of the\n"
+        "turn stands in a phase of its own (see [A call](#a-call)); there `go` is the step of a call.\n\n"
+        + diagram(rows, "new")
+        + "\n"
+        + transitions(rows)
     )
 
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"errors.md": errors_page, "steps.md": steps_page}
+def always_section() -> str:
+    """What any phase answers, and where waits go back to."""
+    reached = {
+        On.BRANCH: "where the wait began",
+        On.RECOVER: "where the wait began",
+        On.CANCEL: "`cancelled`",
+        On.FAULT: "`failed`",
+        On.CLOSE: "`closed`",
+    }
+    where = {
+        REST | OPEN: "every phase but `new` and `closed`",
+        OPEN: "every phase with an open prompt",
+        REST: "at rest",
+    }
+    rows = [
+        (code(on.value), code(kind.value), where[phases], reached.get(on, "the same phase"))
+        for on, (kind, phases) in ALWAYS.items()
+    ]
+    back = [(code(phase.value), code(before.value)) for phase, before in AGAIN.items()]
+    back += [(f"call {code(phase.value)}", f"call {code(before.value)}") for phase, before in CALL_AGAIN.items()]
+    return (
+        "\n## In any phase\n\n"
+        "These stand in no row above, because it does not matter where the session stands. An edit of a message that\n"
+        "is being screened leads back to `screen`, and an edit that answers the last call leads to `turn-end`.\n\n"
+        + table(("Event", "Step", "In", "Leads to"), rows)
+        + "\nA new branch and the recovery after a crash find effects gone that the state still waits for. They go\n"
+        "back to where each wait began, so that the effect is wanted again. A tool that was running is started again\n"
+        "only if that is harmless (`pure`, `idempotent`); else its result tells the model that it was interrupted.\n\n"
+        + table(("From", "Back to"), back)
+    )
+
+
+def calls_section() -> str:
+    """Phases and transitions of a call."""
+    rows = {phase.value: rules for phase, rules in CALL_TABLE.items()}
+    return (
+        "\n## A call\n\n"
+        "The calls of one answer run in waves: neighbours that may run together share one. Calls of later waves are\n"
+        "`queued` and become `judge` when the wave before is finished. A call starts only when every call of its wave\n"
+        "is decided. A verdict counts only for exactly the arguments that were judged.\n\n"
+        + diagram(rows, "queued", "    queued --> judge : wave before finished\n")
+        + "\n"
+        + transitions(rows)
+    )
+
+
+def hooks_section() -> str:
+    """Where hooks stand."""
+    rows = [(code(name), code(phase.value)) for phase, name in HOOK_BEFORE.items()]
+    return (
+        "\n## Hooks\n\nWhere an event has a listener, its phase is entered through `hook` and `hooking`.\n\n"
+        + table(("Event", "Before"), rows)
+    )
+
+
+def effects_section() -> str:
+    """The effects, and where they are waited for."""
+    waited = {kind: code(phase.value) for phase, kind in WAITS.items()}
+    waited |= {kind: f"call {code(phase.value)}" for phase, kind in CALL_WAITS.items()}
+    rows = [
+        (code(kind.__name__), waited[kind], "yes" if kind.outside else "no", summary(kind.__doc__))
+        for kind in get_args(Effect)
+    ]
+    return (
+        "\n## Effects\n\n"
+        "A step wants effects and performs none. Those that somebody outside the process could notice wait until the\n"
+        "event that wanted them is on disk.\n\n"
+        + table(("Effect", "Waited for in", "Noticed outside", "What it does"), rows)
+    )
+
+
+def events_section() -> str:
+    """The events."""
+    rows = [(code(on.value), code(kind.__name__), summary(kind.__doc__)) for on, kind in EVENTS.items()]
+    return "\n## Events\n\n" + table(("Event", "Class", "What happened"), rows)
+
+
+def edits_section() -> str:
+    """The paths that may be edited."""
+    rows = [(code(path), text) for path, text in EDITABLE.items()]
+    return (
+        "\n## What can be edited\n\n"
+        "An edit is an event like any other: journaled, and undone by going back. What was judged is judged again.\n\n"
+        + table(("Path", "What it is"), rows)
+    )
+
+
+def retries_section() -> str:
+    """Both retry loops."""
+    backoff, kinds = retry.REQUESTS, code(*sorted(retry.RETRIED_KINDS))
+    waits = ", ".join(f"{wait:g}" for wait in retry.INVALID_WAITS)
+    waited = ", ".join(f"{backoff.seconds(failures, 0.5):g}" for failures in range(1, 5))
+    rows = [(code(name), text, "yes" if name in NUDGES else "no") for name, text in PROBLEMS.items()]
+    return (
+        "\n## Retries\n\n"
+        f"A request that failed before its first chunk with status {statuses()}, or as {kinds}, waits\n"
+        f"{waited} … seconds, spread by ± {backoff.jitter:.0%}. A wait that the API asked for is kept where it is\n"
+        f"longer, and grows by up to {retry.HINT_SPREAD:.0%}. A stream that was reset in the middle is tried\n"
+        f"{retry.MIDSTREAM_TRIES} times again; one that the other side closed is not.\n\n"
+        f"A stream that ended in order and is no good answer is asked for again after {waits} seconds, and then the\n"
+        "prompt fails with one of these types. A nudge is a sentence that the retry adds to the request.\n\n"
+        + table(("Type", "What was wrong", "Nudge"), rows)
+    )
+
+
+def statuses() -> str:
+    """The statuses that are retried: those below 500 by number."""
+    low = sorted(status for status in retry.RETRIED_STATUS if status < 500)
+    return f"{', '.join(str(status) for status in low)} or {min(retry.RETRIED_STATUS - set(low)) // 100}xx"
+
+
+def steps_page() -> str:
+    """The whole page."""
+    sections = (
+        kinds_section,
+        session_section,
+        calls_section,
+        always_section,
+        hooks_section,
+        effects_section,
+        events_section,
+        edits_section,
+        retries_section,
+    )
+    return STEPS + "".join(section() for section in sections)
+
+
+def command_line_page() -> str:
+    """Every command with its flags, as the parsers have them."""
+    return (
+        f"# Command line\n\n{MADE}\n"
+        "The first word of the line decides: if it is the name of a command, that command runs; anything else is a\n"
+        "headless run. `--version` or `-v` anywhere prints the version and does nothing else. The exit codes are\n"
+        "[a page of their own](exit-codes.md), and so are [settings and environment](settings.md).\n"
+        + "".join(command_section(name, made) for name, made in completion.parsers().items())
+    )
+
+
+def command_section(name: str, made: argparse.ArgumentParser) -> str:
+    """What one command takes."""
+    title = f"twinstep {name}" if name else "A headless run"
+    usage = made.usage or " ".join((made.prog, "[options]", *positionals(made)))
+    shown = [action for action in made._actions if action.help != argparse.SUPPRESS]
+    rows = [(spelling(action), values(action), (action.help or "")) for action in shown]
+    silent = [code(action.option_strings[0]) for action in made._actions if action.help == argparse.SUPPRESS]
+    note = (
+        f"\nTaken so that old scripts run, but without effect in this version: {', '.join(silent)}.\n" if silent else ""
+    )
+    more = f"\n```text\n{made.epilog.rstrip()}\n```\n" if made.epilog else ""
+    return (
+        f"\n## {title}\n\n{made.description}\n\n```text\n{dedented(usage)}\n```\n\n"
+        + table(("Flag or argument", "Takes", "Meaning"), rows)
+        + note
+        + more
+    )
+
+
+def dedented(usage: str) -> str:
+    """The lines of a usage without the margin that stands below `usage: `."""
+    return "\n".join(line.strip() for line in usage.splitlines())
+
+
+def positionals(made: argparse.ArgumentParser) -> list[str]:
+    """The names of the arguments that are no flags."""
+    return [action.dest for action in made._actions if not action.option_strings]
+
+
+def spelling(action: argparse.Action) -> str:
+    """How a flag or an argument is written."""
+    return ", ".join(map(code, action.option_strings)) or action.dest
+
+
+def values(action: argparse.Action) -> str:
+    """What stands behind a flag."""
+    if action.nargs == 0:
+        return ""
+    named = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    taken = ", ".join(code(str(choice)) for choice in action.choices) if action.choices else named
+    return f"{taken}; may be left out: `{action.const}`" if action.nargs == "?" else taken
+
+
+AFTER_A_CRASH: Final = {
+    "pure": "runs again: it changes nothing",
+    "idempotent": "runs again: a second time comes to the same",
+    "compensable": "does not run again; the model is told that it was interrupted",
+    "irreversible": "does not run again; the model is told that it was interrupted",
+}
+
+
+def tools_page() -> str:
+    """Every built-in tool: what it takes, what running it means, and the modes that allow it."""
+    modes = tuple(ApprovalMode)
+    rows = [(f"[{code(spec.name)}](#{spec.name})", *(allowed(mode, spec) for mode in modes)) for spec in SPECS]
+    aliases = ", ".join(f"{code(old)} for {code(new)}" for old, new in ALIASES.items())
+    return (
+        f"# Tools\n\n{MADE}\n"
+        "The tools that the model is offered, with the texts that it gets about them. Names and parameters are those\n"
+        f"of Gemini CLI 0.61. Old names that still run: {aliases}.\n\n"
+        "## Which approval mode allows which tool\n\n"
+        "In a run where nobody can be asked, as every run is in this version. A tool that is not offered is unknown\n"
+        "to the model; a call to it is answered with an error. `tools.core` and `tools.exclude` in the\n"
+        "[settings](settings.md) narrow this further.\n\n"
+        + table(("Tool", *(code(mode.value) for mode in modes)), rows)
+        + "".join(tool_section(spec) for spec in SPECS)
+    )
+
+
+def allowed(mode: ApprovalMode, spec: ToolSpec) -> str:
+    """What a mode says to a tool when nobody can be asked."""
+    judge = ApprovalJudge(mode=mode)
+    if not judge.offers(spec):
+        return "not offered"
+    return "runs" if judge.judged(spec, {}).decision is Decision.ALLOW else "offered, calls refused"
+
+
+def tool_section(spec: ToolSpec) -> str:
+    """One tool."""
+    taken: Mapping[str, Any] = spec.parameters["properties"]
+    required = spec.parameters["required"]
+    rows = [(code(name), type_of(one), "yes" if name in required else "", about(one)) for name, one in taken.items()]
+    beside = "beside others" if spec.parallel else "alone"
+    return (
+        f"\n## {spec.name}\n\n{spec.description}\n\n"
+        f"Effect class `{spec.effect.value}`: after a crash in the middle it {AFTER_A_CRASH[spec.effect.value]}. "
+        f"Of several calls in one answer, it runs {beside}.\n\n"
+        + table(("Parameter", "Type", "Required", "Meaning"), rows)
+    )
+
+
+def type_of(schema: Mapping[str, Any]) -> str:
+    """The type of a parameter in words."""
+    if schema["type"] == "array":
+        return f"list of {schema['items']['type']}s"
+    least = f", from {schema['minimum']}" if "minimum" in schema else ""
+    return f"{schema['type']}{least}"
+
+
+def about(schema: Mapping[str, Any]) -> str:
+    """The meaning of a parameter; members of an object are named with theirs."""
+    inner: Mapping[str, Any] = schema.get("properties", {})
+    return " ".join((schema["description"], *(f"{code(name)}: {one['description']}" for name, one in inner.items())))
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "command-line.md": command_line_page,
+    "errors.md": errors_page,
+    "steps.md": steps_page,
+    "tools.md": tools_page,
+}
 
 
 def main() -> None:

@@ -38,9 +38,9 @@ class ModelRequest:
     """One request to the model, as data. `runtime.model.wire` turns it into bytes; equal requests give equal bytes.
 
     `active` is the index of the first content of the active loop (after the last plain user text): from there on the
-    first call of each model content needs a signature. `tools` is a JSON list of function declarations. `nudge` is
-    appended to the system instruction of a retry (API section "When is a stream good?"). `extra` are further members
-    of `generationConfig` (side calls that want JSON).
+    first call of each model content needs a signature. `tools` is a JSON list of function declarations. `extra` are
+    further members of `generationConfig` (side calls that want JSON). `raw_tools` stands for `tools` where a side call
+    wants a tool of the API. `tool_config` is the member `toolConfig`: which of the tools may be called.
     """
 
     model: str
@@ -48,9 +48,9 @@ class ModelRequest:
     system: str = ""
     tools: str = "[]"
     active: int = 0
-    nudge: str = ""
     extra: Mapping[str, Any] | None = None
     raw_tools: str | None = None
+    tool_config: Mapping[str, Any] | None = None
 
 
 Deliver = Callable[[JsonObject], Awaitable[None]]
@@ -179,6 +179,9 @@ class Store(Protocol):
 
     def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
         """Hand a record (and the blobs it names by hash) to the writer. Returns a ticket that only grows."""
+
+    def flush(self) -> None:
+        """Have what was appended written soon. Waits for nothing; `committed` and `room` do it by themselves."""
 
     async def committed(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk."""

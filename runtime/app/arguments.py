@@ -1,6 +1,7 @@
 """The command line: flags as Gemini CLI's (AGENT_LOOP), plus our own. Parses; reads no files and runs nothing."""
 
 import argparse
+import re
 from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ environment: GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL, GEMINI_MODEL; settings: ~/.
 exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 53 turn limit, 54 fatal tool error,
             55 untrusted folder, 130 SIGINT, 143 SIGTERM; with -o json and stream-json an HTTP status & 0xFF
 """
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +81,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if given.resume is not None and given.session_id is not None:
         raise UsageError("Cannot use both --resume and --session-id together.")
+    if given.session_id is not None and not UUID.fullmatch(given.session_id):
+        raise UsageError(f"--session-id {given.session_id}: must be a UUID.")
+    if given.policy:
+        raise UsageError(
+            "--policy: policy files are not supported yet, and a run without their rules would allow more."
+        )
     return given  # type: ignore[no-any-return]
 
 

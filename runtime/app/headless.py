@@ -137,7 +137,7 @@ async def _converse(made: Run) -> Ending:
 async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message | None) -> Ending:
     session = _session(made, dispatcher, has_prompt=message is not None)
     dispatcher.listeners.append(lambda one, step: _show(made, step))
-    made.output.begin(session.id, made.config.model)
+    made.output.begin(session.id, session.state.settings.model)
     if message is None:
         dispatcher.wake(session)
     else:
@@ -163,6 +163,8 @@ def _journal(made: Run) -> Path:
     if given.resume is not None:
         made.resumed = places.chosen(place, given.resume)
         return made.resumed.journal
+    if given.session_id and any(one.session == given.session_id for one in places.listing(place)):
+        raise InputError(f"--session-id {given.session_id}: there is a session of that id; --resume goes on with it.")
     return place if given.state else places.fresh(place, made.session, made.clock.wall())
 
 

@@ -4,14 +4,15 @@ Refuses to wait without a limit, and counts only time in which somebody waits fo
 """
 
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import h11
 import trio
 from attrs import define, field, frozen
 
 from runtime.errors import ModelError
-from runtime.model.network import Connection
+
+if TYPE_CHECKING:
+    from runtime.model.network import Answer  # imports httpx
 
 T = TypeVar("T")
 
@@ -22,10 +23,10 @@ CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 class Limits:
     """Bounds of one request, in seconds and bytes.
 
-    `connect`: until the connection stands. `first`: until the first event (a model may think for minutes). `idle`:
-    until the next complete event, however the bytes drip. `total`: all waiting together; time that the taker of a
-    chunk takes does not count. `answer`: bytes of a whole answer. `event`: bytes of one event. `refusal`: bytes kept of
-    an error page, and `refused` seconds to read it.
+    `connect`: until the connection stands, proxy and TLS included. `first`: until the first event (a model may think
+    for minutes). `idle`: until the next complete event, however the bytes drip. `total`: all waiting together; time
+    that the taker of a chunk takes does not count. `answer`: bytes of a whole answer. `event`: bytes of one event.
+    `refusal`: bytes kept of an error page, and `refused` seconds to read it.
     """
 
     connect: float = 30.0
@@ -64,28 +65,23 @@ class Patience:
 class Body:
     """What follows the head of an answer, piece by piece. `limit` bounds the bytes, after decompression."""
 
-    head: h11.Response
-    connection: Connection
+    answer: "Answer"
     patience: Patience
     limit: int
     _inflater: "Inflater | None" = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        coding = self.header(b"content-encoding").strip().lower()
+        coding = self.answer.header("content-encoding").strip().lower()
         if coding not in ("", "identity"):
             self._inflater = Inflater(coding)
 
-    def header(self, name: bytes) -> str:
-        """A header's value, empty if it is not there. `name` in lower case."""
-        return next((value.decode("latin-1") for key, value in self.head.headers if key == name), "")
-
     async def read(self) -> bytes:
         """Return the next bytes, empty at the end. Raises ModelError for all that can go wrong."""
-        while piece := await self.patience.wait(self.connection.read()):
+        while piece := await self.patience.wait(self.answer.read()):
             content = self._inflater.feed(piece, self.limit) if self._inflater else piece
             self.limit -= len(content)
             if self.limit < 0:
-                raise ModelError(f"{self.connection.peer}: the answer is larger than allowed", kind="protocol")
+                raise ModelError(f"{self.answer.peer}: the answer is larger than allowed", kind="protocol")
             if content:
                 return content
         return b""
@@ -109,7 +105,10 @@ class Body:
 
 
 class Inflater:
-    """Undoes gzip and deflate, piece by piece, never past a bound. Refuses other codings."""
+    """Undoes gzip and deflate, piece by piece, never past a bound. Refuses other codings.
+
+    httpx would inflate a piece as a whole, however large it becomes.
+    """
 
     def __init__(self, coding: str) -> None:
         import zlib

@@ -1,165 +1,209 @@
-"""One HTTP/1.1 connection at a time (RFC 9112, by h11): opening it, TLS, a proxy; foreign exceptions become ours.
+"""HTTP under the client: one `httpx.AsyncClient` over httpcore's pool. Foreign exceptions become ours here.
 
-Knows nothing of models or events. Has no deadlines of its own: whoever calls sets them (`body`, `client`).
+Knows nothing of models or events, and has no deadlines but that of a connection: whoever calls sets them. It imports
+httpx, which takes time, so nobody imports it before the first request.
 """
 
-import socket
+import math
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from functools import lru_cache
+from socket import gaierror
+from typing import Any, Final
+from urllib.parse import SplitResult
 
-import h11
+import httpcore
+import httpx
 import trio
-from attrs import define, field
+from attrs import define
 
 from runtime.errors import ModelError
 from runtime.model.endpoint import Endpoint, proxy_parts
+from runtime.model.transport import Dialer, Pool, Sent, Transport
 
-Connect = Callable[[str, int], Awaitable[trio.abc.Stream]]
-"""Opens a byte stream to host and port."""
+KEPT_IDLE: Final = 32
+"""Connections kept open for the next request."""
+IDLE_SECONDS: Final = 55.0
+"""Just under the minute after which many servers and balancers close an idle connection."""
 
-MAX_HEAD: Final = 100 * 1024
-"""Bytes of status line and headers."""
-READ_SIZE: Final = 65536
-SENT_TOGETHER: Final = 65536
-"""A body up to this size goes out with its headers, in one write."""
+_FOREIGN: Final = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpx.InvalidURL,
+    OSError,
+    ValueError,
+)
+"""What asking may raise. The last two come from names that no encoder takes: httpcore lets them through."""
 
 
 @define(eq=False)
-class Connection:
-    """A connection that carries one request after the other. `idle_since` is on Trio's clock."""
+class Answer:
+    """A status, headers, and a body that is still to be read. Must be given back to its network."""
 
     peer: str
-    stream: trio.abc.Stream
-    idle_since: float = 0.0
-    _http: h11.Connection = field(init=False, factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD))
+    response: httpx.Response
+    _pieces: AsyncIterator[bytes] | None = None
 
-    async def ask(self, request: h11.Request, body: bytes) -> h11.Response:
-        """Send a request; return the head of its answer. Raises ModelError."""
-        head = self._sent(request)
-        rest = self._sent(h11.Data(data=body)) + self._sent(h11.EndOfMessage())
-        try:
-            if len(rest) <= SENT_TOGETHER:
-                await self.stream.send_all(head + rest)
-            else:
-                await self.stream.send_all(head)
-                await self.stream.send_all(rest)
-        except trio.BrokenResourceError:
-            pass  # a server may refuse a request before it has read all of it: its answer tells more than the error
-        while True:
-            event = await self._next(answered=False)
-            if isinstance(event, h11.Response):
-                return event
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.response.status_code
+
+    def header(self, name: str) -> str:
+        """A header's value, empty if it is not there."""
+        return str(self.response.headers.get(name, ""))
 
     async def read(self) -> bytes:
-        """Return the next bytes of the answer, empty at its end. Raises ModelError."""
-        event = await self._next(answered=True)
-        return bytes(event.data) if isinstance(event, h11.Data) else b""
-
-    def finish(self) -> bool:
-        """Get ready for another request. Returns False if there cannot be one: the answer has not been read to its end,
-        or something came behind it.
-        """
-        http = self._http
-        if http.our_state is not h11.DONE or http.their_state is not h11.DONE or http.trailing_data[0]:
-            return False
-        http.start_next_cycle()
-        return True
-
-    def is_left(self) -> bool:
-        """Whether an idle connection was closed by the other side: then it has something to read, the end."""
-        stream = self.stream.transport_stream if isinstance(self.stream, trio.SSLStream) else self.stream
-        return isinstance(stream, trio.SocketStream) and stream.socket.is_readable()
+        """Return the next bytes as they were sent, empty at the end. Raises ModelError."""
+        if self._pieces is None:
+            self._pieces = self.response.aiter_raw()
+        try:
+            return await anext(self._pieces, b"")
+        except httpcore.NetworkError as exc:
+            raise ModelError(f"{self.peer} reset the connection in the middle of the answer", kind="network") from exc
+        except httpcore.ProtocolError as exc:
+            if "closed connection" in str(exc):
+                raise ModelError("terminated", kind="terminated") from exc
+            raise _nonsense(exc, self.peer) from exc
 
     async def aclose(self) -> None:
-        """Close at once, without a farewell."""
-        await trio.aclose_forcefully(self.stream)
+        """Stop reading. The connection is closed, unless all was read."""
+        await self.response.aclose()
+        if self._pieces is None:
+            return
+        # httpx and httpcore read through generators inside generators. Closing the outermost leaves the others to the
+        # garbage collector, and Trio warns of each; so they go on until the innermost finds the connection closed.
+        try:
+            while await anext(self._pieces, b""):
+                pass
+        except (httpcore.NetworkError, httpcore.ProtocolError):
+            pass
 
-    def _sent(self, event: h11.Event) -> bytes:
-        return self._http.send(event) or b""
 
-    async def _next(self, *, answered: bool) -> h11.Event:
-        while True:
+class Network:
+    """Asks one endpoint, over as many connections as there are requests at a time.
+
+    Open ones have no upper bound on purpose: a session that is held in the middle of a stream keeps its connection,
+    and must not thereby take one from another. `headers` go with every request. `backend` stands in for the network in
+    tests. Raises ModelError for certificates that cannot be read.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        headers: Iterable[tuple[bytes, bytes]],
+        backend: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        split = endpoint.split
+        proxy = proxy_parts(endpoint.proxy) if endpoint.proxy else None
+        secure = "https" in (split.scheme, proxy and proxy[0].scheme)
+        context = trusting(endpoint.authorities) if secure else None
+        self.peer = split.netloc
+        self._proxy = f"the proxy {proxy[0].netloc}" if proxy else ""
+        self._kept = KEPT_IDLE
+        self._pool = Pool(
+            ssl_context=context,
+            proxy=_proxy(*proxy, context) if proxy else None,
+            max_connections=None,
+            max_keepalive_connections=None,  # it would count the busy ones as well (encode/httpcore pull request 1000)
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=Dialer(backend or httpcore.TrioBackend()),
+        )
+        self._client = httpx.AsyncClient(
+            transport=Transport(self._pool),
+            timeout=None,  # noqa: S113 - deadlines are Trio's
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._headers = httpx.Headers([*headers])
+        self._origin = f"{split.scheme}://{split.netloc}"
+
+    async def ask(self, target: str, content: bytes, connect: float) -> Answer:
+        """Post `content`; return the head of the answer. `connect` seconds may go by until a connection stands.
+
+        Raises ModelError.
+        """
+        with trio.move_on_after(connect) as opening:
+            way = Way(opening)
             try:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    received = await self.stream.receive_some(READ_SIZE)
-                    if not received and self._http.their_state is h11.SEND_RESPONSE:
-                        raise ModelError(f"{self.peer} closed the connection before it answered", kind="network")
-                    self._http.receive_data(bytes(received))
-                elif isinstance(event, h11.Event):
-                    return event
-                else:
-                    raise ModelError(f"{self.peer} switched to another protocol", kind="protocol")
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-                when = "in the middle of the answer" if answered else "before it answered"
-                raise ModelError(f"{self.peer} reset the connection {when}", kind="network") from exc
-            except h11.RemoteProtocolError as exc:
-                if answered and "closed connection" in str(exc):
-                    raise ModelError("terminated", kind="terminated") from exc
-                raise ModelError(f"{self.peer} does not speak HTTP as it should ({exc})", kind="protocol") from exc
+                return Answer(self.peer, await self._client.send(self._request(target, content, way), stream=True))
+            except _FOREIGN as exc:
+                raise self._failure(exc, way) from exc
+        raise ModelError(f"cannot connect to {self.peer}: no connection in time", kind="timeout")
+
+    async def give_back(self, answer: Answer) -> None:
+        """Keep the connection of an answer that was read to its end; close any other, and one of too many."""
+        await answer.aclose()
+        await self._pool.keep(self._kept)
+
+    async def aclose(self) -> None:
+        """Close the idle connections; one that still carries a request is closed after it."""
+        self._kept = 0
+        await self._pool.keep(0)
+
+    def statistics(self) -> tuple[int, int]:
+        """Return how many connections carry a request, and how many wait for one."""
+        return self._pool.statistics()
+
+    def _request(self, target: str, content: bytes, way: "Way") -> httpx.Request:
+        # Made by hand: `build_request` would merge and parse again what is the same in every request.
+        request = httpx.Request(
+            "POST",
+            _url(self._origin + target),
+            headers=self._headers,
+            stream=Sent(content),
+            extensions={"timeout": {}, "trace": way.trace},
+        )
+        request.headers["content-length"] = str(len(content))
+        return request
+
+    def _failure(self, exc: Exception, way: "Way") -> ModelError:
+        peer = self._proxy if self._proxy and way.to_proxy else self.peer
+        match exc:
+            case httpcore.ProxyError():
+                return ModelError(f"{self._proxy} refuses to connect to {self.peer} ({exc})", kind="network")
+            case httpcore.ReadError() | httpcore.WriteError():
+                return ModelError(f"{peer} reset the connection before it answered", kind="network")
+            case httpcore.RemoteProtocolError() if isinstance(exc.args[0], str):
+                return ModelError(f"{peer} closed the connection before it answered", kind="network")
+            case httpcore.LocalProtocolError():  # its text repeats the header, which may be the key
+                text = f"the request to {peer} has a header that HTTP does not allow"
+                return ModelError(text, kind="protocol", terminal=True)
+            case httpcore.ProtocolError():
+                return _nonsense(exc, peer)
+        return unreachable(exc, peer)
 
 
-async def open_connection(endpoint: Endpoint, context: ssl.SSLContext | None, connect: Connect) -> Connection:
-    """Open a connection to an endpoint, through its proxy if it has one. `context` is for https. Raises ModelError."""
-    split = endpoint.split
-    host, port = split.hostname or "", split.port or (443 if split.scheme == "https" else 80)
-    if endpoint.proxy is None:
-        stream = await _stream(connect, host, port, split.netloc)
-    else:
-        stream = await _tunnel(endpoint, context, connect, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    if split.scheme == "https":
-        stream = await _secured(stream, context, host, split.netloc)
-    return Connection(split.netloc, stream)
+class Way:
+    """How far a request has come, told by httpcore (its extension `trace`). Ends the deadline of the connection."""
+
+    def __init__(self, opening: trio.CancelScope) -> None:
+        self.to_proxy = True
+        self._opening = opening
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of a stage."""
+        if event == "proxy.start_tls.started":
+            self.to_proxy = False
+        elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.to_proxy = False
+            self._opening.deadline = math.inf
+            info["request"].extensions.pop("trace", None)  # the other stages are of no interest
 
 
-async def _stream(connect: Connect, host: str, port: int, peer: str) -> trio.abc.Stream:
-    try:
-        return await connect(host, port)
-    except (OSError, UnicodeError) as exc:
-        raise unreachable(exc, peer) from exc
+_url: Final = lru_cache(maxsize=32)(httpx.URL)
+"""Parses a URL: two for each model that is asked."""
 
 
-async def _secured(
-    stream: trio.abc.Stream, context: ssl.SSLContext | None, host: str, peer: str
-) -> trio.SSLStream[trio.abc.Stream]:
-    assert context is not None
-    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-    try:
-        await secured.do_handshake()
-    except (trio.BrokenResourceError, OSError, ValueError) as exc:
-        await trio.aclose_forcefully(stream)
-        raise unreachable(exc, peer) from exc
-    except trio.Cancelled:
-        await trio.aclose_forcefully(stream)
-        raise
-    return secured
+def _nonsense(exc: Exception, peer: str) -> ModelError:
+    return ModelError(f"{peer} does not speak HTTP as it should ({exc})", kind="protocol")
 
 
-async def _tunnel(endpoint: Endpoint, context: ssl.SSLContext | None, connect: Connect, target: str) -> trio.abc.Stream:
-    """Let the proxy connect to the target (RFC 9110, section 9.3.6); it sees no request and no key."""
-    import base64
-
-    assert endpoint.proxy is not None
-    proxy, login = proxy_parts(endpoint.proxy)
-    peer = f"the proxy {proxy.netloc}"
-    secure = proxy.scheme == "https"
-    stream = await _stream(connect, proxy.hostname or "", proxy.port or (443 if secure else 80), peer)
-    if secure:
-        stream = await _secured(stream, context, proxy.hostname or "", peer)
-    headers = [("host", target)]
-    if login:
-        headers.append(("proxy-authorization", "Basic " + base64.b64encode(":".join(login).encode()).decode()))
-    connection = Connection(peer, stream)
-    try:
-        answer = await connection.ask(h11.Request(method="CONNECT", target=target, headers=headers), b"")
-    except (ModelError, trio.Cancelled):
-        await connection.aclose()
-        raise
-    if not 200 <= answer.status_code < 300:
-        await connection.aclose()
-        raise ModelError(f"{peer} refuses to connect to {target} ({answer.status_code})", kind="network")
-    return stream
+def _proxy(proxy: SplitResult, login: tuple[str, str] | None, context: ssl.SSLContext | None) -> httpcore.Proxy:
+    auth = (login[0].encode(), login[1].encode()) if login else None
+    return httpcore.Proxy(proxy.geturl(), auth=auth, ssl_context=context if proxy.scheme == "https" else None)
 
 
 def unreachable(exc: BaseException, peer: str) -> ModelError:
@@ -172,7 +216,7 @@ def unreachable(exc: BaseException, peer: str) -> ModelError:
                 return ModelError(f"cannot connect to {peer}: {text}", kind="network", terminal=True)
             case ssl.SSLError():
                 return ModelError(f"cannot connect to {peer}: TLS failed ({cause.args[-1]})", kind="network")
-            case socket.gaierror() | UnicodeError():
+            case gaierror() | UnicodeError():
                 return ModelError(f"cannot connect to {peer}: its name cannot be resolved", kind="network")
             case ConnectionRefusedError():
                 return ModelError(f"cannot connect to {peer}: connection refused", kind="network")
@@ -203,5 +247,4 @@ def trusting(authorities: tuple[str, ...]) -> ssl.SSLContext:
             context.load_verify_locations(path)
         except OSError as exc:
             raise ModelError(f"{path}: no certificates can be read from it", kind="network", terminal=True) from exc
-    context.set_alpn_protocols(["http/1.1"])
     return context

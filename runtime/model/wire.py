@@ -56,9 +56,6 @@ BY_LEVEL: Final = frozenset(
 )
 """The peer lists names, not families: a name that it does not know gets neither a budget nor a level of thought."""
 
-BESIDE: Final = ("toolConfig",)
-"""Members of `ModelRequest.extra` that the API wants beside `generationConfig`, not in it (a hook sets them)."""
-
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 _FOLDERS: Final = ("models/", "tunedModels/")
 _HEAD: Final = b'{"parts":['
@@ -113,15 +110,15 @@ def encode(request: ModelRequest) -> bytes:
     # One join makes the body, so the brackets go to the first and the last piece instead of a second copy of all.
     pieces[0] = b'{"contents":[' + pieces[0]
     pieces[-1] += b"]"
-    if system := request.system + request.nudge:
-        pieces.append(_system(system))
+    if request.system:
+        pieces.append(_system(request.system))
     if request.raw_tools is not None:
         pieces.append(b'"tools":' + _utf8(request.raw_tools))
     elif request.tools != "[]":
         pieces.append(_tools(request.tools))
-    extra = request.extra or {}
-    pieces.extend(encode_json({name: extra[name]})[1:-1] for name in BESIDE if extra.get(name) is not None)
-    pieces.append(_configuration(model_name(request.model), request.raw_tools is not None, extra))
+    if request.tool_config is not None:
+        pieces.append(b'"toolConfig":' + encode_json(request.tool_config))
+    pieces.append(_configuration(model_name(request.model), request.raw_tools is not None, request.extra or {}))
     return b",".join(pieces)
 
 
@@ -162,7 +159,7 @@ def _configuration(model: str, bare: bool, extra: JsonObject) -> bytes:
     """Return the member `generationConfig`. `bare` requests (a side call with a tool of the API) start from PLAIN."""
     config: dict[str, Any] = {**CHAT, **(PLAIN if bare else {})}
     thinking = {"includeThoughts": True, **_thinking(model)}
-    config |= {name: value for name, value in extra.items() if name not in BESIDE}
+    config |= extra
     config.setdefault("thinkingConfig", thinking)
     kept = {name: value for name, value in config.items() if value is not None}
     return b'"generationConfig":' + encode_json(kept) + b"}"

@@ -59,17 +59,16 @@ def _message(state: State, rest: str, event: Edited) -> State:
 
 
 def _history(state: State, rest: str, event: Edited) -> State:
-    index, _, more = rest.partition(".")
-    if more or not _INDEX.fullmatch(index) or int(index) >= len(state.history):
+    if not _INDEX.fullmatch(rest) or int(rest) >= len(state.history):
         raise EditRefused(f"{event.path}: the history has {len(state.history)} contents, counted from 0")
     value = event.value
     parts = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, Mapping) for part in parts):
         raise EditRefused(f"{event.path}: must be an object with a list `parts` of objects")
-    old = state.history[int(index)]
+    old = state.history[int(rest)]
     labels = tuple(dict.fromkeys((*old.labels, f"edited:{event.by}")))
     changed = Content(old.role, tuple(parts), labels)
-    return evolve(state, **rewritten(state.history.set(int(index), changed)))
+    return evolve(state, **rewritten(state.history.set(int(rest), changed)))
 
 
 def _calls(state: State, rest: str, event: Edited) -> State:

@@ -6,7 +6,7 @@ from typing import Final
 from tests.arch.tree import PACKAGES, dotted, imports, sources
 
 ENVIRONMENT: Final = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"})
-READERS: Final = ("runtime/config.py", "runtime/app/")
+READERS: Final = ("runtime/config/", "runtime/app/")
 FORBIDDEN: Final = frozenset({"asyncio", "pickle", "marshal", "shelve", "nest_asyncio", "trio_asyncio"})
 ASYNCIO_USER: Final = "debugger/repl/"
 """The terminal client is a process of its own and its library wants asyncio (ARCHITECTURE: clients)."""

@@ -43,8 +43,8 @@ def written(lines: Sequence[Line], folder: Path) -> Path:
 
 @asynccontextmanager
 async def over_memory(lines: Sequence[Line], folder: Path) -> AsyncIterator[Model]:
-    async with fake.in_memory(fake.recorded(str(written(lines, folder)))) as (_, connect):
-        yield GeminiClient(Endpoint(base="http://127.0.0.1:1"), connect=connect)
+    async with fake.in_memory(fake.recorded(str(written(lines, folder)))) as (_, network):
+        yield GeminiClient(Endpoint(base="http://127.0.0.1:1"), backend=network)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """A Gemini API of our own for tests: scripted answers over sockets, over memory streams, or as a process.
 
     async with serving(text("hello")) as (stub, url): ...          # 127.0.0.1
-    async with in_memory(drip()) as (stub, connect): ...           # no socket: goes well with MockClock
+    async with in_memory(drip()) as (stub, network): ...           # no socket: goes well with MockClock
     python tests/fakes/gemini_stub.py --port-file F --scenario loop:turns=3,calls=2
 
 A `Scenario` says what is answered to the n-th request; `Stub.requests` has what was asked. A base URL may choose
@@ -24,6 +24,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import h11
+import httpcore
 import trio
 import trio.testing
 from attrs import Factory, define, field, frozen
@@ -449,54 +450,64 @@ async def in_memory(scenario: Scenario) -> AsyncIterator[tuple[Stub, "MemoryNetw
         nursery.cancel_scope.cancel()
 
 
-@define
-class MemoryNetwork:
-    """A network of one host: call it with host and port to get a stream to the stub.
+class MemoryNetwork(httpcore.AsyncNetworkBackend):
+    """A network of one host, the stub; a backend for httpcore.
 
-    `refused` is raised instead; `late` seconds go by before a connection stands.
+    `refused` is raised instead, as httpcore raises it; `late` seconds go by before a connection stands.
     """
 
-    stub: Stub
-    nursery: trio.Nursery
-    refused: Exception | None = None
-    late: float = 0.0
-    hosts: list[tuple[str, int]] = Factory(list)
+    def __init__(self, stub: Stub, nursery: trio.Nursery) -> None:
+        self.refused: Exception | None = None
+        self.late = 0.0
+        self.hosts: list[tuple[str, int]] = []
+        self._stub = stub
+        self._nursery = nursery
 
-    async def __call__(self, host: str, port: int) -> trio.abc.Stream:
+    async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
         self.hosts.append((host, port))
         await trio.sleep(self.late)
         if self.refused is not None:
-            raise self.refused
+            try:
+                raise self.refused
+            except Exception as exc:
+                raise httpcore.ConnectError(exc) from exc
         client, server = trio.testing.memory_stream_pair()
         end = MemoryEnd(client)
-        self.nursery.start_soon(self.stub.serve, server, end.reset)
+        self._nursery.start_soon(self._stub.serve, server, end.reset)
+        await trio.lowlevel.cancel_shielded_checkpoint()  # it may stand when a cancellation is on its way already
         return end
 
 
-class MemoryEnd(trio.abc.Stream):
+class MemoryEnd(httpcore.AsyncNetworkStream):
     """The client's end: after `reset`, the end of the data is a reset."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
-        self.stream = stream
-        self.broken = False
+        self._stream = stream
+        self._broken = False
 
     def reset(self) -> None:
-        self.broken = True
+        self._broken = True
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self.stream.receive_some(max_bytes)
-        if not data and self.broken:
-            raise trio.BrokenResourceError
+    async def read(self, max_bytes: int, *_: Any, **__: Any) -> bytes:
+        try:
+            data = bytes(await self._stream.receive_some(max_bytes))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            raise httpcore.ReadError(exc) from exc
+        if not data and self._broken:
+            raise httpcore.ReadError("reset")
         return data
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
+    async def write(self, buffer: bytes, *_: Any, **__: Any) -> None:
+        try:
+            await self._stream.send_all(buffer)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            raise httpcore.WriteError(exc) from exc
 
     async def aclose(self) -> None:
-        await self.stream.aclose()
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> None:
+        """Nothing: neither TLS nor a socket that could be asked whether the other side has left."""
 
 
 # As a process -------------------------------------------------------------------------------------------------------

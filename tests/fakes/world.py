@@ -1,6 +1,7 @@
 """A world for sessions: scripted model, tools, judge and context behind the ports, on a store in memory."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from attrs import define, field
 from runtime.errors import ModelError
 from runtime.ports import Deliver, ModelRequest, Store, ToolContext
 from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.gate import Breakpoint
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer, Surroundings
 from runtime.sessions.session import Session
-from runtime.step import REST, State
+from runtime.step import REST, State, Step, StepKind
 from runtime.step import events as ev
 from runtime.stores.memory import MemoryStore
 from runtime.vocab import (
@@ -24,13 +26,22 @@ from runtime.vocab import (
     Message,
     Tape,
     ToolResult,
-    ToolSpec,
     Toolset,
+    ToolSpec,
     Verdict,
     encode,
 )
 
 ALLOW = Verdict(Decision.ALLOW, "test.allow")
+
+Piece = JsonObject | Exception | float
+"""One entry of a script: a chunk, something to raise, or seconds to wait."""
+
+
+async def pause(seconds: float, *, stubborn: bool) -> None:
+    """Take some time; who is stubborn does not stop when told to."""
+    with trio.CancelScope(shield=stubborn):
+        await trio.sleep(seconds)
 
 
 def text(said: str, finish: str | None = "STOP") -> JsonObject:
@@ -53,15 +64,25 @@ def chunk(parts: Sequence[JsonObject], finish: str | None = "STOP") -> JsonObjec
 
 @define(eq=False)
 class ScriptedModel:
-    """Answers the requests of each session in order. An exception in a script is raised there; a float sleeps."""
+    """Answers the requests of each session in order. An exception in a script is raised there; a float sleeps.
 
-    answers: list[list[JsonObject | Exception | float]] = field(factory=list)
+    `failures` are raised first, one a request. `delivered` counts the pieces that were taken. Each answer takes
+    `seconds`.
+    """
+
+    answers: list[list[Piece]] = field(factory=list)
     requests: list[ModelRequest] = field(factory=list)
     repeat: bool = False
+    failures: list[Exception] = field(factory=list)
+    delivered: int = 0
+    seconds: float = 0.0
+    stubborn: bool = False
 
     async def stream(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Tape:
         self.requests.append(request)
-        await trio.lowlevel.checkpoint()
+        await pause(self.seconds, stubborn=self.stubborn)
+        if self.failures:
+            raise self.failures.pop(0)
         place = tape.next % len(self.answers) if self.repeat and self.answers else tape.next
         if place >= len(self.answers):
             raise ModelError("the script has no more answers", kind="recording")
@@ -72,6 +93,7 @@ class ScriptedModel:
                 await trio.sleep(item)
             else:
                 await deliver(item)
+                self.delivered += 1
         return tape.taking(tape.next)
 
     async def generate(self, request: ModelRequest, tape: Tape) -> tuple[JsonObject, Tape]:
@@ -85,20 +107,27 @@ class ScriptedModel:
 
 @define(eq=False)
 class FakeTool:
-    """A tool that records its runs and does what it is told."""
+    """A tool that records its runs and does what it is told: `does`, or `acts` where it must wait for something."""
 
     spec: ToolSpec
     does: Callable[[JsonObject, ToolContext], Any] | None = None
     runs: list[JsonObject] = field(factory=list)
     seconds: float = 0.0
+    acts: Callable[[JsonObject, ToolContext], Awaitable[ToolResult]] | None = None
+    checks: Callable[[JsonObject], str | None] | None = None
+    stubborn: bool = False
 
     def check(self, args: JsonObject, context: ToolContext) -> str | None:
+        if self.checks is not None:
+            return self.checks(args)
         return "args must not be wrong" if args.get("wrong") else None
 
     async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
         self.runs.append(args)
         with context.deadline(float("inf")):
-            await trio.sleep(self.seconds)
+            await pause(self.seconds, stubborn=self.stubborn)
+        if self.acts is not None:
+            return await self.acts(args, context)
         if self.does is not None:
             return self.does(args, context)  # type: ignore[no-any-return]
         return ToolResult(output=f"{self.spec.name}:{args.get('n', '')}", display="")
@@ -116,14 +145,19 @@ class FakeTools:
 
 @define(eq=False)
 class FakeContexts:
-    """The same context for every session."""
+    """The same context for every session, after some seconds, or a failure."""
 
     tools: FakeTools
     built: int = 0
+    seconds: float = 0.0
+    failure: Exception | None = None
+    stubborn: bool = False
 
     async def build(self, settings: ev.Settings) -> ev.ContextBuilt:
-        await trio.lowlevel.checkpoint()
+        await pause(self.seconds, stubborn=self.stubborn)
         self.built += 1
+        if self.failure is not None:
+            raise self.failure
         specs = [tool.spec for tool in self.tools.tools.values()]
         toolset = Toolset(
             tuple(spec.name for spec in specs),
@@ -136,29 +170,60 @@ class FakeContexts:
 
 @define(eq=False)
 class FakeJudge:
-    """Allows everything but the tools it was told to block; records what it saw."""
+    """Allows everything but the tools it was told to block or to have reviewed; records what it saw.
+
+    `failures` maps `screen`, `call` and `reply` to what is raised there; `asked` counts the questions.
+    """
 
     blocked: set[str] = field(factory=set)
     seen: list[tuple[str, JsonObject]] = field(factory=list)
     seconds: float = 0.0
+    reviewed: set[str] = field(factory=set)
+    failures: dict[str, Exception] = field(factory=dict)
+    asked: Counter[str] = field(factory=Counter)
+    stubborn: bool = False
 
     def offers(self, spec: ToolSpec) -> bool:
         return True
 
     async def screen(self, session: str, message: Message) -> Verdict:
-        await trio.sleep(self.seconds)
+        await self._think("screen")
         return ALLOW
 
     async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
-        await trio.sleep(self.seconds)
+        await self._think("call")
         self.seen.append((spec.name, args))
         if spec.name in self.blocked:
             return Verdict(Decision.BLOCK, "test.block", "not this one")
+        if spec.name in self.reviewed:
+            return Verdict(Decision.REVIEW, "test.review", "somebody should look")
         return ALLOW
 
     async def reply(self, session: str, text: str) -> Verdict:
-        await trio.sleep(self.seconds)
+        await self._think("reply")
         return ALLOW
+
+    async def _think(self, about: str) -> None:
+        self.asked[about] += 1
+        await pause(self.seconds, stubborn=self.stubborn)
+        if about in self.failures:
+            raise self.failures[about]
+
+
+@define(eq=False)
+class FakeReply:
+    """An outbox that keeps what it took, after some seconds, or fails."""
+
+    sent: list[tuple[str, str]] = field(factory=list)
+    seconds: float = 0.0
+    failure: Exception | None = None
+    stubborn: bool = False
+
+    async def __call__(self, session: Session, said: str) -> None:
+        await pause(self.seconds, stubborn=self.stubborn)
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append((session.id, said))
 
 
 @define(eq=False)
@@ -219,6 +284,8 @@ class World:
     store: Store
     sent: list[tuple[str, str]]
     messages: int = 0
+    outbox: FakeReply = field(factory=FakeReply)
+    memory: MemoryStore = field(factory=MemoryStore)
 
     def open(self, name: str = "s", settings: ev.Settings | None = None) -> Session:
         """Begin a session."""
@@ -247,10 +314,41 @@ class World:
         await self.until(session, lambda one: one.state.hold is not None)
         return session.state
 
+    def stop(self, kind: StepKind, session: Session | None = None, *, times: int = 1) -> Breakpoint:
+        """Stop before the next steps of this kind, of one session or any, `times` times."""
+        left = [times]
+
+        def stop(one: Session, at: StepKind, call: str) -> str | None:
+            if at is not kind or left[0] == 0 or session not in (None, one):
+                return None
+            left[0] -= 1
+            return "test"
+
+        self.dispatcher.gate.watch(stop)
+        return stop
+
+    def slow(self, seconds: float, *, stubborn: bool = False) -> None:
+        """Let everybody behind a port take this long, and go on even when cancelled where `stubborn`."""
+        others = (self.judge, self.model, self.contexts, self.outbox)
+        ports: list[FakeTool | FakeJudge | ScriptedModel | FakeContexts | FakeReply] = [*self.tools.tools.values()]
+        for port in [*ports, *others]:
+            port.seconds, port.stubborn = seconds, stubborn
+
+    def trail(self) -> list[Step]:
+        """Return a list that grows with each step that is taken from now on."""
+        steps: list[Step] = []
+        self.dispatcher.listeners.append(lambda session, step: steps.append(step))
+        return steps
+
+    async def replayed(self, session: Session) -> State:
+        """Return the state to which the session's journal leads, read from its first record."""
+        await self.dispatcher.journal.committed(session.ticket)
+        return self.dispatcher.journal.load(session.id, snapshots=False)[0]
+
 
 @asynccontextmanager
 async def running(
-    *answers: Sequence[JsonObject | Exception | float],
+    *answers: Sequence[Piece],
     tools: FakeTools | None = None,
     judge: FakeJudge | None = None,
     store: MemoryStore | None = None,
@@ -262,18 +360,13 @@ async def running(
     model = ScriptedModel([list(answer) for answer in answers], repeat=repeat)
     judging = judge or FakeJudge()
     contexts = FakeContexts(box)
-    sent: list[tuple[str, str]] = []
-
-    async def reply(session: Session, said: str) -> None:
-        await trio.lowlevel.checkpoint()
-        sent.append((session.id, said))
-
+    reply = FakeReply()
     around = Surroundings(Path("/nowhere"), Path("/nowhere/tmp"), Path("/nowhere/home"), {}, {})
     performer = Performer(judging, model, box, contexts, around, TrioClock(), CountingChance(), reply, unknown)
     journal = Journal(kept, TrioClock(), kept.codec)
     dispatcher = Dispatcher(journal, performer)
     async with trio.open_nursery() as nursery:
         await nursery.start(dispatcher.run)
-        yield World(model, box, judging, contexts, dispatcher, kept, sent)
+        yield World(model, box, judging, contexts, dispatcher, kept, reply.sent, outbox=reply, memory=kept)
         nursery.cancel_scope.cancel()
     await kept.aclose()

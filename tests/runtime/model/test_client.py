@@ -3,12 +3,17 @@
 import json
 import socket
 import ssl
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
+import httpcore
 import pytest
 import trio
 import trio.testing
@@ -17,9 +22,9 @@ from trio.testing import MockClock
 from runtime.errors import ModelError
 from runtime.model import wire
 from runtime.model.body import Limits
-from runtime.model.client import IDLE_SECONDS, KEPT_IDLE, GeminiClient
+from runtime.model.client import GeminiClient
 from runtime.model.endpoint import Endpoint
-from runtime.model.network import trusting
+from runtime.model.network import IDLE_SECONDS, KEPT_IDLE, trusting
 from runtime.model.secret import Secret
 from runtime.ports import ModelRequest
 from runtime.vocab import Content, JsonObject, Tape
@@ -47,8 +52,8 @@ async def chunks_of(client: GeminiClient, request: ModelRequest | None = None) -
 
 async def error_of(scenario: fake.Scenario, limits: Limits = LIMITS, endpoint: Endpoint = ENDPOINT) -> ModelError:
     """The error that a stream ends with; nothing stays open."""
-    async with fake.in_memory(scenario) as (_, connect):
-        client = GeminiClient(endpoint, limits, connect)
+    async with fake.in_memory(scenario) as (_, network):
+        client = GeminiClient(endpoint, limits, network)
         with pytest.raises(ModelError) as caught:
             await chunks_of(client)
         await client.aclose()
@@ -69,8 +74,8 @@ async def test_the_request_goes_to_the_path_with_key_and_body() -> None:
         key=Secret("the-key"),
         headers=(("X-Team", "blue"), ("Content-Length", "7")),
     )
-    async with fake.in_memory(fake.text()) as (stub, connect):
-        client = GeminiClient(endpoint, LIMITS, connect)
+    async with fake.in_memory(fake.text()) as (stub, network):
+        client = GeminiClient(endpoint, LIMITS, network)
         request = asking(system="be good", tools='[{"name":"f"}]')
         await chunks_of(client, request)
         await client.aclose()
@@ -81,12 +86,12 @@ async def test_the_request_goes_to_the_path_with_key_and_body() -> None:
     assert (call.headers["x-goog-api-key"], call.headers["x-team"]) == ("the-key", "blue")
     assert call.headers["content-length"] == str(len(call.raw))
     assert call.headers["user-agent"].startswith("twinstep/")
-    assert connect.hosts == [("127.0.0.1", 7)]
+    assert network.hosts == [("127.0.0.1", 7)]
 
 
 async def test_the_connection_is_used_again() -> None:
-    async with fake.in_memory(fake.text(chunks=3)) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text(chunks=3)) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         for _ in range(3):
             assert len(await chunks_of(client)) == 3
             await client.generate(asking(), TAPE)
@@ -97,27 +102,29 @@ async def test_the_connection_is_used_again() -> None:
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
     ending = fake.Answer((fake.event(fake.chunk([{"text": "x"}], "STOP")),), headers=(("connection", "close"),))
-    async with fake.in_memory(fake.script(ending)) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.script(ending)) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         for _ in range(2):
             assert texts(await chunks_of(client)) == ["x"]
         assert stub.accepted == 2
         await client.aclose()
 
 
-async def test_a_connection_that_was_idle_for_long_is_not_used_again(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.text()) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
-        for pause, accepted in ((0, 1), (IDLE_SECONDS - 1, 1), (IDLE_SECONDS + 1, 2)):
-            await trio.sleep(pause)
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, now = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + passed)  # httpcore's clock for this is not Trio's
+    async with fake.in_memory(fake.text()) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
+        for pause, accepted in ((0, 1), (IDLE_SECONDS - 5, 1), (IDLE_SECONDS + 1, 2)):
+            passed += pause
             await chunks_of(client)
-            assert stub.accepted == accepted
+            assert (stub.accepted, client.statistics()) == (accepted, (0, 1))
         await client.aclose()
 
 
 async def test_only_some_idle_connections_are_kept() -> None:
-    async with fake.in_memory(fake.text()) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text()) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         async with trio.open_nursery() as nursery:
             for _ in range(KEPT_IDLE + 9):
                 nursery.start_soon(chunks_of, client)
@@ -128,8 +135,8 @@ async def test_only_some_idle_connections_are_kept() -> None:
 
 
 async def test_closing_the_client_keeps_no_connection_of_a_running_request(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.slow(seconds=5, chunks=2)) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.slow(seconds=5, chunks=2)) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(chunks_of, client)
             await trio.sleep(6)
@@ -157,26 +164,16 @@ async def test_a_server_that_closes_right_behind_its_answer_harms_nothing() -> N
 
 
 async def test_bytes_behind_an_answer_are_not_taken_for_the_next_one() -> None:
-    served = 0
-
-    async def serve(stream: trio.SocketStream) -> None:
-        nonlocal served
-        served += 1
-        said = json.dumps(fake.chunk([{"text": str(served)}])).encode()
-        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(said)
-        async with stream:
-            await stream.receive_some(65536)
-            await stream.send_all(head + said + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            await stream.receive_some(1)
-
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        client = GeminiClient(Endpoint(base=f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"), LIMITS)
-        for number in ("1", "2"):
-            answer, _ = await client.generate(asking(), TAPE)
-            assert texts([answer]) == [number]
-        await client.aclose()
-        nursery.cancel_scope.cancel()
+    said = json.dumps(fake.chunk([{"text": "right"}])).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(said)
+    network = httpcore.AsyncMockBackend([head + said + b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"])
+    client = GeminiClient(ENDPOINT, LIMITS, network)
+    for _ in range(2):
+        assert texts([(await client.generate(asking(), TAPE))[0]]) == ["right"]
+        with pytest.raises(ModelError, match="before it was asked") as caught:
+            await client.generate(asking(), TAPE)
+        assert (caught.value.kind, caught.value.terminal, client.statistics()) == ("network", False, (0, 0))
+    await client.aclose()
 
 
 async def test_a_refusal_before_the_whole_prompt_was_read_is_understood() -> None:
@@ -200,10 +197,22 @@ async def test_a_refusal_before_the_whole_prompt_was_read_is_understood() -> Non
 
 
 async def test_nothing_is_opened_before_the_first_request() -> None:
-    async with fake.in_memory(fake.text()) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text()) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         await client.aclose()
         assert (stub.accepted, client.statistics()) == (0, (0, 0))
+
+
+def test_nothing_heavy_is_imported_before_the_first_request() -> None:
+    code = """
+        import sys
+        from runtime.model.client import GeminiClient
+        from runtime.model.endpoint import Endpoint
+        GeminiClient(Endpoint())
+        print({"anyio", "h11", "httpcore", "httpx"} & set(sys.modules))
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
 
 
 async def test_a_prompt_of_ten_megabytes_arrives() -> None:
@@ -224,15 +233,15 @@ async def test_events_come_whole_however_the_bytes_were_cut(size: int) -> None:
         b": ping\r\n\r\ndata: " + json.dumps(each, ensure_ascii=False).encode() + b"\r\n\r\n" for each in said
     )
     pieces = tuple(stream[at : at + size] for at in range(0, len(stream), size))
-    async with fake.in_memory(fake.script(fake.Answer(pieces))) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.script(fake.Answer(pieces))) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         assert await chunks_of(client) == said
         await client.aclose()
 
 
 async def test_a_chunk_is_delivered_before_the_next_one_is_sent(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.slow(seconds=5, chunks=3)) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.slow(seconds=5, chunks=3)) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         times: list[float] = []
         begun = trio.current_time()
 
@@ -247,15 +256,15 @@ async def test_a_chunk_is_delivered_before_the_next_one_is_sent(autojump_clock: 
 
 async def test_a_missing_last_empty_line_loses_no_answer() -> None:
     last = fake.event(fake.chunk([{"text": "end"}], "STOP")).rstrip()
-    async with fake.in_memory(fake.script(fake.Answer((last,)))) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.script(fake.Answer((last,)))) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         assert texts(await chunks_of(client)) == ["end"]
         await client.aclose()
 
 
 async def test_an_empty_event_is_no_chunk() -> None:
-    async with fake.in_memory(fake.script(fake.Answer((b"data:\n\n", fake.event({"a": 1}))))) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.script(fake.Answer((b"data:\n\n", fake.event({"a": 1}))))) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         assert await chunks_of(client) == [{"a": 1}]
         await client.aclose()
 
@@ -267,8 +276,8 @@ async def test_a_compressed_stream_is_read_event_by_event(coding: str) -> None:
     pieces = [packer.compress(fake.event(each)) + packer.flush(zlib.Z_SYNC_FLUSH) for each in said]
     headers = (("content-encoding", coding),)
     scenario = fake.script(fake.Answer((*pieces, packer.flush()), headers=headers))
-    async with fake.in_memory(scenario) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(scenario) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         assert await chunks_of(client) == said
         await client.aclose()
 
@@ -289,15 +298,15 @@ async def test_a_coding_that_cannot_be_undone_is_a_protocol_error(coding: str, s
 
 async def test_lone_surrogates_and_escape_codes_come_through_as_they_are() -> None:
     odd = fake.Answer((b'data: {"a":"\\ud800 \\u001b[31m"}\n\n',))
-    async with fake.in_memory(fake.script(odd)) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.script(odd)) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         assert await chunks_of(client) == [{"a": "\ud800 \x1b[31m"}]
         await client.aclose()
 
 
 async def test_generate_returns_one_document() -> None:
-    async with fake.in_memory(fake.text("one")) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text("one")) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         answer, tape = await client.generate(asking(raw_tools='[{"googleSearch":{}}]'), TAPE)
         await client.aclose()
     assert (texts([answer]), tape) == (["one"], TAPE)
@@ -324,8 +333,8 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_the_connection_is_used_again_after_a_refusal() -> None:
-    async with fake.in_memory(fake.error(500)) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.error(500)) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         with pytest.raises(ModelError):
             await chunks_of(client)
         assert texts(await chunks_of(client)) == ["done"]
@@ -418,10 +427,10 @@ CERTIFICATE.verify_message = "self-signed certificate"
     ],
 )
 async def test_why_there_is_no_connection_is_said(cause: Exception, said: str, terminal: bool) -> None:
-    async with fake.in_memory(fake.text()) as (_, connect):
-        connect.refused = cause
+    async with fake.in_memory(fake.text()) as (_, network):
+        network.refused = cause
         with pytest.raises(ModelError, match="cannot connect to 127") as caught:
-            await chunks_of(GeminiClient(ENDPOINT, LIMITS, connect))
+            await chunks_of(GeminiClient(ENDPOINT, LIMITS, network))
     assert (caught.value.kind, caught.value.terminal) == ("network", terminal)
     assert said in str(caught.value)
 
@@ -510,20 +519,20 @@ async def test_a_page_of_errors_that_never_ends_is_cut(autojump_clock: MockClock
 
 
 async def test_a_connection_that_never_stands_is_given_up(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.text()) as (_, connect):
-        connect.late = 1000
+    async with fake.in_memory(fake.text()) as (_, network):
+        network.late = 1000
 
         async def give_up() -> None:
             with pytest.raises(ModelError, match="no connection in time") as caught:
-                await chunks_of(GeminiClient(ENDPOINT, LIMITS, connect))
+                await chunks_of(GeminiClient(ENDPOINT, LIMITS, network))
             assert caught.value.kind == "timeout"
 
         assert await waited(give_up) == pytest.approx(LIMITS.connect, abs=0.1)
 
 
 async def test_a_held_session_runs_into_no_deadline(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.slow(seconds=15, chunks=4)) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.slow(seconds=15, chunks=4)) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
         said: list[str] = []
 
         async def hold(chunk: JsonObject) -> None:
@@ -536,8 +545,8 @@ async def test_a_held_session_runs_into_no_deadline(autojump_clock: MockClock) -
 
 
 async def test_a_held_session_takes_no_connection_from_another(autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.text(chunks=2)) as (_, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text(chunks=2)) as (_, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
 
         async def hold(chunk: JsonObject) -> None:
             await trio.sleep_forever()
@@ -558,8 +567,8 @@ async def test_a_held_session_takes_no_connection_from_another(autojump_clock: M
 
 @pytest.mark.parametrize("after", [0.0, 4.0, 5.0, 7.0])
 async def test_a_cancelled_request_leaves_no_connection(after: float, autojump_clock: MockClock) -> None:
-    async with fake.in_memory(fake.slow(seconds=5, chunks=3)) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.slow(seconds=5, chunks=3)) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
 
         async def linger(chunk: JsonObject) -> None:
             await trio.sleep(1)
@@ -574,8 +583,8 @@ async def test_a_cancelled_request_leaves_no_connection(after: float, autojump_c
 
 
 async def test_an_error_of_the_taker_passes_through_and_closes_the_connection() -> None:
-    async with fake.in_memory(fake.text(chunks=3)) as (stub, connect):
-        client = GeminiClient(ENDPOINT, LIMITS, connect)
+    async with fake.in_memory(fake.text(chunks=3)) as (stub, network):
+        client = GeminiClient(ENDPOINT, LIMITS, network)
 
         async def refuse(chunk: JsonObject) -> None:
             await trio.lowlevel.checkpoint()

@@ -1,7 +1,7 @@
 """The client against bytes that no server should send."""
 
+import httpcore
 import trio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,17 +41,13 @@ answers = st.builds(
 
 @given(st.one_of(st.binary(max_size=80), answers), st.booleans())
 def test_whatever_a_server_says_the_call_ends_in_order_or_with_a_model_error(said: bytes, streams: bool) -> None:
-    async def connect(host: str, port: int) -> trio.abc.Stream:
-        client, server = trio.testing.memory_stream_pair()
-        await server.send_all(said)
-        await server.send_eof()
-        return client
+    network = httpcore.AsyncMockBackend([said])
 
     async def keep(chunk: JsonObject) -> None:
         await trio.lowlevel.checkpoint()
 
     async def ask() -> str:
-        client = GeminiClient(Endpoint(base="http://127.0.0.1:1", key=Secret("the-key")), connect=connect)
+        client = GeminiClient(Endpoint(base="http://127.0.0.1:1", key=Secret("the-key")), backend=network)
         try:
             await (client.stream(REQUEST, Tape(), keep) if streams else client.generate(REQUEST, Tape()))
         except ModelError as error:

@@ -108,8 +108,8 @@ def test_every_scenario_has_a_name_for_the_command_line(name: str, tmp_path: Pat
 
 async def test_a_side_call_gets_json_of_its_schema_and_tokens_are_counted() -> None:
     schema = {"type": "OBJECT", "properties": {"score": {"type": "INTEGER"}, "why": {"type": "STRING"}}}
-    async with fake.in_memory(fake.text()) as (stub, connect):
-        client = GeminiClient(Endpoint(base="http://127.0.0.1:1"), connect=connect)
+    async with fake.in_memory(fake.text()) as (stub, network):
+        client = GeminiClient(Endpoint(base="http://127.0.0.1:1"), backend=network)
         request = ModelRequest("m", (ASKED,), extra={"responseJsonSchema": schema})
         answer, _ = await client.generate(request, Tape())
         await client.aclose()

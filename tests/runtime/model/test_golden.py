@@ -67,10 +67,16 @@ def test_every_request_of_the_peer_comes_out_of_our_encoder(captured: list[tuple
         stream = "streamGenerateContent" in request["path"]
         contents = [Content(each["role"], tuple(plain(part) for part in each["parts"])) for each in body["contents"]]
         said = [number for number, each in enumerate(body["contents"]) if is_said(each)]
-        own = {key: value for key, value in body.get("generationConfig", {}).items() if key.startswith("response")}
-        extra = own | ({"toolConfig": body["toolConfig"]} if "toolConfig" in body else {})
-        tools = '[{"name":"f"}]' if "tools" in body else "[]"
-        made = ModelRequest(model, contents, system="s", tools=tools, active=said[-1] if said else 0, extra=extra)
+        extra = {key: value for key, value in body.get("generationConfig", {}).items() if key.startswith("response")}
+        made = ModelRequest(
+            model,
+            contents,
+            system="s",
+            tools='[{"name":"f"}]' if "tools" in body else "[]",
+            active=said[-1] if said else 0,
+            extra=extra,
+            tool_config=body.get("toolConfig"),
+        )
         ours = json.loads(wire.encode(made))
         if stream:  # the peer joins neighbours in turns, not in its side calls
             sent = [[shown(part) for part in each["parts"]] for each in body["contents"]]

@@ -195,7 +195,7 @@ CHUNK: JsonObject = {
     "responseId": "r",
 }
 KEPT = {
-    "candidates": [{"content": {"parts": [{"text": "é\ufffd\ufffd\ufffd"}]}}],
+    "candidates": [{"content": {"parts": [{"text": "é\ufffd"}]}}],
     "usageMetadata": {"totalTokenCount": 1},
 }
 

@@ -45,7 +45,7 @@ def body(contents: Sequence[Content], **more: Any) -> dict[str, Any]:
 
 def test_members_stand_in_the_order_of_the_peer() -> None:
     request = ModelRequest(
-        MODEL, (user(said("hi")),), system="be good", tools='[{"name":"f"}]', extra={"toolConfig": {"mode": "NONE"}}
+        MODEL, (user(said("hi")),), system="be good", tools='[{"name":"f"}]', tool_config={"mode": "NONE"}
     )
     found = json.loads(wire.encode(request))
     assert list(found) == ["contents", "systemInstruction", "tools", "toolConfig", "generationConfig"]
@@ -57,11 +57,6 @@ def test_members_stand_in_the_order_of_the_peer() -> None:
 def test_what_would_be_empty_is_left_out() -> None:
     assert list(body((user(said("hi")),))) == ["contents", "generationConfig"]
     assert body(())["contents"] == []
-
-
-def test_a_nudge_is_added_to_the_system_text() -> None:
-    found = body((user(said("hi")),), system="be good.", nudge="\nSpeak.")
-    assert found["systemInstruction"]["parts"] == [{"text": "be good.\nSpeak."}]
 
 
 CHAT = {"temperature": 1, "topP": 0.95, "topK": 64}
@@ -225,11 +220,11 @@ contents_of = st.lists(
 )
 
 
-@given(contents_of, st.integers(0, 8), texts, texts)
+@given(contents_of, st.integers(0, 8), texts)
 def test_whatever_was_said_the_body_is_json_and_roles_alternate(
-    contents: list[Content], active: int, system: str, nudge: str
+    contents: list[Content], active: int, system: str
 ) -> None:
-    request = ModelRequest(MODEL, contents, system=system, active=active, nudge=nudge)
+    request = ModelRequest(MODEL, contents, system=system, active=active)
     encoded = wire.encode(request)
     found = json.loads(encoded.decode("utf-8"))
     roles = [each["role"] for each in found["contents"]]

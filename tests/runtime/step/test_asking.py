@@ -79,6 +79,14 @@ def test_a_prompt_joins_the_history_only_in_its_first_turn() -> None:
     assert [content.role for content in run.state.history] == ["user", "model", "user"]
 
 
+def test_a_prompt_that_is_in_the_history_or_in_its_second_turn_is_not_added() -> None:
+    ready = Run.opened().asked("one").until(Phase.DONE).say("two", "m2").until(Phase.BUILD).state
+    prompt = ready.prompt
+    assert prompt is not None
+    for state in (evolve(ready, prompt=evolve(prompt, turns=2)), evolve(ready, prompt=evolve(prompt, base=1))):
+        assert Run(state).go().state.history is state.history
+
+
 def test_a_context_that_is_built_again_adds_the_prompt_only_once() -> None:
     run = Run.opened().say("hi").until(Phase.BUILDING).give(ev.Recovered()).until(Phase.REQUEST)
     assert len(run.state.history) == 1
@@ -91,7 +99,7 @@ def test_between_unanswered_results_and_a_new_prompt_stands_a_bridge() -> None:
     assert [content.role for content in run.state.history] == ["user", "model", "user", "model", "user"]
     assert run.state.history[3] == BRIDGE
     assert run.state.history[4].parts == ({"text": "next"},)
-    assert (BRIDGE.role, BRIDGE.labels) == ("model", ("system",))
+    assert Content("model", ({"text": "(The tool results above were not commented on.)"},), ("system",)) == BRIDGE
 
 
 def test_no_bridge_stands_behind_an_answer() -> None:
@@ -155,6 +163,13 @@ def test_a_nudge_is_added_to_the_last_content_of_the_retry_and_not_to_the_histor
     assert run.state.history[-1].parts == (*OPENING, {"text": "hi"})
 
 
+def test_only_the_last_content_of_a_long_history_is_nudged() -> None:
+    run = Run.opened().asked("one").until(Phase.DONE).asked("two").answered(chunk(finish="STOP")).until(Phase.STREAMING)
+    sent = request_of(run.state).contents
+    assert list(sent[:-1]) == list(run.state.history[:-1])
+    assert sent[-1].parts == ({"text": "two"}, {"text": NUDGES["NO_RESPONSE_TEXT"]})
+
+
 def test_a_stream_that_breaks_after_a_nudge_is_nudged_again() -> None:
     run = Run.opened().asked("hi").answered(chunk(finish="STOP")).until(Phase.STREAMING)
     run.give(ev.StreamBroke("network", "reset")).until(Phase.STREAMING)
@@ -199,6 +214,11 @@ def test_each_hook_runs_once_a_prompt_but_the_one_before_the_model_once_a_reques
     run.give(ev.StreamBroke("network", "reset")).until(Phase.DONE)
     ran = [effect.event for step in run.steps for effect in step.effects if isinstance(effect, RunHook)]
     assert ran == ["BeforeAgent", *["BeforeModel"] * 3, "AfterAgent"]
+
+
+def test_a_hook_that_stands_before_nothing_has_no_name() -> None:
+    state = Run.opened(hooks=HOOKS).say().until(Phase.HOOK).state
+    assert Run(evolve(state, after_hook=None)).go().effects == (RunHook(""),)
 
 
 def test_without_listeners_no_hook_runs() -> None:

@@ -20,7 +20,7 @@ from runtime.step.calls import (
 from runtime.step.calls import ready as ready_calls
 from runtime.step.state import Call, Turn
 from runtime.step.table import CallPhase
-from runtime.vocab import JsonObject, ToolResult
+from runtime.vocab import JsonObject, ToolResult, Toolset
 from tests.runtime.step.scenes import TOOLS, Run, output
 
 WAIT = {"wait_for_previous": True}
@@ -60,6 +60,12 @@ def test_a_call_that_wants_to_wait_for_the_one_before_runs_alone() -> None:
 def test_the_topic_goes_first_and_alone_and_the_others_keep_their_order() -> None:
     assert waves("read_file", "glob", "update_topic", "read_file") == [["c2"], ["c0", "c1", "c3"]]
     assert waves("read_file", "update_topic", "update_topic") == [["c1"], ["c2"], ["c0"]]
+
+
+def test_tools_that_change_files_and_the_topic_run_alone_whatever_the_toolset_says() -> None:
+    assert {"update_topic", "write_file", "replace"} == SERIAL
+    calls = planned(asked(*sorted(SERIAL), "glob"), Toolset())
+    assert [call.wave for call in calls] == [0, 1, 2, 3]
 
 
 def test_waves_are_counted_from_zero_and_the_first_is_ready_to_be_judged() -> None:
@@ -208,7 +214,10 @@ def test_after_a_crash_a_call_is_made_ready_again_and_runs_again_only_where_that
 def test_an_interrupted_call_says_that_it_may_have_had_an_effect() -> None:
     assert INTERRUPTED.error is not None
     assert INTERRUPTED.error.type == "execution_failed"
-    assert "may have had an effect" in INTERRUPTED.error.message
+    assert INTERRUPTED.error.message == (
+        "The program stopped while this call was running. It may have had an effect, wholly or in part; it was not run "
+        "again."
+    )
     assert INTERRUPTED.display == INTERRUPTED.error.message
 
 

@@ -112,7 +112,10 @@ def test_the_turn_after_the_limit_is_not_begun(limit: int) -> None:
     run.until(Phase.FAILED)
     assert run.state.outcome == Outcome("failed", "turn_limit", TURN_LIMIT)
     assert run.state.turns == limit
-    assert TURN_LIMIT.startswith("Reached max session turns for this session. Increase the number of turns")
+    assert TURN_LIMIT == (
+        "Reached max session turns for this session. Increase the number of turns by specifying maxSessionTurns in "
+        "settings.json."
+    )
 
 
 def test_the_limit_holds_for_all_prompts_of_a_process_together() -> None:
@@ -158,6 +161,7 @@ def test_the_reply_is_only_what_was_said_in_this_prompt() -> None:
     assert run.state.answer == "done"
     assert run.say().state.answer == ""
     assert evolve(run.state, prompt=None).answer == "done"
+    assert evolve(run.state, prompt=None, history=run.state.history[1:]).answer == "done"
     run.until(Phase.STREAMING).answered(said("let me look"), called("read_file"))
     assert run.until(Phase.STREAMING).answered().state.answer == "let me look"
 
@@ -182,6 +186,7 @@ def test_a_cancelled_prompt_keeps_finished_results_and_answers_open_calls() -> N
     run.go("glob__c1").give(ev.Cancelled("me", "enough"))
     assert run.state.phase is Phase.CANCELLED
     assert run.state.outcome == Outcome("cancelled", "cancelled", "enough")
+    assert set(run.calls.values()) == {P.FINISHED}
     stopped = "[Operation Cancelled] Reason: enough"
     assert history(run)[2:] == [
         f"call {READ}",
@@ -249,6 +254,7 @@ def test_a_prompt_that_failed_before_it_joined_the_history_changes_nothing() -> 
 def test_a_prompt_that_ended_otherwise_stays_in_the_history() -> None:
     run = Run.opened(hooks=("BeforeModel",)).say("hi").until(Phase.HOOKING).give(ev.Hooked("BeforeModel", stop="no"))
     assert run.state.phase is Phase.REFUSED
+    assert run.state.outcome == Outcome("refused", "hook.BeforeModel", "no")
     assert history(run) == ["<session_context>", "hi"]
 
 
@@ -345,6 +351,12 @@ def test_recovery_of_a_wave_readies_each_call_and_then_the_next_wave() -> None:
 def test_a_branch_is_named_and_marks_the_session_as_touched() -> None:
     run = Run.opened().asked().give(ev.Branched("b2", 3, "me", "why not"))
     assert (run.state.branch, run.state.touched, run.state.phase) == ("b2", True, Phase.REQUEST)
+
+
+def test_a_branch_off_a_tool_that_may_not_run_twice_takes_it_as_interrupted() -> None:
+    run = Run.opened().calling("run_shell_command").judged(SHELL).go(SHELL).give(ev.Branched("b2", 3, "me"))
+    assert run.state.phase is Phase.TURN_END
+    assert run.call(SHELL).result == INTERRUPTED
 
 
 def test_every_phase_of_a_call_that_waits_is_made_ready_by_a_branch() -> None:

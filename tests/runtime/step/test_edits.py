@@ -228,7 +228,7 @@ def test_an_ill_typed_value_is_refused_and_named(start: Callable[[], Run], path:
     assert refused(start().state, path, value).startswith(f"{path}: {text}")
 
 
-@pytest.mark.parametrize("index", ["2", "-1", "x", "", "0.parts", "²", "٠", "9" * 5000, "1e0", " 0", "0 "])
+@pytest.mark.parametrize("index", ["2", "-1", "x", "", "0.", "0.parts", "²", "٠", "9" * 5000, "1e0", " 0", "0 "])
 def test_a_content_that_is_not_there_is_refused(index: str) -> None:
     state = one_call().state
     text = refused(state, f"history.{index}", {"parts": []})

@@ -1,6 +1,7 @@
 """What a session waits for can be told from its state alone."""
 
 import pytest
+from attrs import evolve
 
 from runtime.step import Phase, effects
 from runtime.step.outstanding import CALL_WAITS, WAITS, key_of, outstanding
@@ -39,6 +40,12 @@ def test_a_call_waits_for_one_effect_or_for_none(phase: CallPhase) -> None:
     run, name = call_places()[phase]
     keys = {(OF_CALL[phase], name, 0)} if phase in OF_CALL else set()
     assert {key for key in outstanding(run.state) if key[1] == name} == keys
+
+
+def test_only_a_session_whose_calls_are_in_play_waits_for_them() -> None:
+    state = call_places()[P.JUDGING][0].state
+    assert outstanding(evolve(state, turn=None)) == frozenset()
+    assert outstanding(evolve(state, phase=Phase.CANCELLED)) == frozenset()
 
 
 def test_calls_side_by_side_wait_each_for_its_own() -> None:

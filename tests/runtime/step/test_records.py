@@ -121,11 +121,25 @@ def test_what_has_its_usual_value_is_not_written() -> None:
 def test_json_is_utf8_and_compact() -> None:
     body, _ = pack(records(ev.Closed("é\n")), "json")
     assert "é".encode() not in body  # the lone surrogate of `call` makes this one ASCII
+    assert b", " not in body
     body, _ = pack(plain_call(ev.Closed("é\n")), "json")
     assert "é".encode() in body
     assert b"\n" not in body
     assert b", " not in body
     assert body.decode("utf-8")
+
+
+def test_two_halves_of_a_character_stay_two_in_msgpack() -> None:
+    halves = records(ev.Closed("\ud83d\ude00"))
+    assert there_and_back(halves, "msgpack") == halves
+    assert there_and_back(halves, "json") == evolve(halves, event=ev.Closed("\U0001f600"))
+
+
+def test_keys_that_are_no_text_are_read_back_from_msgpack_and_as_text_from_json() -> None:
+    odd: Any = {1: {None: 2}}
+    record = records(ev.Chunk(odd))
+    assert there_and_back(record, "msgpack") == record
+    assert there_and_back(record, "json") == records(ev.Chunk({"1": {"null": 2}}))
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -142,6 +156,11 @@ def test_json_that_is_nested_deeper_than_msgpack_goes_is_read_back(codec: Codec)
 
 
 # --- text that is put aside
+
+
+def test_the_limit_is_sixteen_kilobytes() -> None:
+    assert BLOB_AT == 16 * 1024
+
 
 EDGES = [BLOB_AT // 4, BLOB_AT // 4 + 1, BLOB_AT, BLOB_AT + 1, 3 * BLOB_AT]
 
@@ -196,6 +215,7 @@ def test_equal_texts_are_one_blob_under_the_hash_of_their_bytes() -> None:
     name, data = blobs[0]
     assert data == LONG.encode()
     assert name == sha256(data).hexdigest()
+    assert plain(body, "json")["event"]["message"]["text"] == ""
     assert plain(body, "json")["big"] == [[["message", "text"], name], [["message", "parts", 0, "text"], name]]
 
 
@@ -256,6 +276,10 @@ def test_an_older_version_that_nobody_can_read_any_more_is_refused(codec: Codec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(UPGRADES, SCHEMA - 2, lambda value: value["nothing"])
         with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record 7: KeyError: 'nothing'$"):
+            read(older(codec), codec)
+        patch.setitem(UPGRADES, SCHEMA - 2, lambda value: None)
+        patch.setitem(UPGRADES, SCHEMA - 1, lambda value: value)
+        with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record 7: AttributeError: "):
             read(older(codec), codec)
 
 
@@ -345,6 +369,13 @@ def test_a_record_without_one_of_its_members_is_refused(codec: Codec, name: str)
     del value[name]
     with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record {'of unknown number' if name == 'seq' else 7}: "):
         read(written(value, codec), codec)
+
+
+def test_what_is_nested_beyond_reason_is_refused() -> None:
+    with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record 31 cannot be read: RecursionError"):
+        unpack(b"[" * 100_000, "json", no_blob, FILE, 31)
+    with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record 31 cannot be read: "):
+        unpack(b"\x91" * 100_000, "msgpack", no_blob, FILE, 31)
 
 
 def test_a_record_without_a_version_is_refused() -> None:
@@ -461,6 +492,11 @@ def test_a_snapshot_of_another_version_or_without_its_members_is_not_trusted(cod
         del value[name]
         assert thaw(written(value, codec), codec) is None
     assert thaw(written(plain(body, codec), codec), codec) == State("s1")
+
+
+def test_a_snapshot_with_numbers_that_no_session_has_is_not_trusted() -> None:
+    value = plain(freeze(State("s1"), "json"), "json")
+    assert thaw(written({**value, "state": {"session": "s1", "generation": 2**70}}, "json"), "json") is None
 
 
 def test_a_context_and_a_message_survive_a_snapshot() -> None:

@@ -105,6 +105,11 @@ def test_texts_are_not_joined_over_a_thought_or_a_call() -> None:
     assert answer.content.parts == ({"text": "a"}, thought, {"text": "b"}, call, {"text": "c"})
 
 
+def test_a_part_that_has_a_call_beside_its_text_is_not_joined() -> None:
+    both = {"text": "b", "functionCall": {"name": "f", "id": "f__1", "args": {}}}
+    assert good(chunk({"text": "a"}, both, {"text": "c"}).data).content.parts == ({"text": "a"}, both, {"text": "c"})
+
+
 def test_thoughts_are_kept_piece_by_piece() -> None:
     one, two = {"text": "a", "thought": True}, {"text": "b", "thought": True}
     assert good(chunk(one, two).data).content.parts == (one, two)
@@ -165,9 +170,10 @@ def test_what_only_looks_like_a_call_is_dropped() -> None:
 def test_naming_changes_nothing_but_the_calls() -> None:
     data = {"candidates": [{"content": {"role": "model", "parts": [{"text": "a"}]}}, {"index": 1}], "responseId": "r"}
     assert named(data, STAMP, []) is data
-    call = {"functionCall": {"name": "f"}, "thoughtSignature": "s"}
+    call = {"functionCall": {"name": "f", "more": 1}, "thoughtSignature": "s"}
     seen: list[str] = []
-    more = {**data, "candidates": [{"content": {"role": "model", "parts": [{"text": "a"}, call]}}, {"index": 1}]}
+    first = {"content": {"role": "model", "parts": [{"text": "a"}, call]}, "finishReason": "STOP"}
+    more = {**data, "candidates": [first, {"index": 1}]}
     got = named(more, STAMP, seen)
     assert seen == [f"f__f_{STAMP}_0"]
     assert got == {
@@ -177,9 +183,10 @@ def test_naming_changes_nothing_but_the_calls() -> None:
                     "role": "model",
                     "parts": [
                         {"text": "a"},
-                        {"functionCall": {"name": "f", "id": seen[0], "args": {}}, "thoughtSignature": "s"},
+                        {"functionCall": {"name": "f", "id": seen[0], "args": {}, "more": 1}, "thoughtSignature": "s"},
                     ],
-                }
+                },
+                "finishReason": "STOP",
             },
             {"index": 1},
         ],
@@ -216,6 +223,7 @@ def test_parts_and_finish_are_those_of_the_first_candidate() -> None:
     assert parts_of(data) == [{"text": "a"}, {"text": "b", "thought": True}]
     assert finish_of(data) == "STOP"
     assert text_of(data) == "a"
+    assert text_of(chunk({"text": "a"}, {"text": "b"}).data) == "ab"
 
 
 def test_the_last_usage_and_the_last_name_of_a_model_count() -> None:
@@ -252,6 +260,7 @@ RULES: list[tuple[str, list[JsonObject], str, str | None]] = [
     ("empty text", [{"text": ""}], "STOP", "NO_RESPONSE_TEXT"),
     ("only blanks", [{"text": " \n\t"}], "STOP", "NO_RESPONSE_TEXT"),
     ("only what nobody sees", [{"text": "\u200b\u200f\ufeff"}], "STOP", "NO_RESPONSE_TEXT"),
+    ("blanks on both sides of a thought", [{"text": " "}, THOUGHT, {"text": " "}], "STOP", "THINKING_ONLY_RESPONSE"),
     ("only a comment", [{"text": "<!-- a\nb --> <!-- c -->"}], "STOP", "NO_RESPONSE_TEXT"),
     ("no text, blocked otherwise", [], "BLOCKLIST", "NO_RESPONSE_TEXT"),
 ]
@@ -298,7 +307,7 @@ def test_every_problem_has_a_sentence_and_two_have_a_nudge() -> None:
     assert {row[3] for row in RULES if row[3]} == set(PROBLEMS)
     assert [text for text in PROBLEMS.values() if not text.endswith(".")] == []
     assert set(NUDGES) == {"THINKING_ONLY_RESPONSE", "NO_RESPONSE_TEXT"}
-    assert [text for text in NUDGES.values() if not text.startswith("\n[System: ")] == []
+    assert [text for text in NUDGES.values() if not (text.startswith("\n[System: ") and text.endswith(".]"))] == []
 
 
 def test_visible_text_is_what_a_person_would_see() -> None:

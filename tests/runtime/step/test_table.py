@@ -35,6 +35,16 @@ from tests.runtime.step.scenes import (
 )
 
 
+def test_the_names_of_phases_stand_in_snapshots_and_digests_and_stay_as_they_are() -> None:
+    assert " ".join(phase.value for phase in Phase) == (
+        "new idle screen screening turn build building compress compressing hook hooking request streaming retry "
+        "retrying calls turn-end reply replying send sending done refused failed cancelled closed"
+    )
+    assert " ".join(phase.value for phase in CallPhase) == (
+        "queued judge judging approve approving scheduled running finished"
+    )
+
+
 def test_every_phase_has_a_row_and_every_target_is_a_phase() -> None:
     assert set(TABLE) == set(Phase)
     assert set(CALL_TABLE) == set(CallPhase)
