@@ -47,7 +47,7 @@ async def journal(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-async def test_every_field_of_a_written_record_is_described_and_the_other_way_round(
+async def test_every_field_of_a_written_record_is_described_and_the_other_way_round(  # noqa: ASYNC124
     journal: list[dict[str, Any]],
 ) -> None:
     written = {name for line in journal if "record" in line for name in line["record"]}
@@ -57,7 +57,7 @@ async def test_every_field_of_a_written_record_is_described_and_the_other_way_ro
     assert fields - written == set()
 
 
-async def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) -> None:
+async def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) -> None:  # noqa: ASYNC124
     described = [name.removeprefix('{"').partition('"')[0] for name in names(section("JSON lines"))[:]]
     begins = {next(iter(line)) for line in journal}
     assert begins <= set(described)
@@ -65,7 +65,7 @@ async def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) ->
     assert all("crc" in line for line in journal[1:])
 
 
-async def test_every_actor_that_is_written_is_described(journal: list[dict[str, Any]]) -> None:
+async def test_every_actor_that_is_written_is_described(journal: list[dict[str, Any]]) -> None:  # noqa: ASYNC124
     described = re.search(r"^\| `actor` .*$", TEXT, re.MULTILINE)
     actors = {re.sub(":.*", ":NAME", line["record"]["actor"]) for line in journal if "record" in line}
     assert described is not None

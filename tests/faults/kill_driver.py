@@ -123,12 +123,14 @@ def forked(folder: Path, journal: Path, die_at: int, *, resume: bool) -> int:
     """Run `live` in a process of its own and return how it ended (as `waitpid` says)."""
     child = os.fork()
     if child == 0:
+        ended = 1
         try:
             trio.run(lambda: live(folder, journal, die_at, resume=resume))
-        except BaseException as exc:  # a fork must not run on in its parent's code
+            ended = 0
+        except Exception as exc:
             print(f"child: {type(exc).__name__}: {exc}", file=sys.stderr)
-            os._exit(1)
-        os._exit(0)
+        finally:
+            os._exit(ended)  # a fork must not run on in its parent's code
     return os.waitpid(child, 0)[1]
 
 
