@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 import pytest
+import trio
 
 from runtime.sessions.session import FIRST_SNAPSHOT
 from runtime.step import records
@@ -34,7 +35,7 @@ def names(text: str, column: int = 0) -> list[str]:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> list[dict[str, Any]]:
+def journal(tmp_path: Path) -> list[dict[str, Any]]:
     """The lines of a journal of a session with a tool call and a large prompt."""
     chunks = (
         [{"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}] for parts in ANSWERS
@@ -43,11 +44,11 @@ async def journal(tmp_path: Path) -> list[dict[str, Any]]:
     (tmp_path / "two.responses").write_text(recording)
     command, path = Command(tmp_path), tmp_path / "one.jsonl"
     words = ("-p", "x" * 20_000, "-y", "--fake-responses", str(tmp_path / "two.responses"), "--state", str(path))
-    assert (await command(*words)).code == 0
+    assert trio.run(command, *words).code == 0
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-async def test_every_field_of_a_written_record_is_described_and_the_other_way_round(  # noqa: ASYNC124
+def test_every_field_of_a_written_record_is_described_and_the_other_way_round(
     journal: list[dict[str, Any]],
 ) -> None:
     written = {name for line in journal if "record" in line for name in line["record"]}
@@ -57,7 +58,7 @@ async def test_every_field_of_a_written_record_is_described_and_the_other_way_ro
     assert fields - written == set()
 
 
-async def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) -> None:  # noqa: ASYNC124
+def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) -> None:
     described = [name.removeprefix('{"').partition('"')[0] for name in names(section("JSON lines"))[:]]
     begins = {next(iter(line)) for line in journal}
     assert begins <= set(described)
@@ -65,7 +66,7 @@ async def test_every_kind_of_line_is_described(journal: list[dict[str, Any]]) ->
     assert all("crc" in line for line in journal[1:])
 
 
-async def test_every_actor_that_is_written_is_described(journal: list[dict[str, Any]]) -> None:  # noqa: ASYNC124
+def test_every_actor_that_is_written_is_described(journal: list[dict[str, Any]]) -> None:
     described = re.search(r"^\| `actor` .*$", TEXT, re.MULTILINE)
     actors = {re.sub(":.*", ":NAME", line["record"]["actor"]) for line in journal if "record" in line}
     assert described is not None
