@@ -70,6 +70,9 @@ class Answer:
 
     async def aclose(self) -> None:
         """Stop reading. The connection is closed, unless all was read."""
+        sent = self.response.request.stream
+        if isinstance(sent, Sent):
+            sent.forget()
         await self.response.aclose()
         if self._pieces is None:
             return

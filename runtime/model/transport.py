@@ -175,6 +175,11 @@ class Sent(httpx.AsyncByteStream):
         self._place += len(piece)
         return piece
 
+    def forget(self) -> None:
+        """Let go of the content. Request and response refer to each other, so both stay until the collector comes by;
+        the content of a long session's requests must not stay with them."""
+        self._content = b""
+
 
 class Received(httpx.AsyncByteStream):
     """The body of an answer, as httpcore reads it."""
