@@ -171,11 +171,13 @@ class Store(Protocol):
     """Where journals live. Records of one session come back in the order in which they were appended.
 
     `append` never waits and never drops: at its bound it raises `JournalFull` and keeps nothing of that call.
+    `unflushed` says that something was appended which nobody has asked to be written (`flush`, `committed`, `room`).
     `full` says that sessions must wait; `room` waits until they need not. `committed` returns when the record with
     that ticket, and all before it, are on disk; it raises `JournalError` if they never will be.
     """
 
     full: bool
+    unflushed: bool
 
     def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
         """Hand a record (and the blobs it names by hash) to the writer. Returns a ticket that only grows."""

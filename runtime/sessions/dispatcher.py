@@ -27,7 +27,9 @@ from runtime.step.outstanding import key_of, outstanding
 from runtime.step.replay import rebased
 from runtime.vocab import Message
 
-STEPS_A_PASS: Final = 8
+FLUSH_SECONDS: Final = 0.05
+"""How long a record may wait for company on its way to the disk when no effect waits for it."""
+STEPS_A_PASS: Final = 4
 """Steps between two looks at everything else: some tenths of a millisecond, so that a control command waits no longer
 and a single busy session does not pay a pass of the run loop for each step."""
 
@@ -79,11 +81,12 @@ class Dispatcher:
             task_status.started()
             while True:
                 while not self._ready:
-                    await self._wake.park()
+                    await self._idle()
                 if self._crowded or self.journal.store.full:
                     await self._room()
+                # Woken before the end and running after it: the nurseries of prompts may be closed by now.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 self._pass()
-                self.journal.store.flush()
                 await trio.lowlevel.checkpoint()
 
     def statistics(self) -> dict[str, int]:
@@ -131,6 +134,7 @@ class Dispatcher:
         if session.state.hold is None:
             kind, call = self._next(session)
             self._announce(session, kind, call, cause, by)
+            self.journal.store.flush()  # no step will
 
     def release(self, session: Session, by: str, generation: int | None = None) -> None:
         """Let a held session go on. Raises NoTransition where `generation` is not that of the hold in force."""
@@ -174,6 +178,17 @@ class Dispatcher:
         with suppress(TwinstepError):  # of a store that is broken each session hears when it takes its next step
             await self.journal.store.room()
         self._crowded = False
+
+    async def _idle(self) -> None:
+        """Wait for work. A record that nobody waits for goes to the disk FLUSH_SECONDS later; waking the writer for each
+        would cost more than the step."""
+        if not self.journal.store.unflushed:
+            await self._wake.park()
+            return
+        with trio.move_on_after(FLUSH_SECONDS):
+            await self._wake.park()
+            return
+        self.journal.store.flush()
 
     def _pass(self) -> None:
         for _ in range(STEPS_A_PASS):
@@ -324,11 +339,16 @@ class Dispatcher:
 
     def _stand_at_rest(self, session: Session) -> None:
         """Say that it is held when the last granted step ended the prompt: no next step would."""
-        if session.state.hold is None and self.gate.holds(session):
-            try:
-                self.gate.admit(session, StepKind.MESSAGE_RECEIVE, "")
-            except TwinstepError as exc:
-                self.complaints.append(f"{session.id}: {exc}")
+        if session.state.hold is not None or not self.gate.holds(session):
+            return
+        try:
+            self.gate.admit(session, StepKind.MESSAGE_RECEIVE, "")
+        except JournalFull:
+            self._crowded = True
+            self.wake(session)
+        except TwinstepError as exc:
+            self.complaints.append(f"{session.id}: {exc}")
+            self._break(session, exc)
 
     def _next(self, session: Session) -> tuple[StepKind, str]:
         event = self._choose(session)

@@ -51,6 +51,7 @@ class Backlog:
         self._high = (max(1, int(bound.records * bound.high)), int(bound.size * bound.high))
         self._low = (int(bound.records * bound.low), int(bound.size * bound.low))
         self._low_size = self._low[1]
+        self.unflushed = False
         self._issued = 0
         self._settled = 0
         self._held = 0

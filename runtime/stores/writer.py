@@ -87,13 +87,15 @@ class Writer(Backlog):
         with self._bell:
             self._queue.append(entry)
             self._queued += size
-            if len(self._queue) >= GROUP or self.full:
+            self.unflushed = len(self._queue) < GROUP and not self.full
+            if not self.unflushed:
                 self._bell.notify()
         return ticket
 
     def flush(self) -> None:
         """Wake the thread for what was appended. Waits for nothing."""
-        if self._queue:
+        if self.unflushed:
+            self.unflushed = False
             with self._bell:
                 self._bell.notify()
 
