@@ -180,8 +180,9 @@ class Dispatcher:
         self._crowded = False
 
     async def _idle(self) -> None:
-        """Wait for work. A record that nobody waits for goes to the disk FLUSH_SECONDS later; waking the writer for each
-        would cost more than the step."""
+        """Wait for work. Records that nobody waits for go to the disk FLUSH_SECONDS later; to wake the writer for each
+        would cost more than the step.
+        """
         if not self.journal.store.unflushed:
             await self._wake.park()
             return
