@@ -6,8 +6,9 @@ from runtime.ports import ModelRequest
 from runtime.step import calls as waves
 from runtime.step import effects, response, retry
 from runtime.step import events as ev
+from runtime.step.effects import Moved
 from runtime.step.ending import ended_with, enter, prompt_of, taping, turn_of
-from runtime.step.state import Context, Moved, Outcome, State, Turn, append, rewritten
+from runtime.step.state import Context, Outcome, State, Turn, append, rewritten
 from runtime.step.table import HOOK_BEFORE, Phase
 from runtime.vocab import Content, digest, encode, evolve
 

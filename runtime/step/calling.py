@@ -6,8 +6,9 @@ from runtime.errors import NoTransition
 from runtime.step import calls as waves
 from runtime.step import effects
 from runtime.step import events as ev
+from runtime.step.effects import Moved
 from runtime.step.ending import answered, ended_with, taping, turn_of
-from runtime.step.state import Call, Moved, Outcome, State
+from runtime.step.state import Call, Outcome, State
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import Decision, ToolResult, evolve
 

@@ -7,8 +7,9 @@ from runtime.step import calls as waves
 from runtime.step import edits, effects
 from runtime.step import events as ev
 from runtime.step.calling import with_calls
+from runtime.step.effects import Moved
 from runtime.step.ending import answered, ended_with, enter, prompt_of, turn_of
-from runtime.step.state import Call, Hold, Moved, Outcome, Prompt, State, Turn, append
+from runtime.step.state import Call, Hold, Outcome, Prompt, State, Turn, append
 from runtime.step.table import AGAIN, Phase
 from runtime.vocab import Decision, EffectClass, evolve
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from runtime.ports import ModelRequest
-from runtime.step.state import Call
+from runtime.step.state import Call, State
 from runtime.vocab import Message, Tape
 
 
@@ -100,3 +100,6 @@ class Send:
 
 Effect = Screen | BuildContext | Compress | RunHook | Ask | Wait | JudgeCall | AskPerson | RunTool | JudgeReply | Send
 """`outside` says that somebody outside the process could notice: such an effect waits until its event is on disk."""
+
+Moved = tuple[State, tuple[Effect, ...]]
+"""What a transition gives: the state after it, and the effects it wants."""

@@ -16,10 +16,10 @@ from runtime.step import calls as waves
 from runtime.step import events as ev
 from runtime.step.asking import request_of
 from runtime.step.calling import call_of
-from runtime.step.effects import Effect
+from runtime.step.effects import Effect, Moved
 from runtime.step.events import Event, On
 from runtime.step.kinds import StepKind
-from runtime.step.state import Moved, State
+from runtime.step.state import State
 from runtime.step.table import AGAIN, ALWAYS, CALL_TABLE, READY, TABLE, Phase
 from runtime.vocab import evolve
 

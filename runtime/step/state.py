@@ -5,7 +5,7 @@ step costs what it changed and not what the session has become.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgpack
 from attrs import field, frozen
@@ -26,9 +26,6 @@ from runtime.vocab import (
     encode,
     evolve,
 )
-
-if TYPE_CHECKING:
-    from runtime.step.effects import Effect
 
 
 @frozen
@@ -210,10 +207,6 @@ class State:
             if content.role == "model":
                 return content.text
         return ""
-
-
-Moved = tuple[State, "tuple[Effect, ...]"]
-"""What a transition gives: the state after it, and the effects it wants."""
 
 
 def append(state: State, *contents: Content) -> dict[str, Any]:
