@@ -290,15 +290,10 @@ def command_section(name: str, made: argparse.ArgumentParser) -> str:
     usage = made.usage or " ".join((made.prog, "[options]", *positionals(made)))
     shown = [action for action in made._actions if action.help != argparse.SUPPRESS]
     rows = [(spelling(action), values(action), (action.help or "")) for action in shown]
-    silent = [code(action.option_strings[0]) for action in made._actions if action.help == argparse.SUPPRESS]
-    note = (
-        f"\nTaken so that old scripts run, but without effect in this version: {', '.join(silent)}.\n" if silent else ""
-    )
     more = f"\n```text\n{made.epilog.rstrip()}\n```\n" if made.epilog else ""
     return (
         f"\n## {title}\n\n{made.description}\n\n```text\n{dedented(usage)}\n```\n\n"
         + table(("Flag or argument", "Takes", "Meaning"), rows)
-        + note
         + more
     )
 

@@ -49,7 +49,7 @@ TESTS: Final = (
     "state records"
 ).split()
 """The fast tests, quickest first; those that bear the name of the mutated module go before all."""
-LAST: Final = ("tests.runtime.step.test_page", "tests.stateful.test_machine")
+LAST: Final = ("tests.stateful.test_machine", "tests.docs.test_reference")
 SECONDS: Final = 20
 MEMORY: Final = 2 << 30
 GOAL: Final = 80.0

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Container, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from runtime.errors import UsageError
 
@@ -17,12 +17,39 @@ examples:
   twinstep demo                                     see it work, with recorded answers and no key
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 
+A folder that is not trusted needs --skip-trust.
 environment: GEMINI_API_KEY, GOOGLE_GEMINI_BASE_URL, GEMINI_MODEL; settings: ~/.gemini/settings.json
 exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 53 turn limit, 54 fatal tool error,
             55 untrusted folder, 130 SIGINT, 143 SIGTERM; with -o json and stream-json an HTTP status & 0xFF
 """
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+UNSUPPORTED: Final = {
+    "-i": "interactive sessions",
+    "--prompt-interactive": "interactive sessions",
+    "-s": "sandboxes",
+    "--sandbox": "sandboxes",
+    "-w": "worktrees",
+    "--worktree": "worktrees",
+    "-e": "extensions",
+    "--extensions": "extensions",
+    "-l": "extensions",
+    "--list-extensions": "extensions",
+    "--acp": "ACP",
+    "--experimental-acp": "ACP",
+    "--policy": "policy files",
+    "--admin-policy": "policy files",
+    "--allowed-tools": "lists of allowed tools (use the setting tools.core)",
+    "--allowed-mcp-server-names": "MCP servers",
+    "--include-directories": "further workspace folders",
+    "--session-file": "session files of Gemini CLI",
+    "--delete-session": "deleting sessions",
+    "--screen-reader": "the screen reader mode",
+}
+"""Flags of Gemini CLI that this version does not have. They are refused: a run without them would be another run."""
+UNSUPPORTED_COMMANDS: Final = ("mcp", "extensions", "extension", "skills", "skill", "hooks", "hook", "gemma")
+"""Commands of Gemini CLI. As the first word they are no prompt."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +71,7 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("query", nargs="*", help="the prompt, without -p (needs a terminal later on; runs headless today)")
+    add("query", nargs="*", help="the prompt, without -p")
     add("-p", "--prompt", help="run headless with this prompt; added to what comes on stdin")
     add("-m", "--model", help="model name or alias (pro, flash, flash-lite)")
     add("-o", "--output-format", choices=("text", "json", "stream-json"), help="format of the output")
@@ -61,13 +88,13 @@ def parser() -> Parser:
     add("--raw-output", action="store_true", help="do not remove terminal control sequences from model text")
     add("--accept-raw-output-risk", action="store_true", help="as --raw-output, without the warning")
     add("-d", "--debug", action="store_true", help="show tracebacks of our own errors")
-    add("--policy", action="append", default=[], help=argparse.SUPPRESS)
     add("-v", "--version", action="store_true", help="show the version and exit")
     return made
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the flags of a headless run. Raises UsageError."""
+    _refuse_unsupported(argv)
     made = parser()
     given: Any = made.parse_args(_joined(argv, made._option_string_actions))
     if given.yolo and given.approval_mode:
@@ -83,11 +110,18 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError("Cannot use both --resume and --session-id together.")
     if given.session_id is not None and not UUID.fullmatch(given.session_id):
         raise UsageError(f"--session-id {given.session_id}: must be a UUID.")
-    if given.policy:
-        raise UsageError(
-            "--policy: policy files are not supported yet, and a run without their rules would allow more."
-        )
+    if given.state and not given.state.lower().endswith((".jsonl", ".db", ".sqlite", ".sqlite3")):
+        raise UsageError(f"--state {given.state}: must end in .jsonl, .db, .sqlite or .sqlite3.")
     return given  # type: ignore[no-any-return]
+
+
+def _refuse_unsupported(argv: Sequence[str]) -> None:
+    if argv and argv[0] in UNSUPPORTED_COMMANDS:
+        raise UsageError(f"{argv[0]}: this command of Gemini CLI is not here yet. As a prompt, give it with -p.")
+    for before, word in zip(("", *argv), argv, strict=False):
+        name = word.partition("=")[0]
+        if name in UNSUPPORTED and before not in ("-p", "--prompt"):
+            raise UsageError(f"{name}: {UNSUPPORTED[name]} are not supported yet, and the flag is not ignored.")
 
 
 def _joined(argv: Sequence[str], known: Container[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""The process's streams: a stdout whose reader may leave, and the output format that a run shows itself in."""
+"""The process's streams: a stdout that may fail, and the output format that a run shows itself in."""
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -11,29 +12,67 @@ from runtime.ports import Clock
 
 
 class Pipe(io.TextIOBase):
-    """stdout that notes when its reader is gone (`gone`), instead of raising in the middle of a step."""
+    """Standard output as UTF-8, whatever the locale says. It never raises in the middle of a step.
 
-    def __init__(self, inner: TextIO) -> None:
-        self.inner = inner
+    `gone` says that whoever read it has left; `fault` why it cannot be written (a full disk, a closed descriptor).
+    What comes after either is thrown away.
+    """
+
+    def __init__(self, inner: TextIO | None) -> None:
         self.gone = False
+        self.fault = "" if inner is not None else "it is closed"
+        self._inner = inner
+        self._file: Any = getattr(inner, "buffer", None)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing that is written arrives any more."""
+        return self.gone or bool(self.fault)
 
     def write(self, text: str) -> int:
-        """Write, unless nobody reads. What the terminal's encoding lacks is replaced."""
-        return self._try(lambda: self.inner.write(text)) or 0
+        """Write, if somebody reads."""
+        if self._file is not None:
+            self._try(lambda: self._file.write(text.encode("utf-8", "replace")))
+        elif self._inner is not None:
+            self._try(lambda: self._inner.write(text))  # type: ignore[union-attr]
+        return len(text)
 
     def flush(self) -> None:
-        """Flush, unless nobody reads."""
-        self._try(self.inner.flush)
+        """Flush, if somebody reads."""
+        target = self._file or self._inner
+        if target is not None:
+            self._try(target.flush)
 
-    def _try(self, work: Callable[[], Any]) -> Any:
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        return self._inner is not None and self._inner.isatty()
+
+    def finish(self, code: int) -> int:
+        """Flush, and return the exit code of the program: 0 if the reader has left, 1 if output was lost."""
+        self.flush()
         if self.gone:
-            return None
+            return 0
+        if self.fault:
+            print(f"twinstep: standard output cannot be written: {self.fault}.", file=sys.stderr)
+            return code or 1
+        return code
+
+    def _try(self, work: Callable[[], Any]) -> None:
+        if self.silent:
+            return
         try:
-            return work()
+            work()
         except BrokenPipeError:
             self.gone = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.inner.fileno())
-            return None
+            self._discard()
+        except OSError as exc:
+            self.fault = exc.strerror or str(exc)
+            self._discard()
+
+    def _discard(self) -> None:
+        # What is still in a buffer must not raise at exit.
+        if self._inner is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._inner.fileno())
 
 
 def output_for(name: str, given: Any, out: Any, err: TextIO, clock: Clock, statistics: Statistics) -> Output:

@@ -17,7 +17,7 @@ from attrs import define, field
 
 from runtime.app.clock import SystemChance
 from runtime.app.wiring import Parts, WorkspaceContexts, run_with
-from runtime.errors import LocalError
+from runtime.errors import InputError, LocalError
 from runtime.model.recorded import RecordedModel
 from runtime.policy.modes import ApprovalJudge
 from runtime.sessions.dispatcher import Dispatcher
@@ -104,7 +104,11 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     given = parser().parse_args(list(argv))
     with tempfile.TemporaryDirectory(prefix="twinstep-demo-") as scratch:
         place = Path(given.keep) if given.keep else Path(scratch)
-        trio.run(_demo, place.resolve(), Show(out))
+        try:
+            trio.run(_demo, place.resolve(), Show(out))
+        except OSError as exc:
+            raise InputError(f"{exc.filename or place}: {exc.strerror}.") from exc
+    print("\nNext: docs/tutorial/first-session.md, or with a key: twinstep --skip-trust -p PROMPT", file=out)
     return 0
 
 
@@ -142,7 +146,7 @@ async def _tour(dispatcher: Dispatcher, show: Show, workspace: Path) -> None:
     def stop(one: Session, kind: StepKind, call: str) -> str | None:
         return "breakpoint: before write_file runs" if kind is StepKind.CALL_RUN and "write_file" in call else None
 
-    show.say(f"A recorded model, a real machine. Prompt: {PROMPT}")
+    show.say(f"The model's answers were written by hand (no model said them); all else is real. Prompt: {PROMPT}")
     dispatcher.gate.watch(stop)
     dispatcher.control(
         session, ev.Opened(ev.Settings(model="recorded", mode="yolo", workspace=str(workspace))), "system"

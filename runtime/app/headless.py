@@ -7,6 +7,7 @@ the open prompt stays in the journal and goes on with `--resume`.
 import argparse
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any, Final
@@ -45,13 +46,15 @@ class Run:
     chance: SystemChance
     out: Pipe
     session: str
+    begun: bool = False
+    fault: Exception | None = None
     resumed: places.Found | None = None
     ending: Ending = field(factory=lambda: Ending(1, "Error", "The run ended without an outcome.", 1))
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, out: Pipe) -> int:
     """Run a prompt and return the exit code. Every ending is shown in the format that was asked for."""
-    out, clock, chance = Pipe(sys.stdout), SystemClock(), SystemChance()
+    clock, chance = SystemClock(), SystemChance()
     statistics = Statistics(clock, wire.model_name)
     flags = ApprovalMode("yolo" if given.yolo else given.approval_mode) if given.yolo or given.approval_mode else None
     config: settings.Config | None = None
@@ -70,8 +73,8 @@ def run(given: argparse.Namespace) -> int:
         ending = _failed(_first(group), given)
     except* Exception as group:  # noqa: BLE001 - a bug of ours: even then the last word is a result
         ending = _failed(_first(group), given)
-    if out.gone:
-        return 0
+    if out.silent:
+        return 1  # nobody sees a last word; what this means for the program, `Pipe.finish` knows
     output = output or output_for(name, given, out, sys.stderr, clock, statistics)
     output.begin(session, model)
     output.end(ending)
@@ -116,7 +119,9 @@ async def _run(made: Run) -> Ending:
 async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> None:
     async for number in arrived:
         name = signal.Signals(number).name
-        text = f"Stopped by {name}. The open prompt is in the journal: twinstep --resume latest goes on with it."
+        text = f"Stopped by {name}."
+        if made.begun:
+            text += " The open prompt is in the journal: twinstep --resume latest goes on with it."
         made.ending = Ending(SIGNALS[number], "FatalCancellationError", text, SIGNALS[number])
         scope.cancel()
 
@@ -147,14 +152,20 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message |
     await _rest(made, session)
     if session.broken is not None:
         raise session.broken
+    if made.fault is not None:
+        raise made.fault
     if session.state.outcome is None:
         return made.ending
     return ending_of(session.state.outcome, machine_format=made.config.output != "text")
 
 
 def _show(made: Run, step: Step) -> None:
-    made.statistics.count(step)
-    made.output.step(step)
+    made.begun = True
+    try:
+        made.statistics.count(step)
+        made.output.step(step)
+    except Exception as exc:  # noqa: BLE001 - an answer that cannot be shown must not pass for a success
+        made.fault = made.fault or exc
 
 
 def _journal(made: Run) -> Path:
@@ -194,17 +205,20 @@ def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
 
 async def _rest(made: Run, session: Session) -> None:
     while session.lane or session.state.phase not in REST:
-        if made.out.gone or session.broken is not None:
+        if made.out.silent or session.broken is not None:
             return
         await session.changed.park()
 
 
 def _list_sessions(config: settings.Config, given: Any, out: Pipe) -> int:
-    found = places.listing(Path(given.state) if given.state else composition.sessions_folder(config))
+    place = Path(given.state) if given.state else composition.sessions_folder(config)
+    found = places.listing(place)
     if not found:
         print("No previous sessions found for this project.", file=out)
         return 0
     print(f"Available sessions for this project ({len(found)}):", file=out)
     for number, one in enumerate(found, 1):
-        print(f"  {number}. {one.title or '(no prompt)'} [{one.session}]", file=out)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated / 1000))
+        print(f"  {number}. {one.title or '(no prompt)'} ({when}) [{one.session}]", file=out)
+    print(f"Journals: {place}", file=out)
     return 0

@@ -14,7 +14,7 @@ from runtime.app.clock import iso
 from runtime.app.stats import Statistics
 from runtime.ports import Clock
 from runtime.step import Phase, Step, StepKind
-from runtime.step.events import Chunk, Received
+from runtime.step.events import Chunk, Received, StreamBroke
 from runtime.step.response import parts_of, text_of
 from runtime.step.state import Outcome, Turn
 
@@ -92,8 +92,8 @@ class TextOutput:
         for name, message in tool_errors(step):
             self.err.write(f"Error executing tool {name}: {cleaned(message, raw=False)}\n")
         if step.after.phase is Phase.RETRY and step.before.phase is Phase.STREAMING:
-            turn = step.after.turn
-            self.err.write(f"The request is tried again in {turn.wait if turn else 0:.1f} s.\n")
+            seconds = step.after.turn.wait if step.after.turn else 0.0
+            self.err.write(f"twinstep: {cleaned(reason(step), raw=False)}; trying again in {seconds:.1f} s.\n")
 
     def _line(self) -> None:
         if self._column:
@@ -108,7 +108,8 @@ class TextOutput:
         self._ended = True
         self._line()
         if ending.message:
-            self.err.write(f"{cleaned(ending.message, raw=False)}\n")
+            who = "" if ending.message.startswith("[") else "twinstep: "
+            self.err.write(f"{who}{cleaned(ending.message, raw=False)}\n")
 
 
 @define(eq=False)
@@ -139,7 +140,8 @@ class StreamOutput:
         elif isinstance(event, Chunk):
             self._chunk(event)
         elif step.after.phase is Phase.RETRY and step.before.phase is Phase.STREAMING and step.after.turn:
-            self._emit("retry", attempt=_attempt(step.after.turn), wait_ms=round(step.after.turn.wait * 1000))
+            wait = round(step.after.turn.wait * 1000)
+            self._emit("retry", attempt=_attempt(step.after.turn), wait_ms=wait, message=reason(step))
         for turn in settled(step):
             for call in turn.calls:
                 self._result(call.id, call.result)
@@ -246,6 +248,13 @@ def tool_errors(step: Step) -> list[tuple[str, str]]:
         for call in turn.calls
         if call.result is not None and call.result.error is not None
     ]
+
+
+def reason(step: Step) -> str:
+    """Return why a request is tried again."""
+    if isinstance(step.event, StreamBroke):
+        return step.event.message.rstrip(".")
+    return "the answer of the model was empty, cut or malformed"
 
 
 def _attempt(turn: Turn) -> int:

@@ -65,6 +65,7 @@ class Dispatcher:
     _wake: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _nursery: trio.Nursery | None = None
     _unstarted: list[PromptTasks] = field(factory=list)
+    _open: set[Session] = field(factory=set)
     _crowded: bool = False
     _untold: "deque[tuple[Session, Step]]" = field(factory=deque)
 
@@ -79,15 +80,12 @@ class Dispatcher:
                 nursery.start_soon(tasks.run)
             self._unstarted.clear()
             task_status.started()
-            while True:
-                while not self._ready:
-                    await self._idle()
-                if self._crowded or self.journal.store.full:
-                    await self._room()
-                # Woken before the end and running after it: the nurseries of prompts may be closed by now.
-                await trio.lowlevel.checkpoint_if_cancelled()
-                self._pass()
-                await trio.lowlevel.checkpoint()
+            try:
+                await self._loop()
+            finally:  # what tidies up under a deadline of a held session must come to its end
+                for session in self._open:
+                    session.processes.thaw()
+                    session.deadlines.thaw()
 
     def statistics(self) -> dict[str, int]:
         """Return how many sessions wait for a step, and how much went wrong."""
@@ -173,6 +171,17 @@ class Dispatcher:
         self._apply(session, ev.Recovered(), "system")
 
     # --- the loop's insides
+
+    async def _loop(self) -> None:
+        while True:
+            while not self._ready:
+                await self._idle()
+            if self._crowded or self.journal.store.full:
+                await self._room()
+            # Woken before the end and running after it: the nurseries of prompts may be closed by now.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self._pass()
+            await trio.lowlevel.checkpoint()
 
     async def _room(self) -> None:
         with suppress(TwinstepError):  # of a store that is broken each session hears when it takes its next step
@@ -377,6 +386,7 @@ class Dispatcher:
     def _start(self, session: Session, effect: Effect) -> None:
         if session.tasks is None:
             session.tasks = PromptTasks()
+            self._open.add(session)
             if self._nursery is None:
                 self._unstarted.append(session.tasks)
             else:
@@ -395,6 +405,7 @@ class Dispatcher:
         if session.tasks is not None:
             session.tasks.stop()
             session.tasks = None
+            self._open.discard(session)
         if session.inbox:
             session.shed(frozenset())
 

@@ -1,14 +1,17 @@
 """Stores in memory that are slow or bad."""
 
-from runtime.stores.memory import MemoryStore
+from collections.abc import Mapping, Sequence
+
+from runtime.ports import StoredRecord
+from runtime.stores.memory import Kept, MemoryStore
 
 
 class SlowStore(MemoryStore):
-    """Takes everything at once and has it on disk only after `flush`, or when it is closed."""
+    """Takes everything at once and has it on disk only after `write`, or when it is closed."""
 
     slow = True
 
-    def flush(self) -> None:
+    def write(self) -> None:
         """Commit what is queued."""
         super()._commit()
 
@@ -24,3 +27,19 @@ class SlowStore(MemoryStore):
     def _commit(self) -> None:
         if not self.slow:
             super()._commit()
+
+
+class FaultyStore(MemoryStore):
+    """Refuses what it is told to refuse: `faults` maps the number of an append (from 1) to what is raised there."""
+
+    def __init__(self, faults: Mapping[int, Exception], kept: Kept | None = None) -> None:
+        super().__init__(kept)
+        self.faults = dict(faults)
+        self.appends = 0
+
+    def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
+        """Take the record, or refuse it."""
+        self.appends += 1
+        if self.appends in self.faults:
+            raise self.faults[self.appends]
+        return super().append(record, blobs)

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 from attrs import define, field
 
-from runtime.errors import ModelError
+from runtime.errors import JournalError, ModelError
 from runtime.ports import Deliver, ModelRequest, Store, ToolContext
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.gate import Breakpoint
@@ -353,8 +353,9 @@ async def running(
     judge: FakeJudge | None = None,
     store: MemoryStore | None = None,
     repeat: bool = False,
+    lossy: bool = False,
 ) -> AsyncIterator[World]:
-    """A dispatcher that runs, with scripted answers."""
+    """A dispatcher that runs, with scripted answers. A store that is `lossy` may lose what it has not written."""
     kept = store if store is not None else MemoryStore()
     box = tools or toolbox()
     model = ScriptedModel([list(answer) for answer in answers], repeat=repeat)
@@ -369,4 +370,5 @@ async def running(
         await nursery.start(dispatcher.run)
         yield World(model, box, judging, contexts, dispatcher, kept, reply.sent, outbox=reply, memory=kept)
         nursery.cancel_scope.cancel()
-    await kept.aclose()
+    with suppress(*[JournalError] if lossy else []):
+        await kept.aclose()

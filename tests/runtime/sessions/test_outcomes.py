@@ -45,6 +45,8 @@ UNDER_WAY = {
     "JudgeReply": in_phase(Phase.REPLYING),
     "Send": in_phase(Phase.SENDING),
 }
+LATE = {"Wait": 0, "Ask": 2, "JudgeCall": 2, "RunTool": 2}
+"""How many outcomes the effects of that moment bring, where it is not one."""
 
 
 async def under_way(world: World, effect: str, *, stubborn: bool) -> Session:
@@ -85,7 +87,7 @@ async def test_what_was_under_way_when_a_prompt_is_cancelled_never_counts(
         assert session.state.phase is Phase.CANCELLED
         if held:
             world.dispatcher.release(session, "ann")
-        late = {"Wait": 0, "JudgeCall": 2, "RunTool": 2}.get(effect, 1)
+        late = LATE.get(effect, 1)
         assert session.dropped == (late if stubborn else 0)
         world.slow(0)
         world.say(session)
@@ -106,7 +108,7 @@ async def test_what_was_under_way_when_somebody_goes_back_never_counts(
         step = world.dispatcher.back(session, session.states[-1].seq, "b1", "ann")
         assert step.effects == ()
         assert (await world.rest(session)).answer == "done"
-        late = {"Wait": 0, "JudgeCall": 2, "RunTool": 2}.get(effect, 1)
+        late = LATE.get(effect, 1)
         assert session.dropped == (late if stubborn else 0)
         counts(trail, world)
         assert_whole(*world.model.requests)
@@ -196,13 +198,13 @@ async def test_a_tool_does_not_start_once_its_call_was_given_up(way: str) -> Non
         world.say(session)
         await world.until(session, in_phase(Phase.STREAMING))
         await trio.testing.wait_all_tasks_blocked()
-        store.flush()
+        store.write()
         await world.until(
             session,
             lambda one: len([None for tool in one.tasks.tasks if tool[0] == "RunTool"]) == 2 if one.tasks else False,
         )
         await trio.testing.wait_all_tasks_blocked()
-        store.flush()  # the tasks of the tools are ready to run now
+        store.write()  # the tasks of the tools are ready to run now
         if way == "cancel":
             world.dispatcher.control(session, ev.Cancelled("ann"), "ann")
         else:
@@ -285,5 +287,5 @@ async def test_a_listener_may_cancel_the_very_step_that_it_is_told_of(autojump_c
         await world.until(session, in_phase(Phase.CANCELLED))
         world.say(session)
         await world.until(session, in_phase(Phase.DONE))
-        assert session.state.answer == "again"
+        assert session.state.answer == "done"
         assert_whole(*world.model.requests)

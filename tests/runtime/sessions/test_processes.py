@@ -204,4 +204,5 @@ async def test_thawing_wakes_nobody_whom_no_pause_has_stopped() -> None:
             assert status(process.pid) == "T"
     finally:
         process.kill()
-        await process.wait()
+        with trio.move_on_after(10, shield=True):
+            await process.wait()

@@ -79,6 +79,11 @@ def test_a_message_opens_a_prompt_at_the_end_of_the_history() -> None:
     assert (run.state.phase, run.state.turn, run.state.outcome) == (Phase.SCREEN, None, None)
 
 
+def test_a_message_forgets_the_turn_of_a_prompt_that_was_given_up() -> None:
+    run = Run.opened().calling("read_file").give(ev.Cancelled("me")).say("two", "m2")
+    assert run.state.turn is None
+
+
 def test_a_message_is_screened_before_anything_else() -> None:
     run = Run.opened().say("hi").go()
     assert run.effects == (Screen(message("hi")),)
