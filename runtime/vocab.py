@@ -14,6 +14,10 @@ JsonObject = Mapping[str, Any]
 """A JSON object as it came off the wire. By convention nobody changes one: a change is a new object."""
 
 DIGEST_SIZE: Final = 16
+MOST_TOKENS: Final = 2**53
+"""A count of tokens is below this; JSON readers keep larger numbers no longer exactly."""
+DEEPEST: Final = 100
+"""How deep JSON from outside may be nested. Far below what any encoder or reader of it takes, on any stack."""
 SKIP_SIGNATURE: Final = "skip_thought_signature_validator"
 """Stands in where the API wants a thought signature and the model gave none (AGENT_LOOP section 1)."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -26,6 +30,21 @@ def encode(value: object) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def nested_within(value: object, most: int = DEEPEST) -> bool:
+    """Whether a JSON value is nested at most this deep."""
+    level: list[object] = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list, tuple))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def digest(*pieces: bytes) -> bytes:
@@ -52,7 +71,7 @@ def evolve(value: T, **changes: Any) -> T:
     if plan is None:
         names = [member.name for member in fields(kind)]  # type: ignore[arg-type]
         plan = _PLANS[kind] = (attrgetter(*names), {name: place for place, name in enumerate(names)})
-    members = list(plan[0](value))
+    members = list(plan[0](value)) if len(plan[1]) > 1 else [plan[0](value)]
     places = plan[1]
     for name, changed in changes.items():
         members[places[name]] = changed
@@ -269,7 +288,9 @@ class Toolset:
     @cached_property
     def digest(self) -> bytes:
         """Digest of names and declarations."""
-        return digest(encode([self.names, self.serial, sorted(self.effects.items())]), self.declarations.encode())
+        return digest(
+            encode([self.names, self.serial, sorted(self.effects.items())]), self.declarations.encode(errors="replace")
+        )
 
 
 @frozen
@@ -285,11 +306,13 @@ class Usage:
 
     @classmethod
     def of(cls, metadata: JsonObject) -> "Usage":
-        """Read a `usageMetadata` object; what is missing or no number counts as 0."""
+        """Read a `usageMetadata` object; what is missing, or no count that can be, counts as 0."""
 
         def count(key: str) -> int:
             value = metadata.get(key)
-            return value if isinstance(value, int) and not isinstance(value, bool) else 0
+            if not isinstance(value, int) or isinstance(value, bool):
+                return 0
+            return value if 0 <= value < MOST_TOKENS else 0
 
         return cls(
             count("promptTokenCount"),

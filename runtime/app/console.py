@@ -2,24 +2,29 @@
 
 import io
 import os
+import select
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from runtime.app.output import JsonOutput, Output, StreamOutput, TextOutput
 from runtime.app.stats import Statistics
 from runtime.ports import Clock
+
+READY_SECONDS: Final = 1.0
+"""How long to wait for a reader that takes nothing, before looking again."""
 
 
 class Pipe(io.TextIOBase):
     """Standard output as UTF-8, whatever the locale says. It never raises in the middle of a step.
 
     `gone` says that whoever read it has left; `fault` why it cannot be written (a full disk, a closed descriptor).
-    What comes after either is thrown away.
+    What comes after either is thrown away. `busy` is set while something is being written.
     """
 
     def __init__(self, inner: TextIO | None) -> None:
         self.gone = False
+        self.busy = False
         self.fault = "" if inner is not None else "it is closed"
         self._inner = inner
         self._file: Any = getattr(inner, "buffer", None)
@@ -32,16 +37,17 @@ class Pipe(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write, if somebody reads."""
         if self._file is not None:
-            self._try(lambda: self._file.write(text.encode("utf-8", "replace")))
+            self._try(lambda: self._whole(text.encode("utf-8", "replace")))
         elif self._inner is not None:
             self._try(lambda: self._inner.write(text))  # type: ignore[union-attr]
         return len(text)
 
     def flush(self) -> None:
         """Flush, if somebody reads."""
-        target = self._file or self._inner
-        if target is not None:
-            self._try(target.flush)
+        if self._file is not None:
+            self._try(self._flushed)
+        elif self._inner is not None:
+            self._try(self._inner.flush)
 
     def isatty(self) -> bool:
         """Whether a person looks at it."""
@@ -57,9 +63,32 @@ class Pipe(io.TextIOBase):
             return code or 1
         return code
 
+    def _whole(self, data: bytes) -> None:
+        # A descriptor that somebody made non-blocking (Node does) takes a part, and more once it is ready.
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._file.write(view) :]
+            except BlockingIOError as exc:
+                view = view[exc.characters_written :]
+                self._ready()
+
+    def _flushed(self) -> None:
+        while True:
+            try:
+                self._file.flush()
+            except BlockingIOError:
+                self._ready()
+            else:
+                return
+
+    def _ready(self) -> None:
+        select.select([], [self._file], [], READY_SECONDS)
+
     def _try(self, work: Callable[[], Any]) -> None:
         if self.silent:
             return
+        self.busy = True
         try:
             work()
         except BrokenPipeError:
@@ -68,6 +97,8 @@ class Pipe(io.TextIOBase):
         except OSError as exc:
             self.fault = exc.strerror or str(exc)
             self._discard()
+        finally:
+            self.busy = False
 
     def _discard(self) -> None:
         # What is still in a buffer must not raise at exit.

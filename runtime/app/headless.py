@@ -19,7 +19,8 @@ from runtime import config as settings
 from runtime.app import composition, places
 from runtime.app.clock import SystemChance, SystemClock
 from runtime.app.console import Pipe, output_for
-from runtime.app.output import Ending, Output, ending_of
+from runtime.app.output import Ending, Output, cleaned, ending_of
+from runtime.app.signals import EXIT_CODES, Stop
 from runtime.app.stats import Statistics
 from runtime.app.wiring import run_with
 from runtime.errors import InputError, TwinstepError
@@ -30,8 +31,6 @@ from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Settings, Step
 from runtime.step import events as ev
 from runtime.vocab import ApprovalMode, Message, Tape
-
-SIGNALS: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @define(eq=False)
@@ -48,6 +47,7 @@ class Run:
     session: str
     begun: bool = False
     fault: Exception | None = None
+    stopped: Ending | None = None
     resumed: places.Found | None = None
     ending: Ending = field(factory=lambda: Ending(1, "Error", "The run ended without an outcome.", 1))
 
@@ -60,6 +60,17 @@ def run(given: argparse.Namespace, out: Pipe) -> int:
     config: settings.Config | None = None
     session, name, model = given.session_id or chance.uuid(), given.output_format or "text", given.model or ""
     output: Output | None = None
+    made: Run | None = None
+
+    def last_word(number: int) -> None:
+        # The run's own end was not waited for. What is being written at this moment must not be written into.
+        if output is not None and not out.busy and not out.silent:
+            output.begin(session, model)
+            output.end(_stopped(made, number))
+            out.flush()
+
+    stop = Stop(last_word)
+    stop.install()
     try:
         config = composition.configuration(given, flags)
         name, model = config.output, config.model
@@ -67,18 +78,28 @@ def run(given: argparse.Namespace, out: Pipe) -> int:
             return _list_sessions(config, given, out)
         output = output_for(name, given, out, sys.stderr, clock, statistics)
         made = Run(given, config, output, statistics, clock, chance, out, session)
-        ending = trio.run(_run, made)
+        ending = trio.run(_run, made, stop)
         session = made.session
     except* TwinstepError as group:
         ending = _failed(_first(group), given)
+        if made is not None and made.stopped is not None:  # a signal ended it, and then the journal could not be closed
+            told = f"{made.stopped.message} {ending.message}"
+            ending = Ending(made.stopped.exit_code, made.stopped.type, told, made.stopped.code)
     except* Exception as group:  # noqa: BLE001 - a bug of ours: even then the last word is a result
         ending = _failed(_first(group), given)
     if out.silent:
         return 1  # nobody sees a last word; what this means for the program, `Pipe.finish` knows
     output = output or output_for(name, given, out, sys.stderr, clock, statistics)
     output.begin(session, model)
-    output.end(ending)
+    _end(output, ending)
     return ending.exit_code
+
+
+def _end(output: Output, ending: Ending) -> None:
+    try:
+        output.end(ending)
+    except Exception as exc:  # noqa: BLE001 - figures that cannot be shown must not take the last word with them
+        output.end_plainly(Ending(ending.exit_code or 1, "InternalError", f"{type(exc).__name__}: {exc}", 1))
 
 
 def _failed(exc: BaseException, given: Any) -> Ending:
@@ -107,23 +128,24 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     return found
 
 
-async def _run(made: Run) -> Ending:
-    with trio.open_signal_receiver(*SIGNALS) as arrived:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, arrived, made, nursery.cancel_scope)
-            made.ending = await _converse(made)
-            nursery.cancel_scope.cancel()
-    return made.ending
+async def _run(made: Run, stop: Stop) -> Ending:
+    with trio.CancelScope() as scope:
+
+        def give_up(number: int) -> None:
+            made.stopped = _stopped(made, number)
+            scope.cancel()
+
+        stop.bind(give_up)
+        made.ending = await _converse(made)
+    return made.stopped or made.ending
 
 
-async def _stop_on_signal(arrived: Any, made: Run, scope: trio.CancelScope) -> None:
-    async for number in arrived:
-        name = signal.Signals(number).name
-        text = f"Stopped by {name}."
-        if made.begun:
-            text += " The open prompt is in the journal: twinstep --resume latest goes on with it."
-        made.ending = Ending(SIGNALS[number], "FatalCancellationError", text, SIGNALS[number])
-        scope.cancel()
+def _stopped(made: Run | None, number: int) -> Ending:
+    text = f"Stopped by {signal.Signals(number).name}."
+    if made is not None and made.begun:
+        text += " The open prompt is in the journal: twinstep --resume latest goes on with it."
+    code = EXIT_CODES[signal.Signals(number)]
+    return Ending(code, "FatalCancellationError", text, code)
 
 
 async def _converse(made: Run) -> Ending:
@@ -192,6 +214,11 @@ def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
         return roster.open(made.session, wanted)
     session = roster.get(made.resumed.session)
     made.session = session.id
+    theirs = session.state.settings.workspace
+    if theirs and theirs != wanted.workspace:
+        raise InputError(
+            f"session {session.id} belongs to the folder {theirs}, not to {wanted.workspace}: run it there."
+        )
     if session.state.hold is not None:
         dispatcher.release(session, "user")
     if has_prompt and session.state.phase in OPEN:
@@ -219,6 +246,6 @@ def _list_sessions(config: settings.Config, given: Any, out: Pipe) -> int:
     print(f"Available sessions for this project ({len(found)}):", file=out)
     for number, one in enumerate(found, 1):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.updated / 1000))
-        print(f"  {number}. {one.title or '(no prompt)'} ({when}) [{one.session}]", file=out)
+        print(f"  {number}. {cleaned(one.title, raw=False) or '(no prompt)'} ({when}) [{one.session}]", file=out)
     print(f"Journals: {place}", file=out)
     return 0

@@ -60,6 +60,9 @@ class Output(Protocol):
     def end(self, ending: Ending) -> None:
         """The run is over. Only the first call counts."""
 
+    def end_plainly(self, ending: Ending) -> None:
+        """As `end`, without the statistics, after that has failed."""
+
 
 def cleaned(text: str, *, raw: bool) -> str:
     """Return model text without terminal control sequences, or as it is where the user asked for that."""
@@ -90,7 +93,7 @@ class TextOutput:
         elif step.kind is StepKind.MODEL_RESPONSE and step.after.phase is Phase.CALLS:
             self._line()
         for name, message in tool_errors(step):
-            self.err.write(f"Error executing tool {name}: {cleaned(message, raw=False)}\n")
+            self.err.write(f"Error executing tool {cleaned(name, raw=False)}: {cleaned(message, raw=False)}\n")
         if step.after.phase is Phase.RETRY and step.before.phase is Phase.STREAMING:
             seconds = step.after.turn.wait if step.after.turn else 0.0
             self.err.write(f"twinstep: {cleaned(reason(step), raw=False)}; trying again in {seconds:.1f} s.\n")
@@ -107,6 +110,10 @@ class TextOutput:
             return
         self._ended = True
         self._line()
+        self.end_plainly(ending)
+
+    def end_plainly(self, ending: Ending) -> None:
+        """Say what went wrong."""
         if ending.message:
             who = "" if ending.message.startswith("[") else "twinstep: "
             self.err.write(f"{who}{cleaned(ending.message, raw=False)}\n")
@@ -175,6 +182,10 @@ class StreamOutput:
         status = "error" if ending.type else "success"
         self._emit("result", status=status, **failed, stats=self.statistics.stream(took))
 
+    def end_plainly(self, ending: Ending) -> None:
+        """Write `result` with the error alone."""
+        self._emit("result", status="error", error={"type": ending.type, "message": ending.message}, stats={})
+
     def _emit(self, kind: str, **members: Any) -> None:
         line = json.dumps({"type": kind, "timestamp": iso(self.clock.wall()), **members}, ensure_ascii=False)
         self.out.write(f"{line.encode(errors='replace').decode()}\n")
@@ -221,6 +232,11 @@ class JsonOutput:
         if ending.invalid:
             whole["error"] = {"type": "INVALID_STREAM", "message": ending.message}
         self._write(self.out, whole)
+
+    def end_plainly(self, ending: Ending) -> None:
+        """Write the error alone."""
+        error = {"type": ending.type, "message": ending.message}
+        self._write(self.err, {"session_id": self._session, "error": error})
 
     def _write(self, file: TextIO, whole: dict[str, Any]) -> None:
         text = json.dumps(whole, indent=2, ensure_ascii=False)

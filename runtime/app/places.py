@@ -6,7 +6,6 @@ from pathlib import Path
 from attrs import frozen
 
 from runtime.errors import InputError, JournalError
-from runtime.ports import StoredSession
 from runtime.stores import open_store
 
 SUFFIXES = (".jsonl", ".db", ".sqlite", ".sqlite3")
@@ -21,6 +20,7 @@ class Found:
     started: int
     updated: int
     title: str
+    damaged: bool = False
 
 
 def fresh(folder: Path, session: str, wall: int) -> Path:
@@ -32,34 +32,52 @@ def fresh(folder: Path, session: str, wall: int) -> Path:
 def listing(place: Path) -> list[Found]:
     """Return the sessions at `place`, oldest first: a folder of journals, or one journal that may hold many.
 
-    A journal that cannot be read is left out; it is named when it is asked for.
+    A journal that cannot be read is listed with the reason, under its file's name; a single one raises JournalError.
     """
-    files = sorted(one for one in place.iterdir() if one.suffix in SUFFIXES) if place.is_dir() else [place]
-    found = [Found(one.session, file, one.started, one.updated, one.title) for file in files for one in _sessions(file)]
+    if place.is_dir():
+        files = sorted(one for one in place.iterdir() if one.suffix in SUFFIXES)
+        found = [one for file in files for one in _listed(file)]
+    else:
+        found = _sessions(place) if place.exists() else []
     return sorted(found, key=lambda one: (one.started, one.journal.name))
 
 
-def _sessions(file: Path) -> list[StoredSession]:
-    if not file.is_file() or not file.stat().st_size:
+def _sessions(file: Path) -> list[Found]:
+    if file.is_file() and not file.stat().st_size:
         return []
+    kept = open_store(file, readonly=True).sessions()
+    return [Found(one.session, file, one.started, one.updated, one.title) for one in kept]
+
+
+def _listed(file: Path) -> list[Found]:
     try:
-        return open_store(file, readonly=True).sessions()
-    except JournalError:
-        return []
+        return _sessions(file)
+    except JournalError as exc:
+        when = int(file.stat().st_mtime * 1000)
+        return [Found(file.name, file, when, when, f"cannot be read: {exc}", damaged=True)]
 
 
 def chosen(place: Path, wanted: str) -> Found:
-    """Return the session that `--resume` means: `latest`, a number from 1, or an id. Raises InputError."""
-    found = listing(place)
+    """Return the session that `--resume` means: `latest` (the one that was used last), a number from 1, or an id.
+
+    Raises InputError where there is none, JournalError where its journal cannot be read: no other is taken instead.
+    """
+    one = _chosen(listing(place), wanted)
+    if one.damaged:
+        raise JournalError(one.title.removeprefix("cannot be read: "))
+    return one
+
+
+def _chosen(found: list[Found], wanted: str) -> Found:
     if not found:
         raise InputError("No previous sessions found for this project.")
     if wanted == "latest":
-        return found[-1]
-    if wanted.isdigit():
-        if 1 <= int(wanted) <= len(found):
-            return found[int(wanted) - 1]
-        raise InputError(f"--resume {wanted}: there is no session of that number; there are {len(found)}.")
+        return max(found, key=lambda one: one.updated)
     same = [one for one in found if one.session == wanted]
-    if not same:
-        raise InputError(f"--resume {wanted}: there is no session of that id. See --list-sessions.")
-    return same[-1]
+    if same:
+        return same[-1]
+    if wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted[:9]) <= len(found):
+        return found[int(wanted[:9]) - 1]
+    raise InputError(
+        f"--resume {wanted}: no session of that number or id; there are {len(found)}, see --list-sessions."
+    )

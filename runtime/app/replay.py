@@ -67,7 +67,7 @@ def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterato
     if only is not None and only not in found:
         raise InputError(f"{path}: no session {only}; it has {', '.join(found) or 'none'}.")
     for name in found if only is None else [only]:
-        records = (unpack(one.body, store.codec, store.blob, str(path)) for one in store.records(name))
+        records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(name))
         yield name, replay(records, State(name), where=str(path))
 
 

@@ -49,25 +49,45 @@ class GeminiClient:
 
         While `deliver` waits, no deadline runs. Raises ModelError.
         """
-        body = await self._ask(request, wire.STREAM)
         try:
-            await self._deliver_all(body, deliver)
-        finally:
-            with trio.move_on_after(CLEANUP, shield=True):
-                await self._network().give_back(body.answer)
+            body = await self._ask(request, wire.STREAM)
+            try:
+                await self._deliver_all(body, deliver)
+            finally:
+                with trio.move_on_after(CLEANUP, shield=True):
+                    await self._network().give_back(body.answer)
+        except ModelError as exc:
+            raise self._veiled(exc) from None
         return tape
 
     async def generate(self, request: ModelRequest, tape: Tape) -> tuple[JsonObject, Tape]:
         """Ask with `generateContent`; return the answer, and `tape` as it was. Raises ModelError."""
-        body = await self._ask(request, wire.GENERATE)
         try:
-            answer = sse.decode(await body.whole(), "the answer")
-        finally:
-            with trio.move_on_after(CLEANUP, shield=True):
-                await self._network().give_back(body.answer)
-        if error := faults.told_in_stream(answer):
-            raise error
+            body = await self._ask(request, wire.GENERATE)
+            try:
+                answer = sse.decode(await body.whole(), "the answer")
+            finally:
+                with trio.move_on_after(CLEANUP, shield=True):
+                    await self._network().give_back(body.answer)
+            if error := faults.told_in_stream(answer):
+                raise error
+        except ModelError as exc:
+            raise self._veiled(exc) from None
         return answer, tape
+
+    def _veiled(self, exc: ModelError) -> ModelError:
+        """Return the error without the key: a server may repeat it, and errors are shown and journaled."""
+        key = self.endpoint.key.reveal()
+        if not key or (key not in str(exc) and key not in exc.body):
+            return exc
+        return ModelError(
+            str(exc).replace(key, "***"),
+            kind=exc.kind,
+            status=exc.status,
+            hint=exc.hint,
+            terminal=exc.terminal,
+            body=exc.body.replace(key, "***"),
+        )
 
     async def aclose(self) -> None:
         """Close the idle connections; one that still carries a request is closed after it."""

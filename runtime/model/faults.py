@@ -65,11 +65,12 @@ def _classified(status: int, told: object) -> ModelError:
         hint, asked = _wait(details, sentence)
         if asked:
             shown = f"{shown}\nSuggested retry after {asked}."
-        terminal = _is_spent(details, sentence) or (hint is not None and hint > LONGEST_WAIT)
+        terminal = _is_spent(details, sentence)
         if _is_daily(details):
             shown, terminal = _DAILY, True
     elif status >= 500:
         hint, _ = _wait(details, sentence)
+    terminal = terminal or (hint is not None and not 0 <= hint <= LONGEST_WAIT)
     return ModelError(shown, kind="http", status=status, hint=hint, terminal=terminal, body=compact)
 
 

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, Final, NoReturn
 
 from runtime.errors import ModelError
+from runtime.vocab import nested_within
 
 MAX_EVENT: Final = 32 * 1024 * 1024
 """Bytes of one event. An image comes whole in one, as base64."""
@@ -110,6 +111,8 @@ def decode(data: bytes, what: str = "an event of the stream") -> dict[str, Any]:
         raise ModelError(f"{what} is no JSON ({exc}): {shown(data)}", kind="protocol") from exc
     if not isinstance(value, dict):
         raise ModelError(f"{what} is no JSON object: {shown(data)}", kind="protocol")
+    if not nested_within(value):
+        raise ModelError(f"{what} is nested too deep", kind="protocol")
     return value
 
 

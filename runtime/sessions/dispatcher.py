@@ -265,16 +265,22 @@ class Dispatcher:
                 self.gate.took(session)
         elif step.after.hold is not step.before.hold:
             self._stand_or_go(session)
-        if step.after.seq >= session.snapshot_at:
-            session.snapshot_at = 2 * step.after.seq
-            self.journal.snapshot(step.after)
         for effect in step.effects:
             self._start(session, effect)
         if step.after.phase in REST:
             self._stop(session)
         self._tell(session, step)
         session.changed.unpark_all()
+        if session.state.seq >= session.snapshot_at:
+            self._snapshot(session)
         return step
+
+    def _snapshot(self, session: Session) -> None:
+        session.snapshot_at = 2 * session.state.seq
+        try:
+            self.journal.snapshot(session.state)
+        except Exception as exc:  # noqa: BLE001 - an aid for reading: the records have the truth
+            self.complaints.append(f"{session.id}: no snapshot: {type(exc).__name__}: {exc}")
 
     def _fail(self, session: Session, event: Event, exc: TwinstepError) -> None:
         """An event that breaks the machine fails its prompt and nobody else's; a broken journal stops the session."""

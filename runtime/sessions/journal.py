@@ -41,7 +41,7 @@ class Journal:
     def records(self, session: str, after: int = 0) -> "list[Record]":
         """Read the records of a session with a sequence number above `after`."""
         read = self.store.records(session, after)
-        return [unpack(stored.body, self.codec, self.store.blob, self.name) for stored in read]
+        return [unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq) for stored in read]
 
     def snapshot(self, state: State) -> None:
         """Keep a copy of `state`, so that reading it back need not start at the first record."""
@@ -50,8 +50,8 @@ class Journal:
     def load(self, session: str, *, verify: bool = True, snapshots: bool = True) -> tuple[State, tuple[State, ...]]:
         """Return the last state of a session, and all that were replayed to reach it.
 
-        Starts from the newest snapshot (with `snapshots`), unless a branch begins before it. Raises JournalError where
-        there is no such session, and the errors of `replay`.
+        Starts from the newest snapshot that its record confirms (with `snapshots`), unless a branch begins before it.
+        Raises JournalError where there is no such session, and the errors of `replay`.
         """
         start = self._snapshot(session) if snapshots else State(session)
         records = self.records(session, start.seq)
@@ -69,4 +69,10 @@ class Journal:
             return State(session)
         seq, body = found
         state = thaw(body, self.codec)
-        return state if state is not None and state.seq == seq else State(session)
+        if state is None or state.seq != seq or state.session != session:
+            return State(session)
+        record = next(iter(self.store.records(session, seq - 1)), None)
+        if record is None or record.seq != seq:
+            return State(session)
+        told = unpack(record.body, self.codec, self.store.blob, self.name).state
+        return state if told == state.digest.hex() else State(session)

@@ -123,8 +123,9 @@ def stream_ended(state: State, event: ev.StreamEnded) -> Moved:
         last_prompt_tokens=answer.usage.prompt or state.last_prompt_tokens,
         tape=state.tape if event.tape is None else event.tape,
     )
-    if answer.problem is not None:
-        return _invalid_stream(state, answer.problem), ()
+    problem = "TOO_MANY_TOOL_CALLS" if len(answer.calls) > waves.MOST_CALLS else answer.problem
+    if problem is not None:
+        return _invalid_stream(state, problem), ()
     asked = waves.planned(answer.calls, state.context.toolset) if answer.calls and state.context else ()
     kept = append(state, answer.content) if answer.content.parts else {}
     done = evolve(turn, chunks=turn.chunks[:0], rolled=b"", calls=asked)

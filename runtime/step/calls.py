@@ -13,6 +13,12 @@ FIRST = "update_topic"
 SERIAL = frozenset({"update_topic", "write_file", "replace"})
 """Tools that run alone, whatever the toolset says."""
 
+MOST_CALLS = 128
+"""Calls that one answer may hold. An answer with more is no good and is asked for again."""
+AT_ONCE = 16
+"""Calls that run at a time."""
+UNDECIDED = (CallPhase.JUDGE, CallPhase.JUDGING, CallPhase.APPROVE, CallPhase.APPROVING)
+
 
 def planned(asked: Sequence[JsonObject], toolset: Toolset) -> tuple[Call, ...]:
     """Return the calls in the order in which they run, with their waves.
@@ -35,8 +41,8 @@ def planned(asked: Sequence[JsonObject], toolset: Toolset) -> tuple[Call, ...]:
 
 def current(calls: Sequence[Call]) -> tuple[Call, ...]:
     """Return the calls of the first wave that is not finished; none when all are."""
-    open_waves = [call.wave for call in calls if call.phase is not CallPhase.FINISHED]
-    return tuple(call for call in calls if call.wave == min(open_waves)) if open_waves else ()
+    first = min((call.wave for call in calls if call.phase is not CallPhase.FINISHED), default=None)
+    return tuple(call for call in calls if call.wave == first)
 
 
 def promoted(calls: tuple[Call, ...]) -> tuple[Call, ...]:
@@ -50,15 +56,14 @@ def promoted(calls: tuple[Call, ...]) -> tuple[Call, ...]:
 
 def ready(turn: Turn) -> tuple[Go, ...]:
     """Return the steps that calls may take now. A call runs only when every active call of its wave is scheduled,
-    runs or is finished."""
+    runs or is finished, and when fewer than AT_ONCE run."""
     wave = current(turn.calls)
-    undecided = any(
-        call.phase in (CallPhase.JUDGE, CallPhase.JUDGING, CallPhase.APPROVE, CallPhase.APPROVING) for call in wave
-    )
+    room = AT_ONCE - sum(call.phase is CallPhase.RUNNING for call in wave)
+    waits = room <= 0 or any(call.phase in UNDECIDED for call in wave)
     return tuple(
         Go(CALL_READY[call.phase].value, call.id)
         for call in wave
-        if call.phase in CALL_READY and not (undecided and call.phase is CallPhase.SCHEDULED)
+        if call.phase in CALL_READY and not (waits and call.phase is CallPhase.SCHEDULED)
     )
 
 
@@ -95,8 +100,11 @@ def settled(call: Call, reason: str) -> Call:
 
 
 def recovered(call: Call, repeatable: bool) -> Call:
-    """Return the call as it stands after a crash: waiting phases are ready again; a tool that was running is run
-    again only where that is harmless, else its result says that it was interrupted."""
+    """Return the call as it stands after a crash, or on a new branch. What was going to run is judged again, because
+    whoever goes on may have other rules; a tool that was running runs again only where that is harmless, else its
+    result says that it was interrupted."""
     if call.phase is CallPhase.RUNNING and not repeatable:
         return evolve(call, phase=CallPhase.FINISHED, result=INTERRUPTED)
-    return evolve(call, phase=CALL_AGAIN.get(call.phase, call.phase))
+    if call.phase not in CALL_AGAIN:
+        return call
+    return evolve(call, phase=CALL_AGAIN[call.phase], revision=call.revision + 1, verdict=None)

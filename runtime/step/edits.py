@@ -11,7 +11,7 @@ from runtime.errors import RemoteError
 from runtime.step.events import Edited
 from runtime.step.state import Call, State, rewritten
 from runtime.step.table import CallPhase, Phase
-from runtime.vocab import Content, ToolResult, encode, evolve
+from runtime.vocab import Content, ToolResult, encode, evolve, nested_within
 
 _INDEX: Final = re.compile("[0-9]{1,9}")
 
@@ -24,6 +24,8 @@ class EditRefused(RemoteError):
 
 def apply(state: State, event: Edited) -> State:
     """Return the state after the edit. `EDITABLE` lists the paths."""
+    if not nested_within(event.value):
+        raise EditRefused(f"{event.path}: the value is nested too deep")
     head, _, rest = event.path.partition(".")
     change = _CHANGES.get(head)
     if change is None:

@@ -1,20 +1,25 @@
 """From records back to states, with zero effects. Refuses a gap, a step no table allows, and a digest that differs."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from runtime.errors import JournalCorrupt, ReplayMismatch, TwinstepError
 from runtime.step.events import Branched
 from runtime.step.machine import Step, advance
-from runtime.step.records import Record
+from runtime.step.records import Record, record_of
 from runtime.step.state import State
 from runtime.vocab import evolve
+
+DERIVED: Final = ("session", "parent", "branch", "call", "labels", "effect", "state")
+"""Members of a record that follow from its step. `actor`, `wall` and `mono` do not: they are only told."""
 
 
 def replay(records: Iterable[Record], start: State, *, where: str, verify: bool = True) -> Iterator[Step]:
     """Yield the step of each record, from the state `start` on.
 
-    A branch begins at the state of its origin, which must be among the steps seen here. With `verify`, the digest of
-    every state is compared with the journal's. Raises JournalCorrupt, ReplayMismatch; `where` names the file.
+    A branch begins at the state of its origin, which must be among the steps seen here. With `verify`, all that follows
+    from a step is compared with the journal, the digest of the state above all. Raises JournalCorrupt, ReplayMismatch;
+    `where` names the file.
     """
     states = {start.seq: start}
     state = start
@@ -29,12 +34,19 @@ def replay(records: Iterable[Record], start: State, *, where: str, verify: bool 
             raise JournalCorrupt(f"{at}: a record is missing before it (expected {step.after.seq})")
         if step.kind.value != record.kind:
             raise ReplayMismatch(f"{at}: the step is {step.kind.value}, the journal says {record.kind}")
-        if verify and step.after.digest.hex() != record.state:
-            raise ReplayMismatch(
-                f"{at} ({record.kind}): the state differs: replayed {step.after.digest.hex()}, journaled {record.state}"
-            )
+        if verify:
+            _compare(record, record_of(step, record.actor, record.wall, record.mono), at)
         states[record.seq] = state = step.after
         yield step
+
+
+def _compare(record: Record, made: Record, at: str) -> None:
+    """Refuse a record that says otherwise of its step than the step itself."""
+    for name in DERIVED:
+        said, found = getattr(record, name), getattr(made, name)
+        if said != found:
+            what = "state" if name == "state" else f"member {name}"
+            raise ReplayMismatch(f"{at} ({record.kind}): the {what} differs: replayed {found}, journaled {said}")
 
 
 def _before(record: Record, state: State, states: dict[int, State], at: str) -> State:

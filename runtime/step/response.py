@@ -21,6 +21,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "RECITATION_BLOCKED": "Model stream was stopped as recitation without any text.",
     "OTHER_BLOCKED": "Model stream was stopped for another reason without any text.",
     "THINKING_ONLY_RESPONSE": "The model returned thoughts but no answer.",
+    "TOO_MANY_TOOL_CALLS": "The model asked for too many tool calls in one answer.",
     "NO_RESPONSE_TEXT": "The model returned an empty response with no text or thoughts. "
     "This may be a transient API issue; please try again.",
 }

@@ -25,6 +25,8 @@ REQUESTS: Final = Backoff(first=5.0, most=30.0, jitter=0.3)
 """Loop A: the request failed before its first chunk."""
 HINT_SPREAD: Final = 0.2
 """A wait that the peer asked for grows by up to this share, so that clients do not come back together."""
+LONGEST_HINT: Final = 300.0
+"""Seconds. A peer that asks for a longer wait is not waited for."""
 INVALID_WAITS: Final = (1.0, 2.0, 4.0)
 """Loop B: the stream was no good. Its length is the number of retries."""
 MIDSTREAM_TRIES: Final = 3
@@ -41,6 +43,8 @@ def wait_after_break(event: StreamBroke, failures: int, attempts: int, *, midstr
     middle (`terminated`) is not tried again; one that was reset is, MIDSTREAM_TRIES times.
     """
     if event.terminal or failures >= attempts:
+        return None
+    if event.hint is not None and not 0 <= event.hint <= LONGEST_HINT:
         return None
     if midstream and (event.kind != "network" or failures > MIDSTREAM_TRIES):
         return None

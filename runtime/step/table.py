@@ -174,9 +174,15 @@ AGAIN: Final[Mapping[Phase, Phase]] = MappingProxyType(
 """From waiting back to ready: where recovery and a new branch put a session whose effects are gone."""
 
 CALL_AGAIN: Final[Mapping[CallPhase, CallPhase]] = MappingProxyType(
-    {_C.JUDGING: _C.JUDGE, _C.APPROVING: _C.APPROVE, _C.RUNNING: _C.SCHEDULED}
+    {
+        _C.JUDGING: _C.JUDGE,
+        _C.APPROVE: _C.JUDGE,
+        _C.APPROVING: _C.JUDGE,
+        _C.SCHEDULED: _C.JUDGE,
+        _C.RUNNING: _C.JUDGE,
+    }
 )
-"""The same for a call; RUNNING only where the tool may run again."""
+"""The same for a call: it is judged again. RUNNING only where the tool may run again."""
 
 ALWAYS: Final[Mapping[On, tuple[StepKind, frozenset[Phase]]]] = MappingProxyType(
     {

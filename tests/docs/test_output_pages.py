@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from runtime import errors
-from runtime.app import headless, stats
+from runtime.app import headless, signals, stats
 from runtime.app.output import ending_of
 from runtime.model.client import GeminiClient
 from runtime.model.endpoint import Endpoint
@@ -36,7 +36,7 @@ def module(name: str) -> Source:
 def test_every_exit_code_of_an_error_or_a_signal_stands_in_the_table() -> None:
     codes = {int(code) for code in re.findall(r"^\| (\d+) \| [^|]+ \|[^|]*\|$", EXITS, re.MULTILINE)}
     known = {getattr(error, "exit_code", 1) for error in vars(errors).values() if isinstance(error, type)}
-    assert codes == {0, *known, *headless.SIGNALS.values()}
+    assert codes == {0, *known, *signals.EXIT_CODES.values()}
 
 
 def test_every_name_of_a_fatal_error_stands_beside_its_code() -> None:

@@ -94,8 +94,10 @@ class Command:
             )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
-    async def stopped(self, *words: str, by: signal.Signals, when: Callable[[], Awaitable[None]]) -> Ran:
-        """Run it, send it a signal once `when` returns, and wait for its end."""
+    async def stopped(
+        self, *words: str, by: signal.Signals, when: Callable[[], Awaitable[None]], then: signal.Signals | None = None
+    ) -> Ran:
+        """Run it, send it a signal once `when` returns, perhaps a second one soon after, and wait for its end."""
         (self.home / ".gemini" / "settings.json").write_text(json.dumps(self.settings))
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "runtime.app.main", *words, "-o", "stream-json"],
@@ -117,5 +119,8 @@ class Command:
                 nursery.start_soon(drain, process.stderr, err)
                 await when()
                 process.send_signal(by)
+                if then is not None:
+                    await trio.sleep(0.2)
+                    process.send_signal(then)
                 code = await process.wait()
         return Ran(code, out.decode(), err.decode())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from runtime.step import Phase, ready
 from runtime.step.calls import (
+    AT_ONCE,
     INTERRUPTED,
     SERIAL,
     cancelled,
@@ -19,8 +20,8 @@ from runtime.step.calls import (
 )
 from runtime.step.calls import ready as ready_calls
 from runtime.step.state import Call, Turn
-from runtime.step.table import CallPhase
-from runtime.vocab import JsonObject, ToolResult, Toolset
+from runtime.step.table import CALL_AGAIN, CallPhase
+from runtime.vocab import Decision, JsonObject, ToolResult, Toolset, Verdict
 from tests.runtime.step.scenes import TOOLS, Run, output
 
 WAIT = {"wait_for_previous": True}
@@ -195,10 +196,10 @@ def test_settling_keeps_what_is_finished() -> None:
         (P.QUEUED, False, P.QUEUED),
         (P.JUDGE, False, P.JUDGE),
         (P.JUDGING, False, P.JUDGE),
-        (P.APPROVE, True, P.APPROVE),
-        (P.APPROVING, True, P.APPROVE),
-        (P.SCHEDULED, False, P.SCHEDULED),
-        (P.RUNNING, True, P.SCHEDULED),
+        (P.APPROVE, True, P.JUDGE),
+        (P.APPROVING, True, P.JUDGE),
+        (P.SCHEDULED, False, P.JUDGE),
+        (P.RUNNING, True, P.JUDGE),
         (P.RUNNING, False, P.FINISHED),
         (P.FINISHED, True, P.FINISHED),
     ],
@@ -209,6 +210,22 @@ def test_after_a_crash_a_call_is_made_ready_again_and_runs_again_only_where_that
     call = recovered(Call("a", "glob", {}, 0, phase), repeatable)
     assert call.phase is after
     assert call.result == (INTERRUPTED if phase is P.RUNNING and not repeatable else None)
+
+
+def test_after_a_crash_no_verdict_of_before_counts() -> None:
+    for phase in CALL_AGAIN:
+        call = recovered(
+            Call("a", "glob", {}, 0, phase, revision=3, verdict=Verdict(Decision.ALLOW, "then")), repeatable=True
+        )
+        assert (call.phase, call.revision, call.verdict) == (P.JUDGE, 4, None)
+
+
+def test_no_more_calls_run_at_once_than_may() -> None:
+    calls = tuple(Call(f"c{n}", "glob", {}, 0, P.SCHEDULED) for n in range(AT_ONCE + 3))
+    running = tuple(evolve(call, phase=P.RUNNING) for call in calls[:AT_ONCE])
+    assert ready_calls(Turn(1, calls=(*running, *calls[AT_ONCE:]))) == ()
+    one_done = (evolve(running[0], phase=P.FINISHED), *running[1:])
+    assert len(ready_calls(Turn(1, calls=(*one_done, *calls[AT_ONCE:])))) == 3
 
 
 def test_an_interrupted_call_says_that_it_may_have_had_an_effect() -> None:

@@ -325,7 +325,7 @@ def test_recovery_keeps_the_hook_that_was_running() -> None:
 
 def test_a_tool_that_was_running_runs_again_only_if_that_is_harmless() -> None:
     run = Run.opened().calling("read_file").judged(READ).go(READ).give(ev.Recovered())
-    assert run.calls == {READ: P.SCHEDULED}
+    assert run.calls == {READ: P.JUDGE}
     run = Run.opened().calling("run_shell_command").judged(SHELL).go(SHELL).give(ev.Recovered())
     assert run.state.phase is Phase.TURN_END
     assert run.call(SHELL).result == INTERRUPTED
@@ -348,7 +348,7 @@ def test_a_tool_does_not_run_again_where_the_context_is_gone() -> None:
 def test_recovery_of_a_wave_readies_each_call_and_then_the_next_wave() -> None:
     run = Run.opened(interactive=True).calling("read_file", "glob", "write_file", "read_file")
     run.judged(READ, verdict=REVIEW).go(READ, "glob__c1").give(ev.Recovered())
-    assert list(run.calls.values()) == [P.APPROVE, P.JUDGE, P.QUEUED, P.QUEUED]
+    assert list(run.calls.values()) == [P.JUDGE, P.JUDGE, P.QUEUED, P.QUEUED]
     run = Run.opened().calling("run_shell_command", "read_file").judged(SHELL).go(SHELL).give(ev.Recovered())
     assert run.calls == {SHELL: P.FINISHED, "read_file__c1": P.JUDGE}
 
