@@ -175,16 +175,19 @@ class StreamOutput:
         self._ended = True
         if ending.invalid:
             self._emit("error", severity="error", message=ending.message)
-        failed = (
-            {} if ending.invalid or not ending.type else {"error": {"type": ending.type, "message": ending.message}}
-        )
         took = (self.clock.mono() - self._started) // 1_000_000
-        status = "error" if ending.type else "success"
-        self._emit("result", status=status, **failed, stats=self.statistics.stream(took))
+        self._last(ending, self.statistics.stream(took))
 
     def end_plainly(self, ending: Ending) -> None:
         """Write `result` with the error alone."""
-        self._emit("result", status="error", error={"type": ending.type, "message": ending.message}, stats={})
+        self._last(ending, {})
+
+    def _last(self, ending: Ending, stats: dict[str, Any]) -> None:
+        error = {"type": ending.type, "message": ending.message}
+        if ending.type and not ending.invalid:
+            self._emit("result", status="error", error=error, stats=stats)
+        else:
+            self._emit("result", status="error" if ending.type else "success", stats=stats)
 
     def _emit(self, kind: str, **members: Any) -> None:
         line = json.dumps({"type": kind, "timestamp": iso(self.clock.wall()), **members}, ensure_ascii=False)

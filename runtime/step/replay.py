@@ -45,8 +45,8 @@ def _compare(record: Record, made: Record, at: str) -> None:
     for name in DERIVED:
         said, found = getattr(record, name), getattr(made, name)
         if said != found:
-            what = "state" if name == "state" else f"member {name}"
-            raise ReplayMismatch(f"{at} ({record.kind}): the {what} differs: replayed {found}, journaled {said}")
+            what = "the state differs" if name == "state" else f"`{name}` differs"
+            raise ReplayMismatch(f"{at} ({record.kind}): {what}: replayed {found}, journaled {said}")
 
 
 def _before(record: Record, state: State, states: dict[int, State], at: str) -> State:

@@ -1,8 +1,10 @@
 """`run_shell_command`: runs a command with bash in a session of its own and tells what came of it.
 
 The command has no terminal and no input; both of its streams come through one pipe, in order. However the call ends, by
-itself, by a limit or because it was cancelled, no process of it is left, but those that a command which ended by itself
-put into the background. A pipe that such a process holds open is not waited for: what it writes later is lost.
+itself, by a limit or because it was cancelled, its group, its session and all that descends from it are ended, but what a
+command which ended by itself put into the background stays. So does a daemon that had cut every tie (a new session, and
+its parent gone) before the end: nothing short of a cgroup could name it. A pipe that a process left behind holds open is
+not waited for: what it writes later is lost.
 """
 
 import math

@@ -26,6 +26,7 @@ from runtime.sessions.journal import Journal
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import REST, Settings, State
+from runtime.step.records import pack
 from runtime.stores import open_store
 from runtime.vocab import Message
 from tests.fakes.world import TrioClock, World, calls, running, text
@@ -60,7 +61,7 @@ async def measure(path: Path, count: int) -> list[dict[str, Any]]:
         model = await answered(world, first, "go")
         assert model.turns == TURNS
         await roster.park(first)
-        body = next(iter(store.records("first", model.seq - 1))).body
+        record = journal.records("first", model.seq - 1)[0]
         before, began, warm = 0, 0.0, min(WARM, count // 10)
         for number in range(count + warm):
             if number == warm:
@@ -69,8 +70,10 @@ async def measure(path: Path, count: int) -> list[dict[str, Any]]:
             name = f"00000000-0000-4000-8000-{number:012x}"
             while store.full:
                 await store.room()
+            state = evolve(model, session=name)
+            body, _ = pack(evolve(record, session=name, state=state.digest.hex()), store.codec)
             ticket = store.append(StoredRecord(name, model.seq, body))
-            journal.snapshot(evolve(model, session=name))
+            journal.snapshot(state)
             await journal.committed(ticket)
             await roster.park(roster.get(name))
         gc.collect()
