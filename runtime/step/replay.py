@@ -45,7 +45,7 @@ def _compare(record: Record, made: Record, at: str) -> None:
     for name in DERIVED:
         said, found = getattr(record, name), getattr(made, name)
         if said != found:
-            what = "the state differs" if name == "state" else f"`{name}` differs"
+            what = "the state differs" if name == "state" else f"the record differs in `{name}`"
             raise ReplayMismatch(f"{at} ({record.kind}): {what}: replayed {found}, journaled {said}")
 
 
