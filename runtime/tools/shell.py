@@ -1,10 +1,10 @@
 """`run_shell_command`: runs a command with bash in a session of its own and tells what came of it.
 
 The command has no terminal and no input; both of its streams come through one pipe, in order. However the call ends, by
-itself, by a limit or because it was cancelled, its group, its session and all that descends from it are ended. Only what
-a command which ended by itself put into the background stays. So does a daemon that cut every tie before the end (a new
-session, its parent gone): nothing short of a cgroup could name it. A pipe that a process left behind holds open is not
-waited for: what it writes later is lost.
+itself, by a limit or because it was cancelled, its group, its session and all that descends from it are ended. Only
+what a command which ended by itself put into the background stays. So does a daemon that cut every tie before the end
+(a new session, its parent gone): nothing short of a cgroup could name it. A pipe that a process left behind holds open
+is not waited for: what it writes later is lost.
 """
 
 import math
