@@ -33,6 +33,8 @@ SCRIPTS: Final = frozenset({"ts", "mts", "cts"})
 """TypeScript, whose names are also those of videos."""
 
 SNIFFED: Final = 512
+_PRINTED: Final = bytes((*range(0x07, 0x0F), *range(0x20, 0x80)))
+"""ASCII that stands in texts."""
 SUSPICIOUS_SHARE: Final = 10
 """Per cent of bytes that are no text, above which a file is binary."""
 
@@ -62,8 +64,8 @@ def binary(content: bytes) -> bool:
     if content.startswith(b"%PDF-") or b"\0" in content[:SNIFFED]:
         return True
     sample = content[:SNIFFED]
-    if not sample:
-        return False
+    if sample.isascii():
+        return len(sample.translate(None, _PRINTED)) * 100 > SUSPICIOUS_SHARE * len(sample)
     text = content[: SNIFFED + 3].decode("utf-8", "surrogateescape")
     odd = 0
     seen = 0
