@@ -1,4 +1,6 @@
-"""HTTP under the client: one `httpx.AsyncClient` over httpcore's pool. Foreign exceptions become ours here.
+"""HTTP under the client: httpx's requests and answers over httpcore's pool. Foreign exceptions become ours here.
+
+There is no `httpx.AsyncClient` between: it would read cookies from each answer, which no request of ours sends.
 
 Knows nothing of models or events, and has no deadlines but that of a connection: whoever calls sets them. It imports
 httpx, which takes time, so nobody imports it before the first request.
@@ -114,12 +116,7 @@ class Network:
             keepalive_expiry=IDLE_SECONDS,
             network_backend=Dialer(backend or httpcore.TrioBackend()),
         )
-        self._client = httpx.AsyncClient(
-            transport=Transport(self._pool),
-            timeout=None,  # noqa: S113 - deadlines are Trio's
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._transport = Transport(self._pool)
         self._headers = httpx.Headers([*headers])
         self._origin = f"{split.scheme}://{split.netloc}"
 
@@ -131,7 +128,8 @@ class Network:
         with trio.move_on_after(connect) as opening:
             way = Way(opening)
             try:
-                return Answer(self.peer, await self._client.send(self._request(target, content, way), stream=True))
+                request = self._request(target, content, way)
+                return Answer(self.peer, await self._transport.handle_async_request(request))
             except _FOREIGN as exc:
                 raise self._failure(exc, way) from exc
         raise ModelError(f"cannot connect to {self.peer}: no connection in time", kind="timeout")

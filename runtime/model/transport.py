@@ -1,4 +1,4 @@
-"""The transport of the `httpx.AsyncClient` under `network`: httpcore's public parts, and what they lack.
+"""The transport under `network`: httpcore's public parts, and what they lack.
 
 httpx's own transport cannot be given a network, does not tell how many connections it has, and leaks those whose
 request ended while they were being opened. Speaks no HTTP itself; raises what httpcore raises.
@@ -45,7 +45,11 @@ class Transport(httpx.AsyncBaseTransport):
             await answer.aclose()
             raise ModelError(f"{url.netloc.decode()} had answered before it was asked", kind="network")
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=Received(answer), extensions=answer.extensions
+            answer.status,
+            headers=answer.headers,
+            stream=Received(answer),
+            request=request,
+            extensions=answer.extensions,
         )
 
 
