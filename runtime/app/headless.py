@@ -163,7 +163,7 @@ async def _converse(made: Run) -> Ending:
 
 async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message | None) -> Ending:
     session = _session(made, dispatcher, has_prompt=message is not None)
-    dispatcher.listeners.append(lambda one, step: _show(made, step))
+    dispatcher.listeners.append(lambda session, step: _show(made, session, step))
     made.output.begin(session.id, session.state.settings.model)
     if message is None:
         dispatcher.wake(session)
@@ -181,8 +181,10 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message |
     return ending_of(session.state.outcome, machine_format=made.config.output != "text")
 
 
-def _show(made: Run, step: Step) -> None:
+def _show(made: Run, session: Session, step: Step) -> None:
     made.begun = True
+    if made.out.silent:  # nobody reads: an answer would be for nobody
+        session.rested.unpark_all()
     try:
         made.statistics.count(step)
         made.output.step(step)
@@ -234,7 +236,7 @@ async def _rest(made: Run, session: Session) -> None:
     while session.lane or session.state.phase not in REST:
         if made.out.silent or session.broken is not None:
             return
-        await session.changed.park()
+        await session.rested.park()
 
 
 def _list_sessions(config: settings.Config, given: Any, out: Pipe) -> int:

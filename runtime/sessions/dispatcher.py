@@ -181,7 +181,8 @@ class Dispatcher:
             # Woken before the end and running after it: the nurseries of prompts may be closed by now.
             await trio.lowlevel.checkpoint_if_cancelled()
             self._pass()
-            await trio.lowlevel.checkpoint()
+            if self._ready:  # else it waits for work, which lets everybody else run as well
+                await trio.lowlevel.checkpoint()
 
     async def _room(self) -> None:
         with suppress(TwinstepError):  # of a store that is broken each session hears when it takes its next step
@@ -408,6 +409,7 @@ class Dispatcher:
             session.shed(live)
 
     def _stop(self, session: Session) -> None:
+        session.rested.unpark_all()
         if session.tasks is not None:
             session.tasks.stop()
             session.tasks = None

@@ -35,7 +35,8 @@ class Session:
     `armed` says that the gate has something to say about its steps. `steps` counts the steps that were taken (not the
     control records), and so names a border. `ticket` is the journal's ticket of the last record. `lane` holds messages
     that wait for the session to come to rest. `trouble` says why the last outcome was dropped. `broken` says why the
-    session stands still for good: the journal takes nothing more, or it was unloaded.
+    session stands still for good: the journal takes nothing more, or it was unloaded. Who waits in `changed` is woken
+    with every step, who waits in `rested` when it comes to rest or breaks.
     """
 
     state: State
@@ -55,6 +56,7 @@ class Session:
     tasks: PromptTasks | None = None
     broken: TwinstepError | None = None
     changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+    rested: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _room: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     @property

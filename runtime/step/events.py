@@ -13,6 +13,8 @@ from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolse
 class On(Enum):
     """The name of an event, as it stands in the table and in journals."""
 
+    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
+
     OPEN = "open"
     REOPEN = "reopen"
     CLOSE = "close"

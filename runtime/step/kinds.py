@@ -7,6 +7,8 @@ from typing import Final
 class StepKind(Enum):
     """What a step does. The value is the public name."""
 
+    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
+
     MESSAGE_RECEIVE = "message.receive"
     MESSAGE_SCREEN = "message.screen"
     TURN_START = "turn.start"

@@ -80,7 +80,7 @@ class Call:
         """Digest of all members."""
         return digest(
             encode([self.id, self.name, self.args, self.wave, self.phase.value, self.revision, self.edited]),
-            encode(self.verdict.plain if self.verdict else None),
+            encode(self.verdict.plain) if self.verdict else b"null",
             self.result.digest if self.result else b"",
         )
 

@@ -20,6 +20,8 @@ from runtime.step.kinds import StepKind
 class Phase(Enum):
     """Where a session stands."""
 
+    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
+
     NEW = "new"
     IDLE = "idle"
     SCREEN = "screen"
@@ -50,6 +52,8 @@ class Phase(Enum):
 
 class CallPhase(Enum):
     """Where one tool call of a turn stands (AGENT_LOOP section 2)."""
+
+    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
 
     QUEUED = "queued"
     JUDGE = "judge"

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 from runtime.errors import JournalError, JournalFull
 from runtime.ports import StoredRecord
 from runtime.stores import lines, lock
-from runtime.stores.backlog import FULL, Wall
-from runtime.stores.writer import Entry, Kind
+from runtime.stores.backlog import FULL, Entry, Kind, Wall
 
 PIECE: Final = 2**20
 """Bytes that are gathered before they are written, so that a large group is not held twice."""

@@ -6,14 +6,21 @@ Rule 3: a store that failed or was closed takes nothing more and says so to ever
 """
 
 import errno
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from time import time_ns
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn, Self
 
 import trio
 from attrs import frozen
 
 from runtime.errors import JournalError, JournalFull, LocalError
+from runtime.ports import StoredRecord
+
+Kind = Literal["record", "snapshot", "title"]
+Blobs = Sequence[tuple[str, bytes]]
+Entry = tuple[Kind, StoredRecord, Blobs]
+"""What is queued: a record with its blobs, a snapshot (body: the state), or a title (body: UTF-8; seq 0)."""
 
 Codec = Literal["json", "msgpack"]
 Wall = Callable[[], int]
@@ -37,11 +44,14 @@ class Bound:
     low: float = 0.5
 
 
-class Backlog:
+class Backlog(ABC):
     """The side of a store that sessions see. A subclass hands things to its disk and reports with `_settle` and kin.
 
-    `name` is the file, for messages. `full` says that sessions must wait, and `trouble` why, in one sentence.
+    `name` is the file, for messages. `full` says that sessions must wait, and `trouble` why, in one sentence. `torn`
+    says what an interrupted write had left at the end, in one sentence.
     """
+
+    torn: str | None = None
 
     def __init__(self, name: str, bound: Bound) -> None:
         self.name = name
@@ -52,6 +62,8 @@ class Backlog:
         self._low = (int(bound.records * bound.low), int(bound.size * bound.low))
         self._low_size = self._low[1]
         self.unflushed = False
+        self._queue: list[Entry] = []
+        self._queued = 0
         self._issued = 0
         self._settled = 0
         self._held = 0
@@ -60,6 +72,23 @@ class Backlog:
         self._failure: JournalError | None = None
         self._waiting: dict[int, trio.Event] = {}
         self._lot = trio.lowlevel.ParkingLot()
+
+    async def __aenter__(self) -> Self:
+        await trio.lowlevel.checkpoint()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Write what was appended and give back the file. Raises JournalError if anything appended is not on disk."""
+
+    def snapshot(self, session: str, seq: int, body: bytes) -> None:
+        """Queue a snapshot. At the bound it is left out: it is an aid for reading, never the truth."""
+        size = ENTRY_SIZE + len(body)
+        if self._failure is None and self._fits(size):
+            self._put(("snapshot", StoredRecord(session, seq, body), ()), size)
 
     async def committed(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk. Cancelling the wait takes nothing back.
@@ -99,6 +128,19 @@ class Backlog:
     def _raise_failure(self) -> NoReturn:
         failure = self._failure or JournalError(f"{self.name}: the journal was closed before this was written")
         raise type(failure)(str(failure)) from failure
+
+    def _put(self, entry: Entry, size: int) -> int:
+        """Queue an entry of `size` bytes and return its ticket. Raises JournalFull."""
+        ticket = self._take(size)
+        self._queue.append(entry)
+        self._queued += size
+        return ticket
+
+    def _unqueue(self) -> tuple[list[Entry], int]:
+        """Empty the queue; return what was in it, and its size."""
+        handed = self._queue, self._queued
+        self._queue, self._queued = [], 0
+        return handed
 
     def _take(self, size: int) -> int:
         """Account for something of `size` bytes and return its ticket. Raises JournalFull and accounts for nothing."""

@@ -41,7 +41,6 @@ class JsonLines(Writer):
 
         Raises JournalError if it is in use, cannot be opened or is no journal, JournalCorrupt, JournalNewer.
         """
-        self.torn: str | None = None
         self._seqs: dict[str, int] = {}
         self._blobs: dict[str, int] = {}
         appender = None if readonly else self._open_to_write(path, wall, disk or Disk())

@@ -4,15 +4,24 @@ What was appended is committed when somebody waits for it (`committed`, `room`, 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import trio
 from attrs import Factory, define
 
 from runtime.errors import JournalError, LocalError
 from runtime.ports import StoredRecord, StoredSession
-from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Backlog, Bound, Codec, Wall, check_session, now, out_of_order
-from runtime.stores.writer import Entry
+from runtime.stores.backlog import (
+    ENTRY_SIZE,
+    LAST_SEQ,
+    Backlog,
+    Bound,
+    Codec,
+    Entry,
+    Wall,
+    check_session,
+    now,
+    out_of_order,
+)
 
 
 @define
@@ -41,10 +50,7 @@ class MemoryStore(Backlog):
         super().__init__(name, bound or Bound())
         self.kept = kept or Kept()
         self.codec: Codec = codec
-        self.torn: str | None = None
         self._wall = wall
-        self._queue: list[Entry] = []
-        self._queued = 0
         self._seqs = {session: records[-1].seq for session, records in self.kept.records.items()}
 
     def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:
@@ -58,12 +64,6 @@ class MemoryStore(Backlog):
         ticket = self._put(("record", record, tuple(blobs)), size)
         self._seqs[record.session] = record.seq
         return ticket
-
-    def snapshot(self, session: str, seq: int, body: bytes) -> None:
-        """Queue a snapshot; at the bound it is left out."""
-        size = ENTRY_SIZE + len(body)
-        if self._failure is None and self._fits(size):
-            self._put(("snapshot", StoredRecord(session, seq, body), ()), size)
 
     def describe(self, session: str, title: str) -> None:
         """Queue a title for a session that has records. Raises LocalError, JournalFull."""
@@ -138,27 +138,13 @@ class MemoryStore(Backlog):
             self._break(JournalError(f"{self.name}: closed with {lost} records not written: {self.trouble}"))
             self._raise_failure()
 
-    async def __aenter__(self) -> Self:
-        await trio.lowlevel.checkpoint()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
-    def _put(self, entry: Entry, size: int) -> int:
-        ticket = self._take(size)
-        self._queue.append(entry)
-        self._queued += size
-        return ticket
-
     def _commit(self) -> None:
         if self._stalled or self._failure is not None or not self._queue:
             return
         at = self._wall()
-        for entry in self._queue:
+        entries, size = self._unqueue()
+        for entry in entries:
             self._keep(entry, at)
-        self._queue.clear()
-        size, self._queued = self._queued, 0
         self._settle(self._issued, size)
 
     def _keep(self, entry: Entry, at: int) -> None:

@@ -44,7 +44,6 @@ class Sqlite(Writer):
 
         Raises JournalError if it is in use, cannot be opened or is no journal, JournalCorrupt, JournalNewer.
         """
-        self.torn: str | None = None
         inserter = None if readonly else _open_to_write(path, wall)
         bound = bound or Bound()
         super().__init__(path, bound, inserter, retry=retry, patience=patience)

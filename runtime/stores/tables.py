@@ -17,8 +17,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, JournalNewer
-from runtime.stores.backlog import FULL, Wall
-from runtime.stores.writer import Entry
+from runtime.stores.backlog import FULL, Entry, Wall
 
 APPLICATION: Final = 0x54575354
 VERSION: Final = 1

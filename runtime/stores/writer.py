@@ -1,23 +1,19 @@
 """One thread that writes a journal in groups: takes all that is queued, makes it durable, reports once a group.
 
 It refuses to decide anything about the data: a full disk keeps the group and tries again, any other failure ends the
-thread and breaks the store. It never polls: it sleeps on a condition that `append`, closing or the next try ends.
+thread and breaks the store. It never polls: it sleeps until a group is handed over, closing, or the next try.
 """
 
 from collections.abc import Callable, Sequence
-from threading import Condition, Lock, Thread
-from typing import Final, Literal, Protocol, Self
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Final, Protocol
 
 import trio
 
 from runtime.errors import JournalError, JournalFull, LocalError
-from runtime.ports import StoredRecord
-from runtime.stores.backlog import ENTRY_SIZE, Backlog, Bound
-
-Kind = Literal["record", "snapshot", "title"]
-Blobs = Sequence[tuple[str, bytes]]
-Entry = tuple[Kind, StoredRecord, Blobs]
-"""What is queued: a record with its blobs, a snapshot (body: the state), or a title (body: UTF-8; seq 0)."""
+from runtime.stores.backlog import Backlog, Bound, Entry
 
 RETRY: Final = (0.1, 5.0)
 """Seconds before the first and between later tries on a full disk; doubled from one to the other."""
@@ -46,7 +42,7 @@ GROUP: Final = 64
 class Writer(Backlog):
     """A backlog that a thread of its own works off. The thread starts with the first thing handed over.
 
-    It is woken for a group: when somebody waits (`committed`, `room`), on `flush`, or when GROUP entries are queued.
+    It is handed a group: when somebody waits (`committed`, `room`), on `flush`, or when GROUP entries are queued.
     Waking it for each entry cost more than writing it.
 
     `sink` is None for a journal that is only read. Times are in seconds.
@@ -65,39 +61,27 @@ class Writer(Backlog):
         self._sink = sink
         self._retry = retry
         self._patience = patience
-        self._bell = Condition(Lock())
-        self._queue: list[Entry] = []
-        self._queued = 0
-        self._closing = False
+        self._handed: SimpleQueue[tuple[list[Entry], int] | None] = SimpleQueue()
+        self._hurry = Event()
         self._abandoned = False
         self._token: trio.lowlevel.TrioToken | None = None
         self._ended = trio.Event()
-
-    def snapshot(self, session: str, seq: int, body: bytes) -> None:
-        """Queue a snapshot. At the bound it is left out: it is an aid for reading, never the truth."""
-        size = ENTRY_SIZE + len(body)
-        if self._failure is None and self._fits(size):
-            self._put(("snapshot", StoredRecord(session, seq, body), ()), size)
 
     def _put(self, entry: Entry, size: int) -> int:
         """Queue an entry and return its ticket. Never waits."""
         if self._token is None:
             self._start()
-        ticket = self._take(size)
-        with self._bell:
-            self._queue.append(entry)
-            self._queued += size
-            self.unflushed = len(self._queue) < GROUP and not self.full
-            if not self.unflushed:
-                self._bell.notify()
+        ticket = super()._put(entry, size)
+        self.unflushed = True
+        if len(self._queue) >= GROUP or self.full:
+            self.flush()
         return ticket
 
     def flush(self) -> None:
-        """Wake the thread for what was appended. Waits for nothing."""
+        """Hand what was appended to the thread. Waits for nothing."""
         if self.unflushed:
             self.unflushed = False
-            with self._bell:
-                self._bell.notify()
+            self._handed.put(self._unqueue())
 
     async def committed(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk; see `Store.committed`."""
@@ -133,30 +117,22 @@ class Writer(Backlog):
                 self._ended.set()
                 if self._sink is not None:
                     self._sink.close()
-            with self._bell:
-                self._closing = True
-                self._bell.notify()
+            self.flush()
+            self._handed.put(None)
+            self._hurry.set()
         with trio.move_on_after(self._patience, shield=True):
             await self._ended.wait()
-        with self._bell:
-            self._abandoned = True
-            self._bell.notify()
+        self._abandoned = True
+        self._hurry.set()
         if lost := self._issued - self._settled:
             reason = self.trouble or "the writer did not finish in time"
             self._break(JournalError(f"{self.name}: closed with {lost} records not written: {reason}"))
             self._raise_failure()
 
-    async def __aenter__(self) -> Self:
-        await trio.lowlevel.checkpoint()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
     def _release_readers(self) -> None:
         """Give back what reading opened. Called once, when the store closes."""
 
-    # What follows runs in the writer thread; it talks to the rest through `_bell` and `run_sync_soon` only.
+    # What follows runs in the writer thread; it talks to the rest through `_handed`, `_hurry` and `run_sync_soon` only.
 
     def _work(self, sink: Sink, token: trio.lowlevel.TrioToken) -> None:
         try:
@@ -176,14 +152,20 @@ class Writer(Backlog):
             self._tell(token, self._ended.set)
 
     def _write_group(self, sink: Sink, token: trio.lowlevel.TrioToken) -> bool:
-        """Write what is queued. Returns False when there is nothing more to do."""
-        with self._bell:
-            while not self._queue and not self._closing:
-                self._bell.wait()
-            group, self._queue = self._queue, []
-            size, self._queued = self._queued, 0
-        if not group:
+        """Write all that was handed over. Returns False when nothing more will be."""
+        handed = self._handed.get()
+        if handed is None:
             return False
+        group, size = handed
+        last = False
+        with suppress(Empty):
+            while not last:
+                handed = self._handed.get_nowait()
+                if handed is None:
+                    last = True
+                else:
+                    group += handed[0]
+                    size += handed[1]
         delay, longest = self._retry
         while True:
             try:
@@ -195,14 +177,13 @@ class Writer(Backlog):
                 delay = min(2 * delay, longest)
             else:
                 self._tell(token, self._settle_group, len(group), size)
-                return True
+                return not last
 
     def _rest(self, seconds: float) -> bool:
         """Sleep before the next try; closing wakes at once. Returns whether to give up."""
-        with self._bell:
-            closing = self._closing
-            self._bell.wait_for(lambda: self._abandoned or self._closing is not closing, seconds)
-            return self._abandoned
+        self._hurry.wait(seconds)
+        self._hurry.clear()
+        return self._abandoned
 
     def _settle_group(self, count: int, size: int) -> None:
         self._settle(self._settled + count, size)
@@ -212,4 +193,6 @@ class Writer(Backlog):
         try:
             token.run_sync_soon(report, *args)
         except trio.RunFinishedError:
-            self._closing = True
+            if self._queue:
+                self._handed.put(self._unqueue())
+            self._handed.put(None)

@@ -29,10 +29,11 @@ class Rule(NamedTuple):
 class Ignore:
     """What is ignored below one folder, by the ignore files that are there now. Made for one call of a tool."""
 
-    __slots__ = ("_always", "_exact", "_known", "_last", "_nested", "_root", "_use_git")
+    __slots__ = ("_always", "_exact", "_inside", "_known", "_last", "_nested", "_root", "_use_git")
 
     def __init__(self, root: str, *, git: bool = True, gemini: bool = True, exact: bool = False) -> None:
         self._root = root
+        self._inside = root if root.endswith("/") else f"{root}/"
         self._exact = exact
         self._use_git = git and within_repository(root)
         self._always = self._first() if self._use_git else []
@@ -42,10 +43,9 @@ class Ignore:
 
     def ignored(self, path: str, *, folder: bool = False) -> bool:
         """Whether an absolute path is ignored. What lies outside the folder, and the folder itself, never is."""
-        relative = os.path.relpath(path, self._root)
-        names = tuple(relative.split("/"))
-        if names[0] in (".", ".."):
+        if not path.startswith(self._inside):
             return False
+        names = tuple(path[len(self._inside) :].split("/"))
         return any(self._folder_ignored(names[:end]) for end in range(1, len(names))) or self._decided(names, folder)
 
     def _folder_ignored(self, names: tuple[str, ...]) -> bool:

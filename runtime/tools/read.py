@@ -43,12 +43,13 @@ class ReadFile:
         if not given.strip():
             return "The 'file_path' parameter must be non-empty."
         path = workspace.resolve(given, context)
-        if (found := workspace.refusal(path, context)) is not None:
+        if (found := workspace.refusal(path, context, resolved=True)) is not None:
             return found
         if "start_line" in args and "end_line" in args and args["start_line"] > args["end_line"]:
             return "start_line cannot be greater than end_line"
         ignore = Ignore(str(context.workspace))
-        if ignore.ignored(path) or ignore.ignored(workspace.lexical(given, context)):
+        named = workspace.lexical(given, context)
+        if ignore.ignored(path) or (named != path and ignore.ignored(named)):
             return f"File path '{path}' is ignored by configured ignore patterns."
         return None
 
@@ -57,7 +58,7 @@ class ReadFile:
         path = workspace.resolve(args["file_path"], context)
         shown = workspace.shown(path, context)
         try:
-            if (found := workspace.refusal(path, context)) is not None:
+            if (found := workspace.refusal(path, context, resolved=True)) is not None:
                 raise Strayed(found)
             size = _size(path)
             if size is None:

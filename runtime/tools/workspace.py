@@ -39,11 +39,14 @@ def resolve(given: str, context: Roots) -> str:
     return os.path.realpath(path)
 
 
-def refusal(path: str, context: Roots) -> str | None:
-    """Return the sentence that refuses an absolute path, or None if it may be used."""
+def refusal(path: str, context: Roots, *, resolved: bool = False) -> str | None:
+    """Return the sentence that refuses an absolute path, or None if it may be used.
+
+    `resolved`: it is what `resolve` just returned, so its links need not be followed again.
+    """
     if (slip := _slip(path)) is not None:
         return f"Invalid path: {slip}"
-    if root(os.path.realpath(path), context) is not None:
+    if root(path if resolved else os.path.realpath(path), context) is not None:
         return None
     return (
         f'Path not in workspace: Attempted path "{path}" resolves outside the allowed workspace directories: '
@@ -55,7 +58,7 @@ def root(real: str, context: Roots) -> str | None:
     """Return the allowed folder in which a resolved path lies, or None."""
     workspace = str(context.workspace)
     if inside(real, workspace):
-        return None if closed(os.path.relpath(real, workspace)) else workspace
+        return None if closed(real[len(workspace) :]) else workspace
     scratch = os.path.realpath(context.scratch)
     if inside(real, scratch):
         return scratch

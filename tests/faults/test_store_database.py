@@ -11,8 +11,8 @@ import trio
 from runtime.errors import JournalCorrupt, JournalError, JournalFull
 from runtime.ports import StoredRecord
 from runtime.stores import open_store, tables
+from runtime.stores.backlog import Entry
 from runtime.stores.sqlite import Sqlite
-from runtime.stores.writer import Entry
 from tests.runtime.stores.places import body, record
 
 COUNT = 40

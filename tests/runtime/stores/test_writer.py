@@ -9,8 +9,8 @@ import trio.testing
 from attrs import define, field
 
 from runtime.errors import JournalError, JournalFull, LocalError
-from runtime.stores.backlog import Bound
-from runtime.stores.writer import GROUP, Entry, Writer
+from runtime.stores.backlog import Bound, Entry
+from runtime.stores.writer import GROUP, Writer
 from tests.runtime.stores.places import record
 
 
