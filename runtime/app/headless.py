@@ -233,7 +233,7 @@ def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
 
 
 async def _rest(made: Run, session: Session) -> None:
-    while session.lane or session.state.phase not in REST:
+    while session.addressed or session.state.phase not in REST:
         if made.out.silent or session.broken is not None:
             return
         await session.rested.park()

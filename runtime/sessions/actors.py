@@ -7,6 +7,7 @@ from runtime.step.events import Finished
 
 ACTORS: Final = {
     On.MESSAGE: "user",
+    On.QUEUE: "user",
     On.CHUNK: "model",
     On.ENDED: "model",
     On.BROKE: "model",

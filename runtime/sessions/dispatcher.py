@@ -13,7 +13,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from runtime.errors import JournalError, JournalFull, LocalError, NoTransition, TwinstepError
+from runtime.errors import InputError, JournalError, JournalFull, LocalError, NoTransition, TwinstepError
 from runtime.sessions.actors import actor_of
 from runtime.sessions.gate import Gate
 from runtime.sessions.journal import Journal
@@ -101,16 +101,34 @@ class Dispatcher:
             self._wake.unpark(count=1)
 
     def say(self, session: Session, message: Message) -> bool:
-        """Add a message to the session's lane.
+        """Give the session a message: its next step takes it where nothing is in the way, else it waits in the lane.
 
-        Returns False, and keeps nothing, when the lane is full or the session will never take a message again.
+        Returns False, and keeps nothing, when the lane or the journal is full or the session will never take a message
+        again.
         """
-        over = session.broken is not None or session.state.phase is Phase.CLOSED
-        if over or len(session.lane) >= LANE_MESSAGES:
-            return False
-        session.lane.append(message)
+        if session.broken is None and session.state.phase in REST and not session.addressed:
+            session.said = message
+            self.wake(session)
+            return True
+        with suppress(JournalFull, InputError):
+            self.enqueue(session, message)
+            return True
+        return False
+
+    def enqueue(self, session: Session, message: Message, *, steer: bool = False) -> int:
+        """Put a message into the lane, and return the ticket of that record: once it is on disk the message is safe.
+
+        With `steer` the message joins the open prompt before its next turn, if there is one. Raises InputError where
+        the lane is full or the session takes no message any more, JournalFull and JournalError; then nothing is kept.
+        """
+        if session.broken is not None or session.state.phase is Phase.CLOSED:
+            raise InputError(f"session {session.id} takes no messages any more")
+        if len(session.state.lane) >= LANE_MESSAGES:
+            raise InputError(f"{LANE_MESSAGES} messages wait for session {session.id} already")
+        event = ev.Queued(message, steer)
+        self._apply(session, event, actor_of(session.state, event))
         self.wake(session)
-        return True
+        return session.ticket
 
     def post(self, session: Session, event: Event, task: Task | None = None) -> None:
         """Give the session an outcome. It is applied when the session's turn comes and its gate is open."""
@@ -235,7 +253,7 @@ class Dispatcher:
         except Exception as exc:  # noqa: BLE001 - what breaks the machine fails this prompt, not the daemon
             text = f"{event.on.name} in step {session.state.seq}: {type(exc).__name__}: {exc}"
             self._fail(session, event, LocalError(text))
-        if session.inbox or session.lane or session.armed or ready(session.state):
+        if session.inbox or session.addressed or session.armed or ready(session.state):
             self.wake(session)
 
     def _admitted(self, session: Session, event: Event) -> bool:
@@ -248,8 +266,8 @@ class Dispatcher:
         if wanted:
             return wanted[0]
         event = session.first()
-        if event is None and session.lane and session.state.phase in REST:
-            return ev.Received(session.lane[0])
+        if event is None and session.addressed and session.state.phase in REST:
+            return ev.Received(session.said or Message(session.state.lane[0].message.id, "", ()))
         return event
 
     def _apply(self, session: Session, event: Event, actor: str, before: State | None = None) -> Step:

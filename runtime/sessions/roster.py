@@ -81,4 +81,4 @@ class Roster:
 def _busy(session: Session) -> bool:
     if session.state.phase is Phase.CLOSED:
         return False
-    return session.armed or session.state.phase not in REST or bool(session.inbox or session.lane)
+    return session.armed or session.state.phase not in REST or bool(session.inbox) or session.addressed

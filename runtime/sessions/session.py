@@ -33,10 +33,10 @@ class Session:
     """One live session.
 
     `armed` says that the gate has something to say about its steps. `steps` counts the steps that were taken (not the
-    control records), and so names a border. `ticket` is the journal's ticket of the last record. `lane` holds messages
-    that wait for the session to come to rest. `trouble` says why the last outcome was dropped. `broken` says why the
-    session stands still for good: the journal takes nothing more, or it was unloaded. Who waits in `changed` is woken
-    with every step, who waits in `rested` when it comes to rest or breaks.
+    control records), and so names a border. `ticket` is the journal's ticket of the last record. `said` is a message
+    that the next step takes; those that have to wait are in the lane of the state. `trouble` says why the last outcome
+    was dropped. `broken` says why the session stands still for good: the journal takes nothing more, or it was
+    unloaded. Who waits in `changed` is woken with every step, who waits in `rested` when it comes to rest or breaks.
     """
 
     state: State
@@ -50,7 +50,7 @@ class Session:
     inbox: "deque[tuple[Event, Task | None]]" = field(factory=deque)
     characters: int = 0
     states: "deque[State]" = field(factory=lambda: deque(maxlen=KEPT_IDLE))
-    lane: "deque[Message]" = field(factory=deque)
+    said: Message | None = None
     deadlines: Deadlines = field(factory=Deadlines)
     processes: ProcessGroups = field(factory=ProcessGroups)
     tasks: PromptTasks | None = None
@@ -63,6 +63,11 @@ class Session:
     def id(self) -> str:
         """The id of the session."""
         return self.state.session
+
+    @property
+    def addressed(self) -> bool:
+        """Whether a message waits for the session to come to rest."""
+        return self.said is not None or bool(self.state.lane)
 
     @property
     def crowded(self) -> bool:
@@ -94,11 +99,11 @@ class Session:
         return None
 
     def consumed(self, event: Event) -> None:
-        """Remove what was applied, or cannot be, from where it waited: the inbox, or the lane."""
+        """Remove what was applied, or cannot be, from where it waited: the inbox, or the place of the next message."""
         if self.inbox and self.inbox[0][0] is event:
             self._take()
-        elif isinstance(event, Received) and self.lane and self.lane[0] is event.message:
-            self.lane.popleft()
+        elif isinstance(event, Received) and event.message is self.said:
+            self.said = None
 
     def shed(self, live: frozenset[Key]) -> None:
         """Drop the outcomes that nobody waits for any more: those of tasks whose key is not in `live`."""

@@ -6,12 +6,13 @@ from runtime.errors import NoTransition
 from runtime.step import calls as waves
 from runtime.step import edits, effects
 from runtime.step import events as ev
+from runtime.step.asking import BRIDGE
 from runtime.step.calling import with_calls
 from runtime.step.effects import Moved
 from runtime.step.ending import answered, ended_with, enter, prompt_of, turn_of
-from runtime.step.state import Call, Hold, Outcome, Prompt, State, Turn, append
+from runtime.step.state import Call, Hold, Outcome, Prompt, State, Turn, Waiting, append
 from runtime.step.table import AGAIN, Phase
-from runtime.vocab import Decision, EffectClass, evolve
+from runtime.vocab import Content, Decision, EffectClass, Message, Verdict, evolve
 
 TURN_LIMIT: Final = (
     "Reached max session turns for this session. "
@@ -39,21 +40,51 @@ def closed(state: State, event: ev.Closed) -> Moved:
 
 
 def received(state: State, event: ev.Received) -> Moved:
-    """Take a message from the lane."""
-    prompt = Prompt(event.message, base=len(state.history))
-    return evolve(state, phase=Phase.SCREEN, prompt=prompt, turn=None, outcome=None), ()
+    """Take a message, from the lane if it waits there."""
+    message, lane = event.message, state.lane
+    if not message.parts:
+        named = [one.message for one in lane if one.message.id == message.id]
+        if not named:
+            raise NoTransition(f"MESSAGE {message.id} without parts is not in the lane (session {state.session})")
+        message = named[0]
+        lane = tuple(one for one in lane if one.message is not message)
+    prompt = Prompt(message, base=len(state.history))
+    return evolve(state, phase=Phase.SCREEN, prompt=prompt, turn=None, outcome=None, lane=lane), ()
+
+
+def queued(state: State, event: ev.Queued) -> Moved:
+    """Let a message wait."""
+    return evolve(state, lane=(*state.lane, Waiting(event.message, event.steer))), ()
+
+
+def unqueued(state: State, event: ev.Unqueued) -> Moved:
+    """Let messages leave unread."""
+    return evolve(state, lane=tuple(one for one in state.lane if one.message.id not in event.ids)), ()
 
 
 def screened(state: State, event: ev.Screened) -> Moved:
-    """Begin the prompt, or refuse it."""
+    """Begin the prompt, or refuse it. A message that steers joins the prompt, or does not."""
+    if state.steering is not None:
+        return _steered(state, state.steering, event.verdict)
     if event.verdict.decision is not Decision.ALLOW:
         return ended_with(state, Phase.REFUSED, Outcome("refused", event.verdict.rule, event.verdict.reason)), ()
     return enter(state, Phase.TURN), ()
 
 
+def _steered(state: State, message: Message, verdict: Verdict) -> Moved:
+    state = evolve(state, steering=None)
+    if verdict.decision is Decision.ALLOW:
+        said = Content("user", message.parts, message.labels)
+        after_results = bool(state.history) and state.history[-1].is_results
+        return evolve(state, phase=Phase.TURN, **append(state, *((BRIDGE, said) if after_results else (said,)))), ()
+    if state.history and state.history[-1].role == "user":
+        return evolve(state, phase=Phase.TURN), ()
+    return enter(state, Phase.REPLY), ()
+
+
 def go_screen(state: State) -> Moved:
     """Let the judge look at the message."""
-    return evolve(state, phase=Phase.SCREENING), (effects.Screen(prompt_of(state).message),)
+    return evolve(state, phase=Phase.SCREENING), (effects.Screen(state.steering or prompt_of(state).message),)
 
 
 def go_turn(state: State) -> Moved:
@@ -66,11 +97,29 @@ def go_turn(state: State) -> Moved:
 
 
 def go_turn_end(state: State) -> Moved:
-    """Results join the history and the next turn follows; without calls, the reply does."""
+    """Results join the history and the next turn follows; without calls, the reply does. Messages that steer come
+    before either."""
     turn = turn_of(state)
-    if not turn.calls:
-        return enter(state, Phase.REPLY), ()
-    return evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.results(turn))), ()
+    if turn.calls:
+        state = evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.results(turn)))
+    steering = tuple(one.message for one in state.lane if one.steer)
+    if steering:
+        waiting = tuple(one for one in state.lane if not one.steer)
+        return evolve(state, phase=Phase.SCREEN, turn=None, lane=waiting, steering=_merged(steering)), ()
+    return (state if turn.calls else enter(state, Phase.REPLY)), ()
+
+
+def _merged(messages: tuple[Message, ...]) -> Message:
+    """Several messages as one: they steer together."""
+    if len(messages) == 1:
+        return messages[0]
+    return evolve(
+        messages[0],
+        id="+".join(one.id for one in messages),
+        text="\n\n".join(one.text for one in messages),
+        parts=tuple(part for one in messages for part in one.parts),
+        labels=tuple(dict.fromkeys(label for one in messages for label in one.labels)),
+    )
 
 
 def go_reply(state: State) -> Moved:

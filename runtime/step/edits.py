@@ -56,7 +56,10 @@ def _message(state: State, rest: str, event: Edited) -> State:
         raise EditRefused("message: it can be changed only before it was screened; edit the history instead")
     if rest or not isinstance(event.value, str) or not event.value:
         raise EditRefused(f"{event.path}: must be text that is not empty, not {event.value!r}")
-    message = evolve(state.prompt.message, text=event.value, parts=({"text": event.value},))
+    said = {"text": event.value, "parts": ({"text": event.value},)}
+    if state.steering is not None:
+        return evolve(state, steering=evolve(state.steering, **said), phase=Phase.SCREEN)
+    message = evolve(state.prompt.message, **said)
     return evolve(state, prompt=evolve(state.prompt, message=message), phase=Phase.SCREEN)
 
 

@@ -2,7 +2,7 @@
 
 from runtime.errors import LocalError
 from runtime.step import calls as waves
-from runtime.step.state import Outcome, Prompt, State, Turn, append, rewritten
+from runtime.step.state import Outcome, Prompt, State, Turn, Waiting, append, rewritten
 from runtime.step.table import HOOK_BEFORE, Phase
 from runtime.vocab import Tape, evolve
 
@@ -33,6 +33,8 @@ def ended_with(state: State, phase: Phase, outcome: Outcome) -> State:
     )
     if phase is Phase.FAILED and unanswered and prompt is not None:
         state = evolve(state, **rewritten(state.history[: prompt.base]))
+    if state.steering is not None:  # it did not join this prompt: it waits for the next
+        state = evolve(state, steering=None, lane=(Waiting(state.steering), *state.lane))
     return evolve(state, phase=phase, outcome=outcome, after_hook=None)
 
 

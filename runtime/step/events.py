@@ -42,6 +42,8 @@ class On(Enum):
     RELEASE = "release"
     BRANCH = "branch"
     RECOVER = "recover"
+    QUEUE = "queue"
+    UNQUEUE = "unqueue"
 
 
 @frozen
@@ -98,7 +100,7 @@ class Closed:
 
 @frozen
 class Received:
-    """A message for the session."""
+    """A message for the session. One without parts names, by its id, a message that waits in the lane."""
 
     on: ClassVar = On.MESSAGE
     message: Message
@@ -325,6 +327,25 @@ class Recovered:
     by: str = "system"
 
 
+@frozen
+class Queued:
+    """A message waits in the lane. With `steer` it joins the open prompt before its next turn, if there is one."""
+
+    on: ClassVar = On.QUEUE
+    message: Message
+    steer: bool = False
+
+
+@frozen
+class Unqueued:
+    """Messages leave the lane unread: `ids` names them."""
+
+    on: ClassVar = On.UNQUEUE
+    ids: tuple[str, ...]
+    by: str
+    reason: str = ""
+
+
 Event = (
     Opened
     | Reopened
@@ -353,6 +374,8 @@ Event = (
     | Released
     | Branched
     | Recovered
+    | Queued
+    | Unqueued
 )
 
 EVENTS: dict[On, type[Any]] = {
@@ -385,5 +408,7 @@ EVENTS: dict[On, type[Any]] = {
         Released,
         Branched,
         Recovered,
+        Queued,
+        Unqueued,
     )
 }

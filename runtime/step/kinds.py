@@ -34,6 +34,7 @@ class StepKind(Enum):
     CONTROL_BRANCH = "control.branch"
     CONTROL_CANCEL = "control.cancel"
     CONTROL_RECOVER = "control.recover"
+    CONTROL_QUEUE = "control.queue"
 
     @property
     def controls(self) -> bool:
@@ -72,5 +73,6 @@ ABOUT: Final[dict[StepKind, tuple[str, str]]] = {
     StepKind.CONTROL_BRANCH: ("control", "A person went back to an earlier step; a new branch begins there."),
     StepKind.CONTROL_CANCEL: ("control", "The open prompt was given up."),
     StepKind.CONTROL_RECOVER: ("control", "What was under way when the program stopped is made ready again."),
+    StepKind.CONTROL_QUEUE: ("control", "A message was put into the lane of the session, or left it unread."),
 }
 """Scope and one sentence for each kind; `docs/reference/steps.md` is made from this."""

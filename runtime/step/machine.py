@@ -130,9 +130,11 @@ _HANDLERS: Final[Mapping[On, Callable[[State, Any], Moved]]] = {
     On.RELEASE: conversation.released,
     On.BRANCH: conversation.branched,
     On.RECOVER: conversation.recovered,
+    On.QUEUE: conversation.queued,
+    On.UNQUEUE: conversation.unqueued,
 }
 
-_STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER})
+_STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE})
 _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.EDIT: frozenset({Phase.SCREEN, Phase.TURN_END}),
     On.HOLD: frozenset(),
@@ -142,4 +144,6 @@ _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.CANCEL: frozenset({Phase.CANCELLED}),
     On.FAULT: frozenset({Phase.FAILED}),
     On.CLOSE: frozenset({Phase.CLOSED}),
+    On.QUEUE: frozenset(),
+    On.UNQUEUE: frozenset(),
 }

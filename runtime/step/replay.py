@@ -59,5 +59,5 @@ def _before(record: Record, state: State, states: dict[int, State], at: str) -> 
 
 
 def rebased(earlier: State, latest: State) -> State:
-    """Return `earlier` as the start of a branch taken now: sequence numbers and holds count over all branches."""
-    return evolve(earlier, seq=latest.seq, generation=latest.generation, hold=latest.hold)
+    """Return `earlier` as the start of a branch taken now: sequence numbers, holds and the lane are the session's."""
+    return evolve(earlier, seq=latest.seq, generation=latest.generation, hold=latest.hold, lane=latest.lane)

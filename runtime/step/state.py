@@ -54,10 +54,7 @@ class Prompt:
     @cached_property
     def digest(self) -> bytes:
         """Digest of all members."""
-        said = self.message
-        return digest(
-            encode([said.id, said.text, said.parts, said.sender, said.labels, self.base, self.turns, self.context])
-        )
+        return digest(encode([*_said(self.message), self.base, self.turns, self.context]))
 
 
 @frozen
@@ -150,8 +147,20 @@ class Outcome:
 
 
 @frozen
+class Waiting:
+    """A message in the lane. With `steer` it joins an open prompt before its next turn."""
+
+    message: Message
+    steer: bool = False
+
+
+@frozen
 class State:
-    """A session at one moment. `seq` is the number of the last event that was applied; it counts over all branches."""
+    """A session at one moment. `seq` is the number of the last event that was applied; it counts over all branches.
+
+    `lane` holds the messages that wait, oldest first; `steering` is the one that the judge looks at before it joins the
+    open prompt.
+    """
 
     session: str
     phase: Phase = Phase.NEW
@@ -173,6 +182,8 @@ class State:
     generation: int = 0
     touched: bool = False
     outcome: Outcome | None = None
+    lane: tuple[Waiting, ...] = ()
+    steering: Message | None = None
 
     @property
     def digest(self) -> bytes:
@@ -197,6 +208,8 @@ class State:
             self.prompt.digest if self.prompt else None,
             self.turn.digest if self.turn else None,
         )
+        if self.lane or self.steering:  # else as before there were lanes, so that older journals stay good
+            head += (encode([[_said(one.message), one.steer] for one in self.lane]), encode(_said(self.steering)))
         return digest(msgpack.packb(head, unicode_errors="surrogatepass"))
 
     @property
@@ -207,6 +220,13 @@ class State:
             if content.role == "model":
                 return content.text
         return ""
+
+
+def _said(message: Message | None) -> list[Any]:
+    """The members of a message, for digests."""
+    if message is None:
+        return []
+    return [message.id, message.text, message.parts, message.sender, message.labels]
 
 
 def append(state: State, *contents: Content) -> dict[str, Any]:

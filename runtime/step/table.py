@@ -101,7 +101,7 @@ TABLE: Final[Mapping[Phase, Mapping[On, Rule]]] = MappingProxyType(
         _P.NEW: {On.OPEN: _to(_K.SESSION_OPEN, _P.IDLE)},
         _P.IDLE: _AT_REST,
         _P.SCREEN: {On.GO: _to(_K.MESSAGE_SCREEN, _P.SCREENING)},
-        _P.SCREENING: {On.SCREENED: _to(_K.MESSAGE_SCREEN, _P.HOOK, _P.TURN, _P.REFUSED)},
+        _P.SCREENING: {On.SCREENED: _to(_K.MESSAGE_SCREEN, _P.HOOK, _P.TURN, _P.REPLY, _P.REFUSED)},
         _P.TURN: {On.GO: _to(_K.TURN_START, _P.BUILD, _P.FAILED)},
         _P.BUILD: {On.GO: _to(_K.CONTEXT_BUILD, _P.BUILDING, *_BEFORE_REQUEST)},
         _P.BUILDING: {On.CONTEXT: _to(_K.CONTEXT_BUILD, *_BEFORE_REQUEST)},
@@ -126,7 +126,7 @@ TABLE: Final[Mapping[Phase, Mapping[On, Rule]]] = MappingProxyType(
             # GO stands in CALL_TABLE: its kind is the call's.
             On.GO: _to(_K.CALL_RUN, _P.CALLS),
         },
-        _P.TURN_END: {On.GO: _to(_K.TURN_END, _P.TURN, _P.HOOK, _P.REPLY)},
+        _P.TURN_END: {On.GO: _to(_K.TURN_END, _P.TURN, _P.HOOK, _P.REPLY, _P.SCREEN)},
         _P.REPLY: {On.GO: _to(_K.REPLY_JUDGE, _P.REPLYING)},
         _P.REPLYING: {On.VETTED: _to(_K.REPLY_JUDGE, _P.SEND, _P.REFUSED)},
         _P.SEND: {On.GO: _to(_K.REPLY_SEND, _P.SENDING)},
@@ -198,10 +198,12 @@ ALWAYS: Final[Mapping[On, tuple[StepKind, frozenset[Phase]]]] = MappingProxyType
         On.CANCEL: (_K.CONTROL_CANCEL, OPEN),
         On.FAULT: (_K.CONTROL_CANCEL, OPEN),
         On.CLOSE: (_K.SESSION_CLOSE, REST),
+        On.QUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
+        On.UNQUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
     }
 )
-"""What any of these phases answers. EDIT, HOLD and RELEASE stay in the phase; BRANCH and RECOVER go where AGAIN says;
-CANCEL leads to CANCELLED, FAULT to FAILED, CLOSE to CLOSED."""
+"""What any of these phases answers. EDIT, HOLD, RELEASE, QUEUE and UNQUEUE stay in the phase; BRANCH and RECOVER go
+where AGAIN says; CANCEL leads to CANCELLED, FAULT to FAILED, CLOSE to CLOSED."""
 
 HOOK_BEFORE: Final[Mapping[Phase, str]] = MappingProxyType(
     {_P.TURN: "BeforeAgent", _P.REQUEST: "BeforeModel", _P.REPLY: "AfterAgent"}

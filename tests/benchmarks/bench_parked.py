@@ -45,7 +45,7 @@ async def answered(world: World, session: Session, said: str) -> State:
     """Send a message and wait for the answer."""
     world.dispatcher.say(session, Message(said, said, ({"text": said},)))
     await session.changed.park()
-    while session.state.phase not in REST or session.lane:
+    while session.state.phase not in REST or session.addressed:
         await session.changed.park()
     return session.state
 

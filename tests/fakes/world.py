@@ -306,7 +306,9 @@ class World:
 
     async def rest(self, session: Session) -> State:
         """Wait until the session has no open prompt and no message waiting."""
-        await self.until(session, lambda one: one.state.phase in REST and not one.lane and one.state.prompt is not None)
+        await self.until(
+            session, lambda one: one.state.phase in REST and not one.addressed and one.state.prompt is not None
+        )
         return session.state
 
     async def held(self, session: Session) -> State:

@@ -97,7 +97,7 @@ async def live(folder: Path, journal: Path, die_at: int, *, resume: bool) -> Non
             session = roster.open("s", Settings("test-model"))
             world.dispatcher.say(session, Message("m1", "go", ({"text": "go"},)))
         with trio.fail_after(20):
-            while session.state.phase not in REST or session.lane:
+            while session.state.phase not in REST or session.addressed:
                 await session.changed.park()
         (folder / "end.json").write_text(
             json.dumps(

@@ -76,7 +76,7 @@ async def act(world: World, roster: Roster) -> None:
     world.stop(StepKind.MODEL_CHUNK, times=1)
     for name in NAMES:
         world.dispatcher.say(roster.open(name, SETTINGS), hello(name))
-    while not all(session.state.phase in REST and not session.lane for session in roster.live.values()):
+    while not all(session.state.phase in REST and not session.addressed for session in roster.live.values()):
         await trio.sleep(1)
         for session in roster.live.values():
             if session.state.generation % 2:

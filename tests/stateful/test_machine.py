@@ -19,7 +19,7 @@ from runtime.step.outstanding import Key, key_of, outstanding
 from runtime.step.records import Codec, freeze, pack, record_of, thaw, unpack
 from runtime.step.replay import rebased, replay
 from runtime.step.table import HOOK_BEFORE, CallPhase
-from runtime.vocab import Content, Decision, JsonObject, ToolResult, encode
+from runtime.vocab import Content, Decision, JsonObject, Message, ToolResult, encode
 from tests.runtime.step.oracle import MAY_REFUSE, call_targets, targets
 from tests.runtime.step.scenes import ALLOW, BLOCK, CONTEXT, REVIEW, SHORTER, TOOLS, chunk, message, output
 from tests.runtime.step.strategies import BY_CLASS, JSON, TEXTS
@@ -126,7 +126,9 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), count=st.integers(1, 12))
     def work(self, data: st.DataObject, count: int) -> None:
         """The machine takes steps that are ready, and effects are answered, in any order."""
-        if self.state.phase in REST:
+        if self.state.phase in REST and self.state.lane and data.draw(KIND):
+            self.give(ev.Received(Message(self.state.lane[0].message.id, "", ())))
+        elif self.state.phase in REST:
             self.said += 1
             self.give(ev.Received(message(data.draw(st.sampled_from(["hello", "", "\ud800"])), f"m{self.said}")))
         for _ in range(count):
@@ -185,6 +187,21 @@ class Machine(RuleBasedStateMachine):
         base = self.state.prompt.base if self.state.prompt else 0
         kept = list(self.state.history[base:])
         return (*SHORTER, *(kept[1:] if kept and kept[0].role == "model" else kept))
+
+    @rule(steer=st.booleans())
+    def queue(self, steer: bool) -> None:
+        """A message comes at any time and waits."""
+        self.said += 1
+        self.give(ev.Queued(message("wait", f"m{self.said}"), steer))
+        assert self.state.phase is Phase.CLOSED or self.state.lane[-1].message.id == f"m{self.said}"
+
+    @rule(data=st.data())
+    def unqueue(self, data: st.DataObject) -> None:
+        """A message is taken back."""
+        if self.state.lane:
+            one = data.draw(st.sampled_from(self.state.lane)).message.id
+            self.give(ev.Unqueued((one,), "me"))
+            assert one not in [waiting.message.id for waiting in self.state.lane]
 
     @rule(data=st.data())
     def interfere(self, data: st.DataObject) -> None:

@@ -184,7 +184,7 @@ async def settle(chaos: Chaos) -> None:
     await trio.sleep(600)
     for session in chaos.roster.live.values():
         assert session.state.phase in REST, f"{session.id} stands in {session.state.phase.value}"
-        assert not session.lane
+        assert not session.addressed
         assert not session.inbox
         assert session.tasks is None
         assert session.broken is None

@@ -20,7 +20,9 @@ def message(number: int) -> Message:
 
 def taken(trail: list[Step]) -> list[str]:
     """The texts of the messages that were taken, in order."""
-    return [step.event.message.text for step in trail if isinstance(step.event, ev.Received)]
+    return [
+        step.after.prompt.message.text for step in trail if isinstance(step.event, ev.Received) and step.after.prompt
+    ]
 
 
 @pytest.mark.parametrize("held", [False, True])
@@ -36,15 +38,15 @@ async def test_messages_to_a_busy_session_wait_in_order_and_one_too_many_is_refu
         for number in range(LANE_MESSAGES):
             assert world.dispatcher.say(session, message(number))
         assert not world.dispatcher.say(session, message(LANE_MESSAGES))
-        assert len(session.lane) == LANE_MESSAGES
+        assert len(session.state.lane) == LANE_MESSAGES
         if held:
             await trio.sleep(100)
             world.dispatcher.release(session, "ann")
-        await world.until(session, lambda one: len(one.lane) < LANE_MESSAGES)
+        await world.until(session, lambda one: len(one.state.lane) < LANE_MESSAGES)
         assert world.dispatcher.say(session, message(LANE_MESSAGES))
         await trio.sleep(2 * LANE_MESSAGES)
         assert taken(trail) == ["go", *[f"{number}" for number in range(LANE_MESSAGES + 1)]]
-        assert not session.lane
+        assert not session.addressed
         assert session.state.phase is Phase.DONE
         assert_whole(*world.model.requests[::20])
 
@@ -119,4 +121,4 @@ async def test_a_closed_session_takes_no_message() -> None:
         session = world.open()
         world.dispatcher.control(session, ev.Closed(), "ann")
         assert not world.dispatcher.say(session, message(1))
-        assert not session.lane
+        assert not session.addressed

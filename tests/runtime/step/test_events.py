@@ -11,13 +11,15 @@ from runtime.step.state import Hold, Outcome
 
 NAMES = (
     "open reopen close message go screened context compressed hooked chunk ended broke waited judged invalid approved "
-    "denied finished vetted sent fault cancel edit hold release branch recover"
+    "denied finished vetted sent fault cancel edit hold release branch recover queue unqueue"
 )
 DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Opened: {},
     ev.Reopened: {"tape": None},
     ev.Closed: {"reason": ""},
     ev.Received: {},
+    ev.Queued: {"steer": False},
+    ev.Unqueued: {"reason": ""},
     ev.Go: {"call": ""},
     ev.Screened: {},
     ev.ContextBuilt: {"opening": ()},

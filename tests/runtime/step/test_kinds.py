@@ -7,7 +7,8 @@ FROZEN = (
     "retry.wait model.response call.judge call.approve call.run call.result turn.end reply.judge reply.send"
 ).split()
 LATER = (
-    "session.open session.close control.hold control.release control.edit control.branch control.cancel control.recover"
+    "session.open session.close control.hold control.release control.edit control.branch control.cancel "
+    "control.recover control.queue"
 ).split()
 
 

@@ -67,6 +67,8 @@ def every_event(call: str) -> Iterator[ev.Event]:
     yield from (ev.Released("me", generation) for generation in (0, 1))
     yield ev.Branched("b2", 1, "me")
     yield ev.Recovered()
+    yield from (ev.Queued(message(name="m2"), steer) for steer in (False, True))
+    yield ev.Unqueued(("m2",), "me")
 
 
 def test_the_events_of_these_tests_are_all_events() -> None:

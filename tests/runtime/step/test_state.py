@@ -12,9 +12,9 @@ from pyrsistent import PVector, pvector
 
 from runtime.step import Phase, State
 from runtime.step import events as ev
-from runtime.step.state import Call, Prompt, Turn, append, rewritten
+from runtime.step.state import Call, Prompt, Turn, Waiting, append, rewritten
 from runtime.vocab import Content, Tape, Usage
-from tests.runtime.step.scenes import BLOCK, CONTEXT, READ, REVIEW, Run, called, chunk, output, places, said
+from tests.runtime.step.scenes import BLOCK, CONTEXT, READ, REVIEW, Run, called, chunk, message, output, places, said
 from tests.runtime.step.strategies import values
 
 UNSEEN = {
@@ -32,7 +32,9 @@ def rich() -> State:
     run.asked("hi").answered(called("read_file", "glob"), chunk(usage={"promptTokenCount": 3}))
     run.judged(READ, verdict=BLOCK).judged("glob__c1", verdict=REVIEW).give(ev.Held("x", "y", "me", "z"))
     failed = Run.opened().asked().give(ev.StreamBroke("http", "bad", 400, body="x")).state
-    return evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)))
+    lane = (Waiting(message("one", "m2"), True), Waiting(message("two", "m3")))
+    rest = {"lane": lane, "steering": message("three", "m4")}
+    return evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)), **rest)
 
 
 def others(value: Any, path: str) -> Iterator[tuple[str, Any]]:

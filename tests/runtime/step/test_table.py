@@ -128,6 +128,8 @@ def test_what_a_session_always_answers_stands_in_no_row() -> None:
         On.CANCEL: OPEN,
         On.FAULT: OPEN,
         On.CLOSE: REST,
+        On.QUEUE: REST | OPEN,
+        On.UNQUEUE: REST | OPEN,
     }
 
 
@@ -200,10 +202,17 @@ def walks() -> list[Run]:
         Run.opened().calling("read_file", "write_file").judged(READ).ran(READ).judged(write),
         # the reply
         Run.opened().asked().until(Phase.REPLYING).give(ev.Vetted(BLOCK)),
+        # messages that steer
+        steered().until(Phase.DONE),
+        steered().until(Phase.SCREENING).give(ev.Screened(BLOCK)),
         # at rest
         *(run.give(ev.Reopened(settings)) for phase, run in places().items() if phase in REST),
         *(run.give(ev.Received(message())) for phase, run in places().items() if phase in REST),
     ]
+
+
+def steered() -> Run:
+    return Run.opened().asked().give(ev.Queued(message("more", "m2"), steer=True)).answered(said("text", "STOP"))
 
 
 def invalid_four_times() -> Run:
