@@ -48,7 +48,7 @@ async def run_with(parts: Parts, journal: Path, work: Callable[[Dispatcher], Awa
         parts.model,
         parts.tools,
         parts.contexts,
-        parts.around,
+        lambda settings: parts.around,
         clock,
         SystemChance(),
         parts.reply,

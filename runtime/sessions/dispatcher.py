@@ -54,10 +54,15 @@ AWAITED: Final = {
 
 @define(eq=False)
 class Dispatcher:
-    """The scheduler of all sessions of a process. Start `run` in a nursery; it ends only when cancelled."""
+    """The scheduler of all sessions of a process. Start `run` in a nursery; it ends only when cancelled.
+
+    At most `most_open` prompts are open at a time (0: any number); other sessions wait with theirs, first come first
+    served.
+    """
 
     journal: Journal
     performer: Performer
+    most_open: int = 0
     listeners: list[Listener] = field(factory=list)
     complaints: "deque[str]" = field(factory=lambda: deque(maxlen=100))
     gate: Gate = field(init=False)
@@ -66,6 +71,8 @@ class Dispatcher:
     _nursery: trio.Nursery | None = None
     _unstarted: list[PromptTasks] = field(factory=list)
     _open: set[Session] = field(factory=set)
+    _prompts: set[str] = field(factory=set)
+    _queue: "deque[Session]" = field(factory=deque)
     _crowded: bool = False
     _untold: "deque[tuple[Session, Step]]" = field(factory=deque)
 
@@ -89,7 +96,12 @@ class Dispatcher:
 
     def statistics(self) -> dict[str, int]:
         """Return how many sessions wait for a step, and how much went wrong."""
-        return {"ready": len(self._ready), "complaints": len(self.complaints)}
+        return {
+            "ready": len(self._ready),
+            "open": len(self._prompts),
+            "queued": len(self._queue),
+            "complaints": len(self.complaints),
+        }
 
     # --- what others call; each takes effect before it returns
 
@@ -266,9 +278,29 @@ class Dispatcher:
         if wanted:
             return wanted[0]
         event = session.first()
-        if event is None and session.addressed and session.state.phase in REST:
+        if event is None and session.addressed and session.state.phase in REST and self._slot(session):
             return ev.Received(session.said or Message(session.state.lane[0].message.id, "", ()))
         return event
+
+    def _slot(self, session: Session) -> bool:
+        """Whether the session may begin a prompt now; if not, it is woken when it may."""
+        if not self.most_open or len(self._prompts) < self.most_open or session.id in self._prompts:
+            return True
+        if session not in self._queue:
+            self._queue.append(session)
+        return False
+
+    def _count(self, session: Session) -> None:
+        """Keep count of the prompts that are open and not held, and wake who waits for one to end."""
+        if session.working:
+            self._prompts.add(session.id)
+            return
+        self._prompts.discard(session.id)
+        while self._queue and len(self._prompts) < self.most_open:
+            waiting = self._queue.popleft()
+            self.wake(waiting)
+            if waiting.addressed and waiting.broken is None:
+                return
 
     def _apply(self, session: Session, event: Event, actor: str, before: State | None = None) -> Step:
         if session.broken is not None:
@@ -288,6 +320,8 @@ class Dispatcher:
             self._start(session, effect)
         if step.after.phase in REST:
             self._stop(session)
+        if session.working is not (session.id in self._prompts):
+            self._count(session)
         self._tell(session, step)
         session.changed.unpark_all()
         if session.state.seq >= session.snapshot_at:
@@ -324,6 +358,7 @@ class Dispatcher:
     def _break(self, session: Session, exc: TwinstepError) -> None:
         """Let the session stand still for good, and everybody know who waits for it."""
         session.broken = exc
+        self._count(session)
         self._stop(session)
         session.changed.unpark_all()
 

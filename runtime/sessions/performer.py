@@ -15,6 +15,7 @@ from runtime.sessions.session import Session
 from runtime.step import Event, effects
 from runtime.step import events as ev
 from runtime.step.response import named
+from runtime.step.state import Call
 from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
 
 JUDGE_SECONDS: Final = 30.0
@@ -41,6 +42,7 @@ class Contexts(Protocol):
 
 
 Reply = Callable[[Session, str], Awaitable[None]]
+Around = Callable[[ev.Settings], "Surroundings"]
 
 
 @frozen
@@ -59,19 +61,21 @@ class Performer:
     """One for a runtime. It cannot be built without a judge.
 
     `unknown(name, offered)` is the sentence for a call of a tool that is not there. `reply` hands an answer to the
-    outbox. `live` shows what a running tool prints.
+    outbox. `live` shows what a running tool prints. `ask` asks a person about a call and returns `Approved` or
+    `Denied`.
     """
 
     judge: Judge
     model: Model
     tools: Tools
     contexts: Contexts
-    surroundings: Surroundings
+    surroundings: Around
     clock: Clock
     chance: Chance
     reply: Reply
     unknown: Callable[[str, Iterable[str]], str]
     live: Callable[[Session, str, str], None] = field(default=lambda session, call, text: None)
+    ask: Callable[[Session, Call], Awaitable[Event]] | None = None
 
     async def perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
         """Do what `effect` names and return its outcome; chunks on the way go to `deliver`."""
@@ -88,7 +92,9 @@ class Performer:
             case effects.JudgeCall():
                 return await self._judge(session, effect)
             case effects.AskPerson(call):
-                return ev.Denied(call.id, "system", "nobody can be asked in this run")
+                if self.ask is None:
+                    return ev.Denied(call.id, "system", "nobody can be asked in this run")
+                return await self.ask(session, call)
             case effects.RunTool():
                 return await self._run(session, effect)
             case effects.JudgeReply(text):
@@ -170,7 +176,7 @@ class Performer:
         return ToolResult.failed("unhandled_exception", f"The tool returned no result but {type(result).__name__}.")
 
     def _tool_context(self, session: Session, call: str, tape: Tape, used: list[int]) -> ToolContext:
-        around = self.surroundings
+        around = self.surroundings(session.state.settings)
         place = tape
 
         async def generate(request: ModelRequest) -> JsonObject:

@@ -10,7 +10,7 @@ from runtime.errors import TwinstepError
 from runtime.sessions.deadlines import Deadlines
 from runtime.sessions.processes import ProcessGroups
 from runtime.sessions.tasks import PromptTasks, Task
-from runtime.step import Event, State
+from runtime.step import OPEN, Event, State
 from runtime.step.events import Chunk, Received
 from runtime.step.outstanding import Key
 from runtime.vocab import Message
@@ -68,6 +68,11 @@ class Session:
     def addressed(self) -> bool:
         """Whether a message waits for the session to come to rest."""
         return self.said is not None or bool(self.state.lane)
+
+    @property
+    def working(self) -> bool:
+        """Whether a prompt is open and goes on: a held session takes nobody's place."""
+        return self.state.phase in OPEN and self.state.hold is None and self.broken is None
 
     @property
     def crowded(self) -> bool:

@@ -29,15 +29,16 @@ NEAREST: Final = 3
 class Registry:
     """The tools of one daemon: the built-in ones, then `extra` in order. One object per tool, made on first use.
 
-    An extra tool with the name of a built-in one takes its place.
+    An extra tool with the name of a built-in one takes its place. Without `own`, only the extra ones are there.
     """
 
     extra: Sequence[Tool] = ()
+    own: bool = True
     _made: dict[str, Tool] = field(factory=dict, init=False)
     _specs: dict[str, ToolSpec] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._specs.update((spec.name, spec) for spec in SPECS)
+        self._specs.update((spec.name, spec) for spec in SPECS if self.own)
         for tool in self.extra:
             self._specs[tool.spec.name] = tool.spec
             self._made[tool.spec.name] = tool

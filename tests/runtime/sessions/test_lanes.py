@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from runtime.errors import ModelError
-from runtime.sessions.session import LANE_MESSAGES
+from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.step import REST, Phase, Step, StepKind
 from runtime.step import events as ev
 from runtime.vocab import Message
@@ -122,3 +122,41 @@ async def test_a_closed_session_takes_no_message() -> None:
         world.dispatcher.control(session, ev.Closed(), "ann")
         assert not world.dispatcher.say(session, message(1))
         assert not session.addressed
+
+
+async def test_no_more_prompts_are_open_than_there_are_places_and_the_others_wait_their_turn(
+    autojump_clock: MockClock,
+) -> None:
+    async with running([1.0, text("done")], repeat=True) as world:
+        world.dispatcher.most_open = 2
+        sessions = [world.open(f"s{number}") for number in range(6)]
+        most, order = 0, list[str]()
+
+        def look(session: Session, step: Step) -> None:
+            nonlocal most
+            most = max(most, world.dispatcher.statistics()["open"])
+            if isinstance(step.event, ev.Received):
+                order.append(session.id)
+
+        world.dispatcher.listeners.append(look)
+        for session in sessions:
+            world.say(session)
+        for session in sessions:
+            await world.rest(session)
+        assert most == 2
+        assert order == [session.id for session in sessions]
+        assert world.dispatcher.statistics()["open"] == world.dispatcher.statistics()["queued"] == 0
+
+
+async def test_a_held_session_takes_nobodys_place(autojump_clock: MockClock) -> None:
+    async with running([1.0, text("done")], repeat=True) as world:
+        world.dispatcher.most_open = 1
+        one, two = world.open("one"), world.open("two")
+        world.say(one)
+        world.say(two)
+        await world.until(one, lambda session: session.state.phase is Phase.STREAMING)
+        world.dispatcher.hold(one, "ann")
+        await world.rest(two)
+        assert one.state.phase is Phase.STREAMING
+        world.dispatcher.release(one, "ann")
+        await world.rest(one)

@@ -33,8 +33,8 @@ def rich() -> State:
     run.judged(READ, verdict=BLOCK).judged("glob__c1", verdict=REVIEW).give(ev.Held("x", "y", "me", "z"))
     failed = Run.opened().asked().give(ev.StreamBroke("http", "bad", 400, body="x")).state
     lane = (Waiting(message("one", "m2"), True), Waiting(message("two", "m3")))
-    rest = {"lane": lane, "steering": message("three", "m4")}
-    return evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)), **rest)
+    state = evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)))
+    return evolve(state, lane=lane, steering=message("three", "m4"))
 
 
 def others(value: Any, path: str) -> Iterator[tuple[str, Any]]:
