@@ -183,13 +183,13 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message |
 
 def _show(made: Run, session: Session, step: Step) -> None:
     made.begun = True
-    if made.out.silent:  # nobody reads: an answer would be for nobody
-        session.rested.unpark_all()
     try:
         made.statistics.count(step)
         made.output.step(step)
     except Exception as exc:  # noqa: BLE001 - an answer that cannot be shown must not pass for a success
         made.fault = made.fault or exc
+    if made.out.silent:  # nobody reads: an answer would be for nobody
+        session.rested.unpark_all()
 
 
 def _journal(made: Run) -> Path:

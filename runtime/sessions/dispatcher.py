@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Final
 
 import trio
@@ -74,6 +75,7 @@ class Dispatcher:
     _prompts: set[str] = field(factory=set)
     _queue: "deque[Session]" = field(factory=deque)
     _crowded: bool = False
+    _flush_at: float = inf
     _untold: "deque[tuple[Session, Step]]" = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
@@ -224,11 +226,14 @@ class Dispatcher:
         would cost more than the step.
         """
         if not self.journal.store.unflushed:
+            self._flush_at = inf
             await self._wake.park()
             return
-        with trio.move_on_after(FLUSH_SECONDS):
+        self._flush_at = min(self._flush_at, trio.current_time() + FLUSH_SECONDS)
+        with trio.move_on_at(self._flush_at):
             await self._wake.park()
             return
+        self._flush_at = inf
         self.journal.store.flush()
 
     def _pass(self) -> None:
@@ -318,7 +323,7 @@ class Dispatcher:
             self._stand_or_go(session)
         for effect in step.effects:
             self._start(session, effect)
-        if step.after.phase in REST:
+        if step.after.phase not in OPEN:
             self._stop(session)
         if session.working is not (session.id in self._prompts):
             self._count(session)
@@ -343,6 +348,8 @@ class Dispatcher:
         if session.state.phase not in OPEN:
             if isinstance(exc, JournalError):
                 self._break(session, exc)
+            session.changed.unpark_all()
+            session.rested.unpark_all()
             return
         fault = ev.Fault("advance", str(exc), exc.code)
         try:

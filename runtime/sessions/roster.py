@@ -67,6 +67,7 @@ class Roster:
             raise LocalError(f"session {session.id} is busy ({session.state.phase.value}) and stays loaded")
         journal = self.dispatcher.journal
         journal.snapshot(session.state)
+        journal.store.flush()
         ticket = 0
         while ticket != session.ticket and not _busy(session):  # somebody may change it while this waits
             ticket = session.ticket
@@ -74,6 +75,8 @@ class Roster:
         if not _busy(session) and self.live.get(session.id) is session:
             session.broken = LocalError(f"session {session.id} was unloaded; get it from the roster")
             self.dispatcher.gate.forget(session)
+            session.changed.unpark_all()
+            session.rested.unpark_all()
             del self.live[session.id]
             self.parked.add(session.id)
 

@@ -35,8 +35,8 @@ def reopened(state: State, event: ev.Reopened) -> Moved:
 
 
 def closed(state: State, event: ev.Closed) -> Moved:
-    """End the session for good."""
-    return evolve(state, phase=Phase.CLOSED), ()
+    """End the session for good, whatever waits for it."""
+    return evolve(state, phase=Phase.CLOSED, lane=()), ()
 
 
 def received(state: State, event: ev.Received) -> Moved:

@@ -39,7 +39,7 @@ class WriteFile:
         if not args["file_path"]:
             return 'Missing or empty "file_path"'
         path = workspace.resolve(args["file_path"], context)
-        if (found := workspace.refusal(path, context, resolved=True)) is not None:
+        if (found := workspace.refusal(path, context)) is not None:
             return found
         if os.path.isdir(path):
             return f"Path is a directory, not a file: {path}"

@@ -33,7 +33,7 @@ class Glob:
         if (found := schema.fault(self.spec.parameters, args)) is not None:
             return found
         path = workspace.resolve(args.get("dir_path") or ".", context)
-        if (found := workspace.refusal(path, context, resolved=True)) is not None:
+        if (found := workspace.refusal(path, context)) is not None:
             return found
         if not os.path.exists(path):
             return f"Search path does not exist {path}"
@@ -46,7 +46,7 @@ class Glob:
     async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
         """Find the files."""
         start = workspace.resolve(args.get("dir_path") or ".", context)
-        if (found := workspace.refusal(start, context, resolved=True)) is not None:
+        if (found := workspace.refusal(start, context)) is not None:
             return ToolResult.failed("path_not_in_workspace", found, "Path not in workspace.")
         search = _Search(start, args, context)
         with context.deadline(DEADLINE) as scope:

@@ -45,7 +45,7 @@ class GrepSearch:
         if not args.get("dir_path"):
             return None
         path = workspace.resolve(args["dir_path"], context)
-        if (found := workspace.refusal(path, context, resolved=True)) is not None:
+        if (found := workspace.refusal(path, context)) is not None:
             return found
         if not os.path.exists(path):
             return f"Path does not exist: {path}"
@@ -54,7 +54,7 @@ class GrepSearch:
     async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
         """Search and show what was found."""
         start = workspace.resolve(args.get("dir_path") or ".", context)
-        if (found := workspace.refusal(start, context, resolved=True)) is not None:
+        if (found := workspace.refusal(start, context)) is not None:
             return ToolResult.failed("path_not_in_workspace", found, "Error: Path not in workspace.")
         most = min(int(args.get("total_max_matches", DEFAULT_MOST)), MOST)
         exclude = args.get("exclude_pattern")

@@ -43,6 +43,8 @@ class Ignore:
 
     def ignored(self, path: str, *, folder: bool = False) -> bool:
         """Whether an absolute path is ignored. What lies outside the folder, and the folder itself, never is."""
+        if path.startswith("//"):  # the same place, which POSIX lets `normpath` keep
+            path = path[1:]
         if not path.startswith(self._inside):
             return False
         names = tuple(path[len(self._inside) :].split("/"))

@@ -43,7 +43,7 @@ class ReadFile:
         if not given.strip():
             return "The 'file_path' parameter must be non-empty."
         path = workspace.resolve(given, context)
-        if (found := workspace.refusal(path, context, resolved=True)) is not None:
+        if (found := workspace.refusal(path, context)) is not None:
             return found
         if "start_line" in args and "end_line" in args and args["start_line"] > args["end_line"]:
             return "start_line cannot be greater than end_line"
@@ -58,7 +58,7 @@ class ReadFile:
         path = workspace.resolve(args["file_path"], context)
         shown = workspace.shown(path, context)
         try:
-            if (found := workspace.refusal(path, context, resolved=True)) is not None:
+            if (found := workspace.refusal(path, context)) is not None:
                 raise Strayed(found)
             size = _size(path)
             if size is None:

@@ -29,7 +29,7 @@ def resolve(given: str, context: Roots) -> str:
     A leading `@`, which models copy from prompts, is dropped unless there is such a file or folder.
     """
     if not _encodable(given):
-        return lexical(given, context)
+        return os.path.join(context.workspace, given)  # as it is: `refusal` names what is wrong with it
     path = lexical(given, context)
     if given.startswith("@") and len(given) > 1 and not os.path.lexists(path):
         bare = given[1:].lstrip("/\\")
@@ -39,14 +39,15 @@ def resolve(given: str, context: Roots) -> str:
     return os.path.realpath(path)
 
 
-def refusal(path: str, context: Roots, *, resolved: bool = False) -> str | None:
+def refusal(path: str, context: Roots) -> str | None:
     """Return the sentence that refuses an absolute path, or None if it may be used.
 
-    `resolved`: it is what `resolve` just returned, so its links need not be followed again.
+    Links are followed here even in what `resolve` returned: a loop of links, or a name that the system cannot be asked
+    about, may have kept it from following them all.
     """
     if (slip := _slip(path)) is not None:
         return f"Invalid path: {slip}"
-    if root(path if resolved else os.path.realpath(path), context) is not None:
+    if root(os.path.realpath(path), context) is not None:
         return None
     return (
         f'Path not in workspace: Attempted path "{path}" resolves outside the allowed workspace directories: '

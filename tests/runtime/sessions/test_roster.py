@@ -259,3 +259,21 @@ async def test_a_session_comes_back_with_its_clocks_and_processes_held() -> None
         world.dispatcher.release(session, "ann")
         assert (await world.rest(session)).answer == "done"
         assert await world.replayed(session) == session.state
+
+
+async def test_who_waits_for_a_session_that_is_parked_is_woken(autojump_clock: MockClock) -> None:
+    async with running([text("done")]) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", Settings("m"))
+        woken: list[str] = []
+
+        async def wait(lot: trio.lowlevel.ParkingLot, name: str) -> None:
+            await lot.park()
+            woken.append(name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, session.changed, "changed")
+            nursery.start_soon(wait, session.rested, "rested")
+            await trio.testing.wait_all_tasks_blocked()
+            await roster.park(session)
+        assert sorted(woken) == ["changed", "rested"]

@@ -117,3 +117,8 @@ def test_going_back_keeps_what_waits_now() -> None:
     earlier = run.steps[-3].after
     run.give(ev.Queued(message("two", "m2")))
     assert waiting(rebased(earlier, run.state)) == ["m2"]
+
+
+def test_a_session_that_is_closed_keeps_nobody_waiting() -> None:
+    run = Run.opened().give(ev.Queued(message(name="m2")), ev.Closed("over"))
+    assert run.state.lane == ()

@@ -35,6 +35,11 @@ def test_geminiignore_counts_anywhere_and_decides_last(world: World) -> None:
     assert ignored(world, "secret.txt", gemini=False) == [False]
 
 
+def test_two_slashes_at_the_beginning_change_nothing(world: World) -> None:
+    world.write(".geminiignore", "secret.txt\n")
+    assert Ignore(str(world.workspace)).ignored(f"/{world.workspace}/secret.txt")
+
+
 def test_a_nested_file_counts_below_its_folder(world: World) -> None:
     (world.workspace / ".git").mkdir()
     world.write(".gitignore", "*.tmp\n/build/\n")

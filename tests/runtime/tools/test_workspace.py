@@ -35,6 +35,7 @@ def with_ways_out(folder: Path) -> World:
         "new_out": "../outside/made.txt",
         "chain": "out/deep",
         "loop": "loop",
+        "evil": "loop/../out",
         "absolute": str(outside),
         "root": "/",
     }
@@ -109,7 +110,8 @@ def test_what_cannot_be_a_path_is_refused(path: str, slip: str, tricky: World) -
 
 PIECES = st.sampled_from(
     ["..", ".", "", "a.txt", "sub", "in", "up", "out", "file_out", "chain", "deep", "secret.txt", "loop", "absolute",
-     "root", "etc", "hostname", "outside", "ws", "new_out", ".env", "..\\..", "%2e%2e", "@", "made.txt", "…"]
+     "root", "etc", "hostname", "outside", "ws", "new_out", ".env", "..\\..", "%2e%2e", "@", "made.txt", "…",
+     "\0", "\ud800", "evil"]
 )  # fmt: skip
 STARTS = st.sampled_from(["", "/", "//", "@", "@/", "./", "{ws}/", "{ws}/../", "{scratch}/", "{home}/", "{outside}/"])
 
@@ -143,6 +145,7 @@ async def attacked(world: World, paths: list[tuple[str, list[str]]]) -> None:
             await world.call("list_directory", dir_path=path),
             await world.call("glob", pattern="**/secret*", dir_path=path),
             await world.call("glob", pattern=path or "*"),
+            await world.call("grep_search", pattern="outside-", dir_path=path),
             await world.call("write_file", file_path=path, content="overwritten"),
             await world.call("replace", file_path=path, instruction="i", old_string=SECRET, new_string="changed"),
         ]
