@@ -174,7 +174,8 @@ class Writer(Backlog):
                 self._tell(token, self._stall, str(exc))
                 if self._rest(delay):
                     return False
-                delay = min(2 * delay, longest)
+                # Who closes waits only so long: the disk may have room again any time.
+                delay = self._retry[0] if self._closed else min(2 * delay, longest)
             else:
                 self._tell(token, self._settle_group, len(group), size)
                 return not last
