@@ -170,10 +170,14 @@ class StoredSession:
 class Store(Protocol):
     """Where journals live. Records of one session come back in the order in which they were appended.
 
-    `append` never waits and never drops: at its bound it raises `JournalFull` and keeps nothing of that call.
+    Beside the records it keeps documents: small values under a kind and a key, of which the last counts. All that is
+    handed over is written in the order in which it came, whatever it is; each of `append`, `put` and `forget` gives a
+    ticket, and when one is on disk, so are all before it.
+
+    None of them waits or drops anything: at its bound the store raises `JournalFull` and keeps nothing of that call.
     `unflushed` says that something was appended which nobody has asked to be written (`flush`, `committed`, `room`).
-    `full` says that sessions must wait; `room` waits until they need not. `committed` returns when the record with
-    that ticket, and all before it, are on disk; it raises `JournalError` if they never will be.
+    `full` says that sessions must wait; `room` waits until they need not. `committed` returns when what has that
+    ticket, and all before it, are on disk; it raises `JournalError` if they never will be.
     """
 
     full: bool
@@ -196,6 +200,26 @@ class Store(Protocol):
 
     def describe(self, session: str, title: str) -> None:
         """Give a session that has records the title that listings show."""
+
+    def put(self, kind: str, key: str, body: bytes | None) -> int:
+        """Hand a document to the writer in place of the one before, or None to delete it. Returns a ticket.
+
+        `kind` is a lower-case ASCII word (`[a-z][a-z0-9-]{0,31}`); `key` is any text that could be the id of a session.
+        Raises LocalError for other names, and for a body that the store's codec cannot keep.
+        """
+
+    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Read key and body of the documents of a kind that are on disk, in the order in which they were first put.
+
+        One that was deleted and put again comes last.
+        """
+
+    def forget(self, session: str) -> int:
+        """Have all records, snapshots and the title of a session deleted. Returns a ticket.
+
+        From here on a session of that name may begin again at record 1. Its blobs stay: another session may name them.
+        A reading of its records that has begun ends where it is. A session that has nothing can be forgotten too.
+        """
 
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`, oldest first."""

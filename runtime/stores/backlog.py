@@ -6,6 +6,7 @@ Rule 3: a store that failed or was closed takes nothing more and says so to ever
 """
 
 import errno
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import time_ns
@@ -17,10 +18,11 @@ from attrs import frozen
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.ports import StoredRecord
 
-Kind = Literal["record", "snapshot", "title"]
+Kind = Literal["record", "snapshot", "title", "document", "forget"]
 Blobs = Sequence[tuple[str, bytes]]
 Entry = tuple[Kind, StoredRecord, Blobs]
-"""What is queued: a record with its blobs, a snapshot (body: the state), or a title (body: UTF-8; seq 0)."""
+"""What is queued: a record with its blobs, a snapshot (body: the state), a title (body: UTF-8; seq 0), a document
+(session: kind and key with a space between; seq 1, or 0 to delete it) or a session to forget (seq 0, no body)."""
 
 Codec = Literal["json", "msgpack"]
 Wall = Callable[[], int]
@@ -32,6 +34,9 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """System errors that mean: no room now. The last is a limit on the size of files (setrlimit(2))."""
 
 LAST_SEQ: Final = 2**63 - 1
+
+_WORD: Final = r"[a-z][a-z0-9-]{0,31}"
+"""Compiled at first use, like all that a run of one turn has no need of."""
 
 
 @frozen
@@ -89,6 +94,18 @@ class Backlog(ABC):
         size = ENTRY_SIZE + len(body)
         if self._failure is None and self._fits(size):
             self._put(("snapshot", StoredRecord(session, seq, body), ()), size)
+
+    def put(self, kind: str, key: str, body: bytes | None) -> int:
+        """Queue a document, or None to delete it; see `Store.put`. Raises LocalError for a bad name, JournalFull."""
+        check_document(self.name, kind, key)
+        kept = body is not None
+        queued = StoredRecord(f"{kind} {key}", int(kept), body or b"")
+        return self._put(("document", queued, ()), ENTRY_SIZE + len(queued.session) + len(queued.body))
+
+    def forget(self, session: str) -> int:
+        """Queue that all of a session but its blobs is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
+        check_session(self.name, session)
+        return self._put(("forget", StoredRecord(session, 0, b""), ()), ENTRY_SIZE)
 
     async def committed(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk. Cancelling the wait takes nothing back.
@@ -222,6 +239,18 @@ def check_session(name: str, session: str) -> None:
         raise LocalError(f"{name}: session {session!r} is not valid Unicode") from exc
     if not session or "\0" in session:
         raise LocalError(f"{name}: {session!r} cannot be the id of a session")
+
+
+def check_document(name: str, kind: str, key: str) -> None:
+    """Refuse names that not every store can keep. `name` is the journal, for the message."""
+    if not re.fullmatch(_WORD, kind):
+        raise LocalError(f"{name}: {kind!r} cannot be the kind of a document")
+    try:
+        whole = 0 not in key.encode()
+    except UnicodeEncodeError:
+        whole = False
+    if not key or not whole:
+        raise LocalError(f"{name}: {key!r} cannot be the key of a document")
 
 
 def out_of_order(name: str, session: str, seq: int, last: int) -> LocalError:

@@ -1,7 +1,9 @@
-"""A journal as a file of JSON lines that a person can read. It appends; it rewrites nothing that was acknowledged.
+"""A journal as a file of JSON lines that a person can read. It appends; it rewrites nothing that was acknowledged but
+the version in the first line.
 
-What this process keeps of a file is small: the last number of each session and where the blobs are. Reading goes
-through the file from its beginning, which suits files of one or a few sessions; for many there is SQLite.
+What this process keeps of a file is small: the last number of each session, where the blobs are and where sessions were
+forgotten. Reading goes through the file from its beginning, and what was replaced or forgotten stays in it, which suits
+files of one or a few sessions; for many there is SQLite.
 """
 
 import os
@@ -43,6 +45,7 @@ class JsonLines(Writer):
         """
         self._seqs: dict[str, int] = {}
         self._blobs: dict[str, int] = {}
+        self._forgotten: dict[str, int] = {}
         appender = None if readonly else self._open_to_write(path, wall, disk or Disk())
         if readonly:
             self._open_to_read(path)
@@ -81,12 +84,38 @@ class JsonLines(Writer):
         body = title.encode(errors="replace")
         self._put(("title", StoredRecord(session, 0, body), ()), ENTRY_SIZE + len(body))
 
+    def put(self, kind: str, key: str, body: bytes | None) -> int:
+        """Queue a document whose body is a JSON object in one line, or LocalError; see `Store.put`.
+
+        What it replaces stays in the file.
+        """
+        if body is not None:
+            _check_body(self.name, kind, key, body)
+        self._want_version_2()
+        return super().put(kind, key, body)
+
+    def forget(self, session: str) -> int:
+        """Queue a line that makes void what is above it of a session, and deletes nothing; see `Store.forget`."""
+        self._want_version_2()
+        ticket = super().forget(session)
+        self._seqs.pop(session, None)
+        return ticket
+
+    def _want_version_2(self) -> None:
+        self._check()
+        if self._appender is not None:
+            self._appender.want_version_2()
+
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`. Raises JournalCorrupt behind the last one that is good."""
         last = 0
         mine = lines.matching(lines.RECORD, session)
-        for _, content in self._scan():
-            if not content.startswith(mine):
+        gone = lines.forgetting(session)
+        begin = self._beginning(session)
+        for offset, content in self._scan():
+            if not content.startswith(mine) or offset < begin:
+                if content == gone and offset > begin:  # forgotten while it is read
+                    return
                 continue
             _, seq, body = lines.split_record(content)
             if seq <= last:
@@ -99,13 +128,29 @@ class JsonLines(Writer):
         """Return the newest snapshot with `seq` ≤ `upto`, as far as the file is good, or None."""
         found: tuple[int, bytes] | None = None
         mine = lines.matching(lines.SNAPSHOT, session)
+        gone = lines.forgetting(session)
         with suppress(JournalCorrupt):  # a snapshot is an aid: `records` is where damage is reported
             for _, content in self._scan():
                 if content.startswith(mine):
                     _, seq, body = lines.split_record(content)
                     if (upto is None or seq <= upto) and (found is None or seq >= found[0]):
                         found = seq, body
+                elif content == gone:
+                    found = None
         return found
+
+    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Read the documents of a kind, in the order in which they were first put. Raises JournalCorrupt."""
+        found: dict[str, bytes] = {}
+        mine = lines.matching(lines.DOCUMENT, kind)
+        for _, content in self._scan():
+            if content.startswith(mine):
+                _, key, body = lines.split_document(content)
+                if body is None:
+                    found.pop(key, None)
+                else:
+                    found[key] = body
+        return iter(found.items())
 
     def blob(self, name: str) -> bytes:
         """Return a blob. Raises JournalError if there is none of that name on disk, JournalCorrupt if it is damaged."""
@@ -144,8 +189,32 @@ class JsonLines(Writer):
                 at = lines.split_time(content)
             elif content.startswith(lines.TITLE):
                 session, titles[session] = lines.split_title(content)
+            elif content.startswith(lines.FORGET):
+                session = lines.split_forget(content)
+                found.pop(session, None)
+                titles.pop(session, None)
         listed = [StoredSession(session, *numbers, titles.get(session, "")) for session, numbers in found.items()]
         return sorted(listed, key=lambda each: each.started)
+
+    def _beginning(self, session: str) -> int:
+        """Return where the last line stands that has a session forgotten, or 0."""
+        if self._appender is not None:
+            return self._forgotten.get(session, 0)
+        begin = 0
+        gone = lines.forgetting(session)
+        if self._is_version_1():
+            return begin
+        with suppress(JournalCorrupt):  # `records` reports it, after what is good
+            for offset, content in self._scan():
+                if content == gone:
+                    begin = offset
+        return begin
+
+    def _is_version_1(self) -> bool:
+        """Whether nothing in the file can be void at present, which saves going through it twice."""
+        self._check_open()
+        with open(lock.open_to_read(self.name), "rb") as file:
+            return file.read(len(lines.HEADER)) == lines.HEADER
 
     def _scan(self) -> Iterator[tuple[int, bytes]]:
         """Go through what is on disk: (offset, content) of each line."""
@@ -178,10 +247,10 @@ class JsonLines(Writer):
             os.close(fd)
             raise
         self.torn = scan.torn
-        return Appender(path, fd, scan.end, self._blobs, wall, disk)
+        return Appender(path, fd, scan.end, scan.header, self._blobs, self._forgotten, wall, disk)
 
     def _learn(self, path: str, offset: int, content: bytes) -> None:
-        """Remember the last number of each session and the places of the blobs."""
+        """Remember the last number of each session, the places of the blobs and where sessions were forgotten."""
         if content.startswith(lines.RECORD):
             session, seq, _ = lines.split_record(content)
             last = self._seqs.get(session, 0)
@@ -190,6 +259,10 @@ class JsonLines(Writer):
             self._seqs[session] = seq
         elif content.startswith(lines.BLOB):
             self._blobs[lines.split_blob(content)[0]] = offset
+        elif content.startswith(lines.FORGET):
+            session = lines.split_forget(content)
+            self._seqs.pop(session, None)
+            self._forgotten[session] = offset
 
     def _open_to_read(self, path: str) -> None:
         """Check that this is a journal, and whether its last line is whole."""
@@ -204,7 +277,11 @@ def _disorder(name: str, session: str, seq: int, last: int) -> JournalCorrupt:
     return JournalCorrupt(f"{name}: session {session!r}: record {seq} comes after record {last}")
 
 
-def _check_body(name: str, session: str, seq: int, body: bytes) -> None:
-    """Refuse what would break the lines; whether it is JSON inside is the caller's word."""
+def _check_body(name: str, owner: str, which: int | str, body: bytes) -> None:
+    """Refuse what would break the lines; whether it is JSON inside is the caller's word.
+
+    `owner` and `which` are the session and the number of a record, or the kind and the key of a document.
+    """
     if not body.startswith(b"{") or not body.endswith(b"}") or b"\n" in body:
-        raise LocalError(f"{name}: session {session!r}: record {seq} is not a JSON object in one line")
+        what = f"session {owner!r}: record {which}" if isinstance(which, int) else f"document {owner} {which!r}"
+        raise LocalError(f"{name}: {what} is not a JSON object in one line")

@@ -6,11 +6,14 @@ r"""The text of a JSON-lines journal: how each kind of line is written, checked 
     {"session":"<id>","seq":1,"record":{…},"crc":"…"}
     {"snapshot":"<id>","seq":1,"state":{…},"crc":"…"}
     {"title":"<text>","session":"<id>","crc":"…"}
+    {"document":"<kind>","key":"<key>","body":{…},"crc":"…"}               (version 2; "body":null deletes it)
+    {"forget":"<id>","crc":"…"}                                            (version 2; what is above of it is void)
 
 Rule 1: `crc` is the CRC-32 of all bytes of the line before `,"crc"`, as eight lower-case hex digits.
 Rule 2: a line is good only if writing it again would give exactly its bytes; so any flipped bit is found.
 Rule 3: only the end of the last line may be missing (a torn write). Anything else that is not good is corrupt.
-Rule 4: a new kind of line is a new version.
+Rule 4: a new kind of line is a new version. A file has the lowest version that has all its lines, so that what needs
+nothing newer can be read by an older program; the first line is changed when the first line comes that needs it.
 """
 
 import json
@@ -23,8 +26,10 @@ from zlib import crc32
 
 from runtime.errors import JournalCorrupt, JournalError, JournalNewer
 
-VERSION: Final = 1
-HEADER: Final = b'{"twinstep":"journal","version":%d}\n' % VERSION
+FIRST: Final = 1
+VERSION: Final = 2
+HEADER: Final = b'{"twinstep":"journal","version":%d}\n' % FIRST
+HEADER_2: Final = b'{"twinstep":"journal","version":%d}\n' % VERSION
 HEADER_LIMIT: Final = 256
 SEAL_SIZE: Final = len(b',"crc":"00000000"}\n')
 
@@ -33,9 +38,13 @@ SNAPSHOT: Final = b'{"snapshot":'
 BLOB: Final = b'{"blob":'
 TITLE: Final = b'{"title":'
 TIME: Final = b'{"at":'
-KINDS: Final = (RECORD, SNAPSHOT, BLOB, TITLE, TIME)
+DOCUMENT: Final = b'{"document":'
+FORGET: Final = b'{"forget":'
+KINDS: Final = (RECORD, SNAPSHOT, BLOB, TITLE, TIME, DOCUMENT, FORGET)
 
 _HEAD: Final = re.compile(rb'\{"(?:session|snapshot)":("(?:[^"\\]|\\.)*"),"seq":(\d{1,19}),"(?:record|state)":')
+_DOCUMENT: Final = rb'\{"document":"([a-z0-9-]+)","key":("(?:[^"\\]|\\.)*"),"body":'
+"""Compiled at first use."""
 
 
 def seal(content: bytes) -> bytes:
@@ -77,6 +86,16 @@ def time_line(milliseconds: int) -> bytes:
     return seal(b'{"at":%d' % milliseconds)
 
 
+def document_line(kind: str, key: str, body: bytes | None) -> bytes:
+    """Return the line of a document, or of its deletion. `body` is a JSON object and goes in as it is."""
+    return seal(b'{"document":%b,"key":%b,"body":%b' % (_quoted(kind), _quoted(key), b"null" if body is None else body))
+
+
+def forget_line(session: str) -> bytes:
+    """Return the line that makes void what is above it of a session."""
+    return seal(forgetting(session))
+
+
 def split_record(content: bytes) -> tuple[str, int, bytes]:
     """Take the content of a record's or snapshot's line apart: session, seq, body. Raises ValueError."""
     head = _HEAD.match(content)
@@ -102,8 +121,27 @@ def split_time(content: bytes) -> int:
     return int(content[len(TIME) :])
 
 
+def split_document(content: bytes) -> tuple[str, str, bytes | None]:
+    """Take the content of a document's line apart: kind, key, body or None. Raises ValueError."""
+    head = re.match(_DOCUMENT, content)
+    if head is None:
+        raise ValueError("this line is no document")
+    body = content[head.end() :]
+    return head[1].decode(), _unquoted(head[2]), None if body == b"null" else body
+
+
+def split_forget(content: bytes) -> str:
+    """Return the session that a line says is forgotten. Raises ValueError."""
+    return _unquoted(content[len(FORGET) :])
+
+
+def forgetting(session: str) -> bytes:
+    """Return the content of the line that says that a session is forgotten."""
+    return FORGET + _quoted(session)
+
+
 def matching(kind: bytes, session: str) -> bytes:
-    """Return what the lines of one kind and session begin with."""
+    """Return what the lines of one kind and session (or name of a blob, or kind of document) begin with."""
     return b"%b%b," % (kind, _quoted(session))
 
 
@@ -124,14 +162,15 @@ def _unquoted(text: bytes) -> str:
 class Scan:
     """One pass over an open journal: gives (offset, content) of each good line. Can be run through once.
 
-    Afterwards `end` is the length that is good, and `torn` says what was cut off behind it, or is None. `limit` stops
-    at an offset; `live` means that another process may be writing. Raises JournalCorrupt after the good lines before,
-    JournalNewer, and JournalError for a file that is no journal.
+    Afterwards `end` is the length that is good, and `torn` says what was cut off behind it, or is None. `header` is the
+    first line, once it was read. `limit` stops at an offset; `live` means that another process may be writing. Raises
+    JournalCorrupt after the good lines before, JournalNewer, and JournalError for a file that is no journal.
     """
 
     def __init__(self, name: str, file: BinaryIO, *, limit: int | None = None, live: bool = False) -> None:
         self.name = name
         self.end = 0
+        self.header = b""
         self.torn: str | None = None
         self._file = file
         self._limit = limit
@@ -164,7 +203,7 @@ class Scan:
     def read_header(self) -> bool:
         """Read the first line. Returns False if there is none yet."""
         line = self._file.readline(HEADER_LIMIT)
-        if not line.endswith(b"\n") and HEADER.startswith(line):
+        if not line.endswith(b"\n") and (HEADER.startswith(line) or HEADER_2.startswith(line)):
             if line:
                 self.torn = f"{self.name}: line 1 is incomplete ({len(line)} bytes)"
             return False
@@ -180,6 +219,7 @@ class Scan:
                 f"{self.name}: was written as version {version} of the journal; this program reads up to {VERSION}"
             )
         self.end = len(line)
+        self.header = line
         return True
 
     def _read_again(self) -> bytes:

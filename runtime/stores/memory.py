@@ -33,6 +33,7 @@ class Kept:
     blobs: dict[str, bytes] = Factory(dict)
     times: dict[str, tuple[int, int]] = Factory(dict)
     titles: dict[str, str] = Factory(dict)
+    documents: dict[str, dict[str, bytes]] = Factory(dict)
 
 
 class MemoryStore(Backlog):
@@ -71,6 +72,12 @@ class MemoryStore(Backlog):
             raise LocalError(f"{self.name}: session {session!r} has no records to describe")
         body = title.encode(errors="replace")
         self._put(("title", StoredRecord(session, 0, body), ()), ENTRY_SIZE + len(body))
+
+    def forget(self, session: str) -> int:
+        """Queue that all of a session but its blobs is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
+        ticket = super().forget(session)
+        self._seqs.pop(session, None)
+        return ticket
 
     def flush(self) -> None:
         """There is nobody to wake."""
@@ -129,6 +136,11 @@ class MemoryStore(Backlog):
         ]
         return sorted(rows, key=lambda row: row.started)
 
+    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Read the committed documents of a kind, in the order in which they were first put."""
+        self._check_open()
+        return iter(list(self.kept.documents.get(kind, {}).items()))
+
     async def aclose(self) -> None:
         """Commit what is queued. Raises JournalError if the store is held or broken and something is lost."""
         self._commit()
@@ -157,5 +169,14 @@ class MemoryStore(Backlog):
             kept.times[session] = kept.times.get(session, (at, at))[0], at
         elif kind == "snapshot":
             kept.snapshots.setdefault(session, {})[record.seq] = record.body
-        else:
+        elif kind == "title":
             kept.titles[session] = record.body.decode()
+        elif kind == "document":
+            word, _, key = session.partition(" ")
+            if record.seq:
+                kept.documents.setdefault(word, {})[key] = record.body
+            else:
+                kept.documents.get(word, {}).pop(key, None)
+        else:
+            for table in (kept.records, kept.snapshots, kept.times, kept.titles):
+                table.pop(session, None)

@@ -72,6 +72,18 @@ class Sqlite(Writer):
             self._young, self._old = {}, self._young
         return ticket
 
+    def forget(self, session: str) -> int:
+        """Queue that all of a session but its blobs is deleted; see `Store.forget`.
+
+        SQLite overwrites what it deletes, at the latest when the journal is closed; the file keeps its size. What stays
+        is in the blobs, which may hold long texts of the session.
+        """
+        ticket = super().forget(session)
+        self._young[session] = 0
+        if len(self._young) > self._bound.records:
+            self._young, self._old = {}, self._young
+        return ticket
+
     def describe(self, session: str, title: str) -> None:
         """Queue a title for a session that has records; the last one counts. Raises LocalError, JournalFull."""
         if not self._last(session):
@@ -81,18 +93,20 @@ class Sqlite(Writer):
 
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`. Raises JournalCorrupt behind the last one that is good."""
-        seq = after
+        query = "SELECT seq, body, crc FROM records WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?"
+        page = self._read(query, (session, after, PAGE))
         while True:
-            page = self._read(
-                "SELECT seq, body, crc FROM records WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (session, seq, PAGE),
-            )
             for seq, body, crc in page:
                 if not tables.is_whole(session, seq, body, crc):
                     raise JournalCorrupt(f"{self.name}: session {session!r} record {seq} is damaged")
                 yield StoredRecord(session, seq, body)
             if len(page) < PAGE:
                 return
+            # The last one again: if it is not there, the session was forgotten meanwhile, and what follows is another.
+            again = self._read(query, (session, page[-1][0] - 1, PAGE + 1))
+            if again[:1] != page[-1:]:
+                return
+            page = again[1:]
 
     def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
         """Return the newest snapshot with `seq` ≤ `upto` that is not damaged, or None."""
@@ -106,6 +120,16 @@ class Sqlite(Writer):
                 return seq, body
             limit = seq - 1
         return None
+
+    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Read the documents of a kind, in the order in which they were first put. Raises JournalCorrupt."""
+        rows: list[tuple[Any, ...]] = []
+        if self._read(tables.HAS_DOCUMENTS):
+            rows = self._read("SELECT key, body, crc FROM documents WHERE kind = ? ORDER BY place", (kind,))
+        for key, body, crc in rows:
+            if not tables.is_whole_document(kind, key, body, crc):
+                raise JournalCorrupt(f"{self.name}: document {kind} {key!r} is damaged")
+        return iter([(key, body) for key, body, _ in rows])
 
     def blob(self, name: str) -> bytes:
         """Return a blob. Raises JournalError if there is none of that name on disk, JournalCorrupt if it is damaged."""
@@ -124,7 +148,9 @@ class Sqlite(Writer):
 
     def _last(self, session: str) -> int:
         """Return the last number of a session, on disk or queued; 0 if it has none."""
-        last = self._young.get(session) or self._old.get(session)
+        last = self._young.get(session)
+        if last is None:
+            last = self._old.get(session)
         if last is None:
             check_session(self.name, session)
             ((last,),) = self._read("SELECT max(seq) FROM records WHERE session = ?", (session,))

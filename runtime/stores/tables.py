@@ -1,5 +1,8 @@
 """The tables of a SQLite journal and the writer thread's half: one transaction a group. Updates no record.
 
+A database has the lowest version that has all its tables: that of the documents is made with the first document, so
+that what holds none can be read by an older program.
+
 Rule 1: a group costs as few statements as it can. Each step of a statement gives up the interpreter lock and may wait
 for a busy run loop to give it back (5 ms): `executemany` of 64 rows took 200 ms beside a busy loop, one statement 10.
 Rule 2: the table of sessions is kept by a trigger, so that a small group is one statement and its own transaction.
@@ -17,16 +20,18 @@ from urllib.parse import quote
 from zlib import crc32
 
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, JournalNewer
+from runtime.ports import StoredRecord
 from runtime.stores.backlog import FULL, Entry, Wall
 
 APPLICATION: Final = 0x54575354
-VERSION: Final = 1
+FIRST: Final = 1
+VERSION: Final = 2
 SMALL: Final = 64
 """Up to as many rows, a statement has exactly the rows it needs."""
 LARGE: Final = 512
 COLUMNS: Final = 5
-STATEMENTS: Final = 2 * SMALL
-"""Prepared statements that a connection keeps: one for each number of rows, and the rest."""
+STATEMENTS: Final = 3 * SMALL
+"""Prepared statements that a connection keeps: one for each number of records and of documents, and the rest."""
 GROWING: Final = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 """What SQLite says when a file cannot grow for another reason than ENOSPC, among others."""
 PROBE: Final = 2**20
@@ -51,6 +56,15 @@ CREATE TRIGGER listed AFTER INSERT ON records BEGIN
     ON CONFLICT (session) DO UPDATE SET updated = excluded.updated, count = count + 1;
 END;
 """
+
+DOCUMENTS: Final = """
+CREATE TABLE documents (
+    place INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL,
+    UNIQUE (kind, key)
+)
+"""
+"""What version 2 has besides. `place` is where a document stands among those of its kind."""
+HAS_DOCUMENTS: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'documents'"
 
 
 def connect(path: str, access: Literal["mode=rw", "mode=ro", "immutable=1"]) -> sqlite3.Connection:
@@ -87,9 +101,10 @@ def prepare(name: str, db: sqlite3.Connection) -> None:
     if mode != "wal":
         raise JournalError(f"{name}: SQLite cannot keep a write-ahead log here (it offers {mode!r})")
     db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten, whatever SQLite was built with
     if not known:
         db.executescript(
-            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT"
+            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION}; PRAGMA user_version={FIRST}; COMMIT"
         )
 
 
@@ -98,9 +113,19 @@ def record_crc(session: str, seq: int, body: bytes) -> int:
     return crc32(body, crc32(b"%b\0%d\0" % (session.encode(), seq)))
 
 
+def document_crc(kind: str, key: str, body: bytes) -> int:
+    """Return the checksum kept beside a document."""
+    return crc32(body, crc32(b"%b\0%b\0" % (kind.encode(), key.encode())))
+
+
 def is_whole(session: str, seq: object, body: object, crc: object) -> bool:
     """Whether a row is as it was written. Damage can change the type of a value as well."""
     return isinstance(seq, int) and isinstance(body, bytes) and record_crc(session, seq, body) == crc
+
+
+def is_whole_document(kind: str, key: object, body: object, crc: object) -> bool:
+    """Whether a row is as it was written."""
+    return isinstance(key, str) and isinstance(body, bytes) and document_crc(kind, key, body) == crc
 
 
 def translate(name: str, exc: sqlite3.Error) -> JournalError:
@@ -130,6 +155,7 @@ class Inserter:
         at = self._wall()
         rows: list[object] = []
         rest: list[Entry] = []
+        ends: list[tuple[int, int]] = []
         for entry in entries:
             kind, record, blobs = entry
             if kind == "record":
@@ -137,9 +163,11 @@ class Inserter:
                 rows += (record.session, record.seq, at, body, record_crc(record.session, record.seq, body))
             if blobs or kind != "record":
                 rest.append(entry)
+                if kind == "forget":  # what follows of that session comes after it, what came before does not
+                    ends.append((len(rows), len(rest)))
         try:
             if rest or len(rows) > SMALL * COLUMNS:
-                self._write_all(rows, rest)
+                self._write_all(rows, rest, [*ends, (len(rows), len(rest))])
             else:
                 self._db.execute(_insertion(len(rows) // COLUMNS), rows)
         except sqlite3.Error as exc:
@@ -156,24 +184,56 @@ class Inserter:
         finally:
             os.close(self._lock)
 
-    def _write_all(self, rows: list[object], rest: list[Entry]) -> None:
+    def _write_all(self, rows: list[object], rest: list[Entry], ends: Sequence[tuple[int, int]]) -> None:
+        """Commit it part by part: `ends` says where each part ends in `rows` and in `rest`."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         blobs = [(name, data, crc32(data)) for _, _, attached in rest for name, data in attached]
         db.executemany("INSERT OR IGNORE INTO blobs (name, data, crc) VALUES (?, ?, ?)", blobs)
-        start = 0
-        while left := (len(rows) - start) // COLUMNS:
-            size = LARGE if left >= LARGE else min(left, SMALL)
-            db.execute(_insertion(size), rows[start : start + size * COLUMNS])
-            start += size * COLUMNS
-        for kind, record, _ in rest:
-            session, seq, body = record.session, record.seq, record.body
-            if kind == "snapshot":
-                row = (session, seq, body, record_crc(session, seq, body))
-                db.execute("INSERT OR REPLACE INTO snapshots (session, seq, body, crc) VALUES (?, ?, ?, ?)", row)
-            elif kind == "title":
-                db.execute("UPDATE sessions SET title = ? WHERE session = ?", (body.decode(), session))
+        start = first = 0
+        for end, last in ends:
+            while left := (end - start) // COLUMNS:
+                size = LARGE if left >= LARGE else min(left, SMALL)
+                db.execute(_insertion(size), rows[start : start + size * COLUMNS])
+                start += size * COLUMNS
+            for kind, record, _ in rest[first:last]:
+                session, seq, body = record.session, record.seq, record.body
+                if kind == "snapshot":
+                    row = (session, seq, body, record_crc(session, seq, body))
+                    db.execute("INSERT OR REPLACE INTO snapshots (session, seq, body, crc) VALUES (?, ?, ?, ?)", row)
+                elif kind == "title":
+                    db.execute("UPDATE sessions SET title = ? WHERE session = ?", (body.decode(), session))
+                elif kind == "forget":
+                    for table in ("records", "snapshots", "sessions"):
+                        db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608 - three names
+            first = last
+        self._write_documents([record for kind, record, _ in rest if kind == "document"])
         db.execute("COMMIT")
+
+    def _write_documents(self, documents: Sequence[StoredRecord]) -> None:
+        """Write what is the last of each: first all deletions, so that what was put again comes last."""
+        if not documents:
+            return
+        db = self._db
+        if db.execute(HAS_DOCUMENTS).fetchone() is None:
+            db.execute(DOCUMENTS)
+            db.execute(f"PRAGMA user_version={VERSION}")
+        deleted: dict[str, None] = {}
+        kept: dict[str, bytes] = {}
+        for document in documents:
+            if document.seq:
+                kept[document.session] = document.body
+            else:
+                kept.pop(document.session, None)
+                deleted[document.session] = None
+        db.executemany("DELETE FROM documents WHERE kind = ? AND key = ?", [_names(each) for each in deleted])
+        rows: list[object] = []
+        for each, body in kept.items():
+            kind, key = _names(each)
+            rows += (kind, key, body, document_crc(kind, key, body))
+        for start in range(0, len(rows), SMALL * 4):
+            some = rows[start : start + SMALL * 4]
+            db.execute(_upsert(len(some) // 4), some)
 
     def _failure(self, exc: sqlite3.Error) -> JournalError:
         if getattr(exc, "sqlite_errorcode", 0) in GROWING and self._cannot_grow():
@@ -198,3 +258,18 @@ class Inserter:
 def _insertion(count: int) -> str:
     places = ",".join(["(?,?,?,?,?)"] * count)
     return f"INSERT INTO records (session, seq, at, body, crc) VALUES {places}"  # noqa: S608 - question marks only
+
+
+@lru_cache(SMALL)
+def _upsert(count: int) -> str:
+    places = ",".join(["(?,?,?,?)"] * count)
+    return (
+        f"INSERT INTO documents (kind, key, body, crc) VALUES {places} "  # noqa: S608 - question marks only
+        "ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, crc = excluded.crc"
+    )
+
+
+def _names(session: str) -> tuple[str, str]:
+    """Take the kind and the key of a queued document apart."""
+    kind, _, key = session.partition(" ")
+    return kind, key

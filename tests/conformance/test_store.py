@@ -372,3 +372,184 @@ async def test_closing_under_cancellation_still_writes_everything(place: Place) 
             scope.cancel()
     async with place.open() as store:
         assert len(list(store.records("a"))) == 99
+
+
+def documents(store: Store, kind: str = "run") -> list[tuple[str, bytes]]:
+    """The documents of a kind, as they come."""
+    return list(store.documents(kind))
+
+
+async def test_of_each_document_the_last_value_counts_and_the_order_is_that_of_the_first(place: Place) -> None:
+    async with place.open() as store:
+        assert documents(store) == []
+        for key, number in [("b", 1), ("a", 2), ("c", 3), ("b", 4), ("c", 5)]:
+            store.put("run", key, body(number))
+        await store.committed(store.put("cron-2", "a", body(6)))
+        assert documents(store) == [("b", body(4)), ("a", body(2)), ("c", body(5))]
+        assert documents(store, "cron-2") == [("a", body(6))]
+        await store.committed(store.put("run", "a", body(7)))
+        assert documents(store) == [("b", body(4)), ("a", body(7)), ("c", body(5))]
+    async with place.open() as store:
+        assert documents(store) == [("b", body(4)), ("a", body(7)), ("c", body(5))]
+        assert documents(store, "cron-2") == [("a", body(6))]
+        assert documents(store, "cron") == []
+
+
+async def test_a_deleted_document_is_gone_and_comes_last_when_it_is_put_again(place: Place) -> None:
+    async with place.open() as store:
+        for key in "abc":
+            store.put("run", key, body(1))
+        await store.committed(store.put("run", "a", None))
+        assert documents(store) == [("b", body(1)), ("c", body(1))]
+        store.put("run", "nobody", None)
+        store.put("run", "b", body(2))
+        store.put("run", "b", None)
+        await store.committed(store.put("run", "b", body(3)))
+        assert documents(store) == [("c", body(1)), ("b", body(3))]
+        store.put("run", "d", body(1))
+        store.put("run", "d", None)
+        store.put("run", "a", body(4))
+    async with place.open() as store:
+        assert documents(store) == [("c", body(1)), ("b", body(3)), ("a", body(4))]
+
+
+async def test_documents_are_written_in_order_with_records(place: Place) -> None:
+    async with place.open() as store:
+        place.hold()
+        tickets = []
+        for number in range(1, 30):
+            tickets += [store.append(record(number)), store.put("run", str(number), body(number))]
+        assert tickets == list(range(1, 59))
+        assert documents(store) == []
+        place.release()
+        await store.committed(tickets[-1])
+        assert documents(store) == [(str(number), body(number)) for number in range(1, 30)]
+        assert len(list(store.records("a"))) == 29
+
+
+@pytest.mark.parametrize("kind", ["", "Run", "run ", "1run", "r\n", "ü", "a b", "x" * 33])
+async def test_a_kind_that_is_no_short_word_is_refused(place: Place, kind: str) -> None:
+    async with place.open() as store:
+        with pytest.raises(LocalError, match="kind of a document"):
+            store.put(kind, "a", body(1))
+        await store.committed(store.put("x" * 32, "a", body(1)))
+        assert documents(store, "x" * 32) == [("a", body(1))]
+
+
+@pytest.mark.parametrize("key", ["", "a\0b", "\ud800"])
+async def test_a_key_that_not_every_store_can_keep_is_refused(place: Place, key: str) -> None:
+    async with place.open() as store:
+        with pytest.raises(LocalError, match="key of a document"):
+            store.put("run", key, body(1))
+        assert store.put("run", "a", None) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ['with "quotes" and \\', "Grüße 🎉", 'a","body":1', "line\nbreak", "agent:main:main", " "]
+)
+async def test_any_other_key_is_kept_as_it_is(place: Place, key: str) -> None:
+    async with place.open() as store:
+        store.put("run", key, body(1, 2_000_000))
+        store.put("run", "other", body(2))
+    async with place.open() as store:
+        assert documents(store) == [(key, body(1, 2_000_000)), ("other", body(2))]
+        store.put("run", key, None)
+    async with place.open() as store:
+        assert documents(store) == [("other", body(2))]
+
+
+async def test_over_the_bound_no_document_is_kept_and_none_is_lost(place: Place) -> None:
+    async with place.open(FEW) as store:
+        place.hold()
+        for number in range(8):
+            store.put("run", "a", body(number))
+        assert store.full
+        with pytest.raises(JournalFull):
+            store.put("run", "a", body(9))
+        with pytest.raises(JournalFull):
+            store.forget("a")
+        place.release()
+        await store.room()
+        with pytest.raises(JournalError, match="larger than the journal's bound"):
+            store.put("run", "a", body(9, 20_000))
+        store.put("run", "b", body(1))
+    async with place.open() as store:
+        assert documents(store) == [("a", body(7)), ("b", body(1))]
+
+
+async def test_a_closed_store_takes_and_gives_no_documents(place: Place) -> None:
+    store = place.open()
+    store.put("run", "a", body(1))
+    await store.aclose()
+    with pytest.raises(LocalError, match="closed"):
+        store.put("run", "a", body(2))
+    with pytest.raises(LocalError, match="closed"):
+        store.forget("a")
+    with pytest.raises(LocalError, match="closed"):
+        documents(store)
+
+
+async def test_a_forgotten_session_is_gone_and_may_begin_again(place: Place) -> None:
+    blob = ("cafe", b"data")
+    async with place.open() as store:
+        for number in range(1, 100):
+            store.append(record(number), [blob])
+            store.append(record(number, "b"))
+        store.snapshot("a", 90, body(90))
+        store.describe("a", "Title")
+        store.put("run", "a", body(1))
+        store.forget("a")
+        with pytest.raises(LocalError, match="'a' has no records"):
+            store.describe("a", "Again")
+        await store.committed(store.append(record(3)))
+        assert list(store.records("a")) == [record(3)]
+        assert len(list(store.records("b"))) == 99
+        assert store.latest_snapshot("a") is None
+        assert [(row.session, row.records, row.title) for row in store.sessions()] == [("b", 99, ""), ("a", 1, "")]
+        assert store.blob("cafe") == b"data"
+        assert documents(store) == [("a", body(1))]
+        await store.committed(store.forget("a"))
+        assert list(store.records("a")) == []
+    async with place.open() as store:
+        assert list(store.records("a")) == []
+        assert [row.session for row in store.sessions()] == ["b"]
+        store.append(record(1), [blob])
+        store.snapshot("a", 1, body(5))
+        with pytest.raises(LocalError, match="record 1 cannot follow record 1"):
+            store.append(record(1))
+    async with place.open() as store:
+        assert list(store.records("a")) == [record(1)]
+        assert store.latest_snapshot("a") == (1, body(5))
+        assert store.blob("cafe") == b"data"
+
+
+async def test_a_session_that_has_nothing_can_be_forgotten_but_not_one_that_can_have_no_name(place: Place) -> None:
+    async with place.open() as store:
+        await store.committed(store.forget("nobody"))
+        assert store.sessions() == []
+        for name in ("", "a\0b", "\ud800"):
+            with pytest.raises(LocalError):
+                store.forget(name)
+
+
+async def test_a_reading_ends_when_its_session_is_forgotten_and_never_goes_on_in_another(place: Place) -> None:
+    async with place.open() as store:
+        await store.committed([store.append(record(number)) for number in range(1, 200)][-1])
+        reading = store.records("a")
+        assert next(reading) == record(1)
+        store.forget("a")
+        await store.committed([store.append(StoredRecord("a", number, body(0))) for number in range(1, 200)][-1])
+        assert body(0) not in [each.body for each in reading]
+        assert [each.body for each in store.records("a")] == [body(0)] * 199
+
+
+async def test_a_document_is_as_durable_under_cancellation_as_a_record(place: Place) -> None:
+    with trio.CancelScope() as scope:
+        async with place.open() as store:
+            store.append(record(1))
+            store.put("run", "a", body(1))
+            store.forget("a")
+            scope.cancel()
+    async with place.open() as store:
+        assert documents(store) == [("a", body(1))]
+        assert store.sessions() == []

@@ -32,6 +32,8 @@ async def fill(path: Path) -> None:
             store.append(record(number, size=100), [("cafe", b"blob" * 50)])
         store.snapshot("a", 1, body(1, 50))
         store.snapshot("a", 2, body(2, 50))
+        for number in range(1, COUNT + 1):
+            store.put("run", f"r{number}", body(number, 100))
 
 
 def change(path: Path, statement: str, *values: object) -> None:
@@ -52,6 +54,15 @@ async def read(path: Path) -> tuple[list[StoredRecord], str]:
     except JournalError as exc:
         return found, f"{type(exc).__name__}: {exc}"
     return found, ""
+
+
+async def read_documents(path: Path) -> set[tuple[str, bytes]]:
+    """Read the documents, or nothing if they are damaged."""
+    try:
+        async with open_store(path, readonly=True) as store:
+            return set(store.documents("run"))
+    except JournalError:
+        return set()
 
 
 @pytest.mark.parametrize("value", [body(21, 100), "text", 5, 0.5])
@@ -81,6 +92,21 @@ async def test_a_damaged_snapshot_is_passed_over_and_a_damaged_blob_is_not(path:
         assert store.latest_snapshot("a") is None
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("body", b"other"), ("body", "text"), ("crc", 0), ("key", "r41"), ("key", b"r20"), ("kind", "run2")],
+)
+async def test_a_changed_document_is_named_and_the_other_kinds_are_good(path: Path, column: str, value: object) -> None:
+    async with open_store(path) as store:
+        store.put("cron", "a", body(1))
+    change(path, f"UPDATE documents SET {column} = ? WHERE key = 'r20'", value)
+    async with open_store(path, readonly=True) as store:
+        with pytest.raises(JournalCorrupt, match=f"{path}: document run2? .*r(20|41)' is damaged"):
+            list(store.documents("run2" if column == "kind" else "run"))
+        assert list(store.documents("cron")) == [("a", body(1))]
+        assert len(list(store.records("a"))) == COUNT
+
+
 async def test_a_flipped_byte_anywhere_gives_no_wrong_record_and_no_foreign_error(path: Path) -> None:
     whole = path.read_bytes()
     chance = random.Random(1)
@@ -90,6 +116,7 @@ async def test_a_flipped_byte_anywhere_gives_no_wrong_record_and_no_foreign_erro
         path.write_bytes(damaged)
         found, _ = await read(path)
         assert all(each == record(each.seq, size=100) for each in found)
+        assert await read_documents(path) <= {(f"r{number}", body(number, 100)) for number in range(1, COUNT + 1)}
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -140,6 +167,58 @@ def test_a_full_database_keeps_nothing_of_the_group_and_takes_it_later(
     assert db.execute("SELECT count FROM sessions").fetchone() == (COUNT + count,)
     inserter.close()
     db.close()
+
+
+def test_a_full_database_forgets_nothing_and_puts_nothing_until_it_can_do_all(
+    path: Path, inserter: tables.Inserter
+) -> None:
+    def state() -> list[list[tuple[object, ...]]]:
+        return [
+            db.execute(f"SELECT * FROM {table}").fetchall()
+            for table in ("records", "snapshots", "sessions", "documents", "blobs")
+        ]
+
+    db = sqlite3.connect(path)
+    before = state()
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    inserter._db.execute(f"PRAGMA max_page_count={pages + 2}")
+    group: list[Entry] = [
+        ("document", StoredRecord("run r1", 0, b""), ()),
+        ("forget", StoredRecord("a", 0, b""), ()),
+        *entries(1, 5),
+        ("document", StoredRecord("run r1", 1, body(1)), ()),
+        ("document", StoredRecord("run r2", 1, b"x" * 200_000), ()),
+    ]
+    for _ in range(3):
+        with pytest.raises(JournalFull):
+            inserter.write(group)
+        assert state() == before
+    inserter._db.execute("PRAGMA max_page_count=1000000")
+    inserter.write(group)
+    assert db.execute("SELECT count(*) FROM records").fetchone() == (5,)
+    assert db.execute("SELECT count(*) FROM snapshots").fetchone() == (0,)
+    keys = [key for (key,) in db.execute("SELECT key FROM documents ORDER BY place")]
+    assert keys == [*(f"r{number}" for number in range(2, COUNT + 1)), "r1"]
+    inserter.close()
+    db.close()
+
+
+def test_a_full_database_is_of_the_old_version_until_it_takes_its_first_document(tmp_path: Path) -> None:
+    name = str(tmp_path / "old.db")
+    db = sqlite3.connect(name, isolation_level=None)
+    tables.prepare(name, db)
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count={pages + 1}")
+    inserter = tables.Inserter(name, db, os.open(os.devnull, os.O_RDONLY), lambda: 0)
+    group: list[Entry] = [("document", StoredRecord("run r1", 1, b"x" * 20_000), ())]
+    with pytest.raises(JournalFull):
+        inserter.write(group)
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    assert db.execute(tables.HAS_DOCUMENTS).fetchone() is None
+    db.execute("PRAGMA max_page_count=1000")
+    inserter.write(group)
+    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    inserter.close()
 
 
 def test_a_database_that_another_program_locked_is_tried_again(path: Path, inserter: tables.Inserter) -> None:

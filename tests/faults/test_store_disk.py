@@ -12,9 +12,10 @@ import trio
 from runtime.errors import JournalError, JournalFull
 from runtime.stores import Bound
 from runtime.stores.jsonlines import JsonLines
+from runtime.stores.lines import HEADER_2
 from tests.arch.tree import ROOT
 from tests.runtime.stores.disks import SmallDisk
-from tests.runtime.stores.places import FILES, file_place, record
+from tests.runtime.stores.places import FILES, body, file_place, record
 
 SOON = (0.001, 0.01)
 """Seconds between tries."""
@@ -68,6 +69,46 @@ async def test_what_a_failed_write_left_behind_is_cut_off_wherever_the_disk_ende
         assert list(store.records("a")) == [record(number) for number in range(1, 8)]
         assert store.blob("cafe") == b"data"
     assert path.read_bytes().count(b'"blob"') == 1
+
+
+@pytest.mark.parametrize("free", range(0, 420, 7))
+async def test_a_full_disk_delays_documents_and_forgetting_wherever_it_ended(tmp_path: Path, free: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with JsonLines(str(path)) as store:
+        await store.committed(store.append(record(1)))
+    disk = SmallDisk(free)
+    async with journal(path, disk) as store:
+        for number in range(1, 4):
+            store.append(record(number + 1))
+            store.put("run", f"r{number % 2}", body(number))
+        store.put("run", "r0", None)
+        store.forget("a")
+        ticket = store.append(record(1, size=5))
+        await until_full(store)
+        assert list(store.records("a")) == [record(1)]
+        assert list(store.documents("run")) == []
+        disk.grow(1000)
+        await store.committed(ticket)
+        assert list(store.records("a")) == [record(1, size=5)]
+        assert list(store.documents("run")) == [("r1", body(3))]
+    async with JsonLines(str(path)) as store:
+        assert list(store.records("a")) == [record(1, size=5)]
+        assert list(store.documents("run")) == [("r1", body(3))]
+        assert [row.records for row in store.sessions()] == [1]
+
+
+async def test_a_version_that_could_not_be_synced_is_synced_before_the_first_document(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    disk = SmallDisk(10_000)
+    async with journal(path, disk) as store:
+        await store.committed(store.append(record(1)))
+        tries = disk.tries
+        disk.fail_syncs = 3
+        await store.committed(store.put("run", "r1", body(1)))
+        assert disk.tries == tries + 1
+    assert path.read_bytes().startswith(HEADER_2)
+    async with JsonLines(str(path)) as store:
+        assert list(store.documents("run")) == [("r1", body(1))]
 
 
 async def test_while_the_disk_is_full_a_reader_sees_what_was_acknowledged_and_no_more(tmp_path: Path) -> None:
@@ -152,7 +193,11 @@ async def test_any_other_failure_breaks_the_store_and_tells_everyone(tmp_path: P
         for _ in range(3):
             nursery.start_soon(wait)
     assert raised == [f"{path}: cannot be written: Input/output error"] * 3
-    for refused in (lambda: store.append(record(3)), lambda: store.describe("a", "b")):
+    for refused in (
+        lambda: store.append(record(3)),
+        lambda: store.describe("a", "b"),
+        lambda: store.put("c", "d", b"{}"),
+    ):
         with pytest.raises(JournalError, match="Input/output error"):
             refused()
     store.snapshot("a", 1, b"{}")

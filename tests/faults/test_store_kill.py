@@ -1,5 +1,6 @@
-"""A process that is killed while it writes: every record that it was told is on disk is there afterwards."""
+"""A process that is killed while it writes: all that it was told is on disk is there afterwards, in order."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,10 @@ from runtime.stores import open_store
 async def session(store, name):
     for seq in range(1, 100_000):
         record = StoredRecord(name, seq, b'{"number":%d,"filling":"%s"}' % (seq, b"x" * (seq * 37 % 900)))
-        await store.committed(store.append(record, [(f"{seq % 5}", b"blob" * 200)]))
+        store.append(record, [(f"{seq % 5}", b"blob" * 200)])
+        store.forget(f"{name}-{seq - 2}")
+        store.append(StoredRecord(f"{name}-{seq}", 1, b"{}"))
+        await store.committed(store.put("run", name, b'{"seq":%d}' % seq))
         print(name, seq, flush=True)
 
 async def main():
@@ -64,6 +68,12 @@ def test_no_acknowledged_record_is_lost_when_the_process_is_killed(tmp_path: Pat
                 assert len(found) >= last
                 assert found == [record(each.seq, name, each.seq * 37 % 900) for each in found]
                 assert [each.seq for each in found] == list(range(1, len(found) + 1))
+                (put,) = [json.loads(body)["seq"] for key, body in store.documents("run") if key == name]
+                assert last <= put <= len(found)
+                begun = {
+                    int(row.session.rpartition("-")[2]) for row in store.sessions() if row.session[:3] == f"{name}-"
+                }
+                assert begun <= {put - 1, put, put + 1}
                 store.append(record(len(found) + 1, name))
             assert store.blob("1") == b"blob" * 200
 

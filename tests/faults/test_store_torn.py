@@ -1,6 +1,6 @@
 """A JSON-lines journal whose end is missing or whose bytes changed: what is good comes back, damage is never silent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime.errors import JournalCorrupt, JournalError
 from runtime.ports import StoredRecord
 from runtime.stores.jsonlines import JsonLines
-from runtime.stores.lines import HEADER
+from runtime.stores.lines import HEADER, HEADER_2
 from tests.runtime.stores.places import body, record
 
 
@@ -30,6 +30,40 @@ async def read(path: Path) -> tuple[list[StoredRecord], str | None]:
     """Read a journal; return the records and what was torn."""
     async with JsonLines(str(path), readonly=True) as store:
         return list(store.records("a")), store.torn
+
+
+Found = tuple[list[StoredRecord], list[tuple[str, bytes]], list[tuple[str, str]]]
+"""What is in a journal: the records of session a, the documents, the titles of the sessions."""
+
+
+async def look(path: Path, *, readonly: bool = True) -> Found:
+    """Read all of a journal."""
+    async with JsonLines(str(path), readonly=readonly) as store:
+        titles = [(row.session, row.title) for row in store.sessions()]
+        return list(store.records("a")), list(store.documents("run")), titles
+
+
+async def write_documents(path: Path) -> list[tuple[int, Found]]:
+    """Write a journal of everything, one after the other; return after each how long the file is and what is in it."""
+    stages: list[tuple[int, Found]] = [(0, ([], [], []))]
+    async with JsonLines(str(path), wall=lambda: 1_000_000) as store:
+        changes: list[Callable[[], int]] = [
+            lambda: store.append(record(1)),
+            lambda: store.append(record(1, "b")),
+            lambda: store.put("run", "x", body(1)),
+            lambda: store.put("run", "y", body(2)),
+            lambda: store.put("run", "x", body(3)),
+            lambda: store.append(record(2)),
+            lambda: store.put("run", "y", None),
+            lambda: store.forget("a"),
+            lambda: store.put("run", "y", body(4)),
+            lambda: store.append(record(1, size=7)),
+            lambda: store.forget("b"),
+        ]
+        for change in changes:
+            await store.committed(change())
+            stages.append((path.stat().st_size, await look(path)))
+    return stages
 
 
 def collect(records: Iterator[StoredRecord], into: list[StoredRecord]) -> None:
@@ -72,6 +106,60 @@ async def test_a_file_cut_anywhere_is_a_journal_of_fewer_records(tmp_path: Path)
             assert list(store.records("a")) == records
             store.append(record(9))
         assert await read(path) == ([*records, record(9)], None)
+
+
+async def test_documents_and_forgotten_sessions_of_a_file_cut_anywhere_are_those_of_some_time_before(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    stages = await write_documents(path)
+    assert stages[-1][1] == ([record(1, size=7)], [("x", body(3)), ("y", body(4))], [("a", "")])
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        expected = next(found for length, found in reversed(stages) if length <= end)
+        assert await look(path) == expected
+        if end % 5:  # syncing takes its time
+            continue
+        assert await look(path, readonly=False) == expected
+        async with JsonLines(str(path)) as store:
+            store.put("run", "x", None)
+            store.put("run", "x", body(9))
+            store.forget("a")
+            store.append(record(1, size=9))
+        rest = [document for document in expected[1] if document[0] != "x"]
+        others = [row for row in expected[2] if row[0] != "a"]
+        assert await look(path) == ([record(1, size=9)], [*rest, ("x", body(9))], [*others, ("a", "")])
+
+
+async def test_any_flipped_bit_in_a_file_with_documents_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    await write_documents(path)
+    whole = path.read_bytes()
+    assert whole.startswith(HEADER_2)
+    for offset in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << offset % 8
+        path.write_bytes(damaged)
+        with pytest.raises(JournalError):
+            await look(path, readonly=False)
+        with pytest.raises(JournalError):
+            await look(path)
+        assert path.read_bytes() == damaged
+
+
+async def test_records_before_the_damage_are_given_also_of_a_session_that_was_forgotten_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    await write_documents(path)
+    with path.open("ab") as file:
+        file.write(b"damage\n")
+    found: list[StoredRecord] = []
+    async with JsonLines(str(path), readonly=True) as store:
+        with pytest.raises(JournalCorrupt, match="is damaged"):
+            collect(store.records("a"), found)
+        with pytest.raises(JournalCorrupt, match="is damaged"):
+            store.documents("run")
+    assert found == [record(1, size=7)]
 
 
 async def test_any_flipped_bit_behind_the_header_is_found(tmp_path: Path) -> None:

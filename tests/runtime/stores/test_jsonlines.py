@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import LocalError
+from runtime.errors import JournalError, LocalError
 from runtime.ports import StoredRecord
 from runtime.stores.jsonlines import JsonLines
 from tests.runtime.stores.places import record
@@ -32,6 +32,64 @@ async def test_the_file_reads_like_this(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_file_with_documents_reads_like_this(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with JsonLines(str(path), wall=lambda: 1_763_622_000_000) as store:
+        store.put("run", "r-1", '{"prompt":"Grüße"}'.encode())
+        store.put("run", "r-1", None)
+        store.forget("s1")
+    assert path.read_text().splitlines() == [
+        '{"twinstep":"journal","version":2}',
+        '{"at":1763622000000,"crc":"22ebfc16"}',
+        '{"document":"run","key":"r-1","body":{"prompt":"Grüße"},"crc":"74ad3721"}',
+        '{"document":"run","key":"r-1","body":null,"crc":"a66ab2d4"}',
+        '{"forget":"s1","crc":"075bb418"}',
+    ]
+
+
+@pytest.mark.parametrize("change", ["put", "forget"])
+async def test_a_file_is_of_version_1_until_it_has_a_line_that_version_1_had_not(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    for number in (1, 2):
+        async with JsonLines(str(path)) as store:
+            await store.committed(store.append(record(number)))
+            store.describe("a", "Title")
+    before = path.read_bytes()
+    assert before.startswith(b'{"twinstep":"journal","version":1}\n')
+    async with JsonLines(str(path)) as store:
+        await store.committed(store.put("run", "a", b"{}") if change == "put" else store.forget("a"))
+    after = path.read_bytes()
+    assert after.startswith(before.replace(b'"version":1', b'"version":2'))
+    async with JsonLines(str(path)) as store:
+        await store.committed(store.append(record(3)))
+    assert path.read_bytes().startswith(after)
+
+
+async def test_a_first_line_that_is_written_otherwise_is_left_alone_and_everything_else_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"version": 1, "twinstep": "journal"}\n')
+    async with JsonLines(str(path)) as store:
+        with pytest.raises(JournalError, match=f"{path}: its first line is not as it was written"):
+            store.put("run", "a", b"{}")
+        with pytest.raises(JournalError, match=f"{path}: its first line is not as it was written"):
+            store.forget("a")
+        await store.committed(store.append(record(1)))
+    assert path.read_bytes().startswith(b'{"version": 1, "twinstep": "journal"}\n{"at":')
+
+
+async def test_a_reader_leaves_out_what_another_store_forgets_while_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with JsonLines(str(path)) as store, JsonLines(str(path), readonly=True) as reader:
+        await store.committed([store.append(record(number)) for number in (1, 2, 3)][-1])
+        reading = reader.records("a")
+        assert next(reading) == record(1)
+        store.forget("a")
+        await store.committed(store.append(record(2, size=1000)))
+        assert list(reading) in ([], [record(2), record(3)])
+        assert list(reader.records("a")) == [record(2, size=1000)]
+        assert list(reader.records("a", after=2)) == []
+
+
 async def test_every_line_is_json(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     async with JsonLines(str(path)) as store:
@@ -49,6 +107,8 @@ async def test_a_body_that_would_break_the_lines_is_our_bug(tmp_path: Path, body
             store.append(StoredRecord("a", 1, body))
         with pytest.raises(LocalError, match="is not a JSON object in one line"):
             store.snapshot("a", 1, body)
+        with pytest.raises(LocalError, match="document run 'a' is not a JSON object in one line"):
+            store.put("run", "a", body)
     assert path.read_bytes() == b""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import LocalError
+from runtime.ports import StoredRecord
 from runtime.stores import Bound, tables
 from runtime.stores.sqlite import Sqlite
 from tests.runtime.stores.places import record
@@ -53,6 +54,81 @@ async def test_after_closing_nothing_is_left_but_the_file_and_its_lock(tmp_path:
         await store.committed(store.append(record(1)))
         assert list(store.records("a")) == [record(1)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.db-lock"]
+
+
+def version(path: Path) -> int:
+    """The version that a database says it has."""
+    db = sqlite3.connect(path)
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    db.close()
+    return int(found)
+
+
+async def test_a_database_is_of_version_1_until_it_has_a_document(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        store.append(record(1))
+        store.forget("b")
+        assert list(store.documents("run")) == []
+    assert version(path) == 1
+    async with Sqlite(str(path), readonly=True) as reader:
+        assert list(reader.documents("run")) == []
+        async with Sqlite(str(path)) as store:
+            await store.committed(store.put("run", "a", b"\x80"))
+            assert list(store.documents("run")) == [("a", b"\x80")]
+        assert list(reader.documents("run")) == [("a", b"\x80")]
+        assert list(reader.records("a")) == [record(1)]
+    assert version(path) == 2
+    async with Sqlite(str(path)) as store:
+        store.append(record(2))
+        store.put("run", "b", b"")
+    async with Sqlite(str(path), readonly=True) as reader:
+        assert list(reader.documents("run")) == [("a", b"\x80"), ("b", b"")]
+        assert list(reader.records("a")) == [record(1), record(2)]
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+async def test_documents_of_any_number_are_written_whole(tmp_path: Path, count: int) -> None:
+    async with Sqlite(str(tmp_path / "journal.db")) as store:
+        for turn in (0, 1):
+            for number in range(count):
+                ticket = store.put("run", f"r{number}", b"%d" % (turn + number))
+            await store.committed(ticket)
+        assert list(store.documents("run")) == [(f"r{number}", b"%d" % (1 + number)) for number in range(count)]
+
+
+async def test_what_is_forgotten_is_not_left_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        for number in range(1, 50):
+            store.append(StoredRecord("secret", number, b"confidential" * 900))
+            store.append(record(number))
+        store.snapshot("secret", 3, b"confidential" * 900)
+        await store.committed(store.put("run", "secret", b"confidential"))
+        store.describe("secret", "confidential")
+        store.put("run", "secret", None)
+        store.forget("secret")
+    assert b"confidential" not in path.read_bytes()
+    assert b"secret" not in path.read_bytes()
+    async with Sqlite(str(path)) as store:
+        assert len(list(store.records("a"))) == 49
+
+
+async def test_many_sessions_can_be_forgotten_and_are_not_mistaken_for_what_they_were(tmp_path: Path) -> None:
+    bound = Bound(records=20)
+    async with Sqlite(str(tmp_path / "journal.db"), bound=bound) as store:
+        for number in range(100):
+            await store.room()
+            store.append(record(9, f"s{number}"))
+        for number in range(100):
+            await store.room()
+            store.forget(f"s{number}")
+            assert len(store._young) + len(store._old) <= 2 * bound.records + 2
+        for number in range(100):
+            await store.room()
+            ticket = store.append(record(1, f"s{number}"))
+        await store.committed(ticket)
+        assert [row.records for row in store.sessions()] == [1] * 100
 
 
 @pytest.mark.parametrize("name", ["with space.db", "what?.db", "a#b%20c.db", "grüße.sqlite"])
