@@ -129,17 +129,19 @@ class Dispatcher:
             return True
         return False
 
-    def enqueue(self, session: Session, message: Message, *, steer: bool = False) -> int:
+    def enqueue(
+        self, session: Session, message: Message, *, steer: bool = False, replaces: tuple[str, ...] = ()
+    ) -> int:
         """Put a message into the lane, and return the ticket of that record: once it is on disk the message is safe.
 
-        With `steer` the message joins the open prompt before its next turn, if there is one. Raises InputError where
+        It takes the place of those that it `replaces`. With `steer` the message joins the open prompt before its next turn, if there is one. Raises InputError where
         the lane is full or the session takes no message any more, JournalFull and JournalError; then nothing is kept.
         """
         if session.broken is not None or session.state.phase is Phase.CLOSED:
             raise InputError(f"session {session.id} takes no messages any more")
-        if len(session.state.lane) >= LANE_MESSAGES:
+        if len(session.state.lane) - len(replaces) >= LANE_MESSAGES:
             raise InputError(f"{LANE_MESSAGES} messages wait for session {session.id} already")
-        event = ev.Queued(message, steer)
+        event = ev.Queued(message, steer, replaces)
         self._apply(session, event, actor_of(session.state, event))
         self.wake(session)
         return session.ticket

@@ -54,7 +54,8 @@ def received(state: State, event: ev.Received) -> Moved:
 
 def queued(state: State, event: ev.Queued) -> Moved:
     """Let a message wait."""
-    return evolve(state, lane=(*state.lane, Waiting(event.message, event.steer))), ()
+    lane = tuple(one for one in state.lane if one.message.id not in event.replaces)
+    return evolve(state, lane=(*lane, Waiting(event.message, event.steer))), ()
 
 
 def unqueued(state: State, event: ev.Unqueued) -> Moved:

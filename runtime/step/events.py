@@ -329,11 +329,13 @@ class Recovered:
 
 @frozen
 class Queued:
-    """A message waits in the lane. With `steer` it joins the open prompt before its next turn, if there is one."""
+    """A message waits in the lane, in place of those that it `replaces`. With `steer` it joins the open prompt before
+    its next turn, if there is one."""
 
     on: ClassVar = On.QUEUE
     message: Message
     steer: bool = False
+    replaces: tuple[str, ...] = ()
 
 
 @frozen

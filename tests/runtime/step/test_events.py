@@ -18,7 +18,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Reopened: {"tape": None},
     ev.Closed: {"reason": ""},
     ev.Received: {},
-    ev.Queued: {"steer": False},
+    ev.Queued: {"steer": False, "replaces": ()},
     ev.Unqueued: {"reason": ""},
     ev.Go: {"call": ""},
     ev.Screened: {},

@@ -122,3 +122,9 @@ def test_going_back_keeps_what_waits_now() -> None:
 def test_a_session_that_is_closed_keeps_nobody_waiting() -> None:
     run = Run.opened().give(ev.Queued(message(name="m2")), ev.Closed("over"))
     assert run.state.lane == ()
+
+
+def test_a_message_may_stand_for_others_that_waited() -> None:
+    run = Run.opened().give(ev.Queued(message(name="a")), ev.Queued(message(name="b")))
+    run.give(ev.Queued(message("both", "ab"), replaces=("a", "z")))
+    assert waiting(run.state) == ["b", "ab"]
