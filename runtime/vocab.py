@@ -223,7 +223,8 @@ class ToolResult:
 
     Exactly one of `output` (text for the model) and `error` is set. `display` is what a person sees, None where the
     peer shows an object instead of a string. `parts` are further parts for the model (binary content). `lines` used
-    of a recording are in `tape`. `added` and `removed` count changed lines of files.
+    of a recording are in `tape`. `added` and `removed` count changed lines of files. `details` are facts for programs
+    that watch; the model never sees them.
     """
 
     output: str | None = None
@@ -235,6 +236,7 @@ class ToolResult:
     added: int = 0
     removed: int = 0
     milliseconds: int = 0
+    details: JsonObject | None = None
 
     @classmethod
     def failed(cls, kind: str, message: str, display: str | None = None) -> "ToolResult":
@@ -248,11 +250,13 @@ class ToolResult:
 
     @cached_property
     def digest(self) -> bytes:
-        """Digest over everything but the duration, which differs from run to run."""
+        """Digest over everything but `milliseconds`, which differs from run to run."""
         error = (self.error.type, self.error.message) if self.error else None
-        return digest(
-            encode([self.output, error, self.display, self.parts, self.labels, self.tape, self.added, self.removed])
-        )
+        members: list[object] = [self.output, error, self.display, self.parts, self.labels, self.tape]
+        members += [self.added, self.removed]
+        if self.details is not None:  # results in journals from before there were details keep their digest
+            members.append(self.details)
+        return digest(encode(members))
 
 
 @frozen

@@ -12,6 +12,9 @@ from runtime.step.state import Context, Outcome, State, Turn, append, rewritten
 from runtime.step.table import HOOK_BEFORE, Phase
 from runtime.vocab import Content, digest, encode, evolve
 
+STOPPED: Final = Content("model", ({"text": "(The answer to this was stopped.)"},), ("system",))
+"""Stands between a prompt that was given up before its answer and the next one, so that they are not taken for one."""
+EMPTY: Final = Content("model", ({"text": "(The answer was empty.)"},), ("system",))
 BRIDGE: Final = Content("model", ({"text": "(The tool results above were not commented on.)"},), ("system",))
 """Stands between unanswered tool results and a new prompt, because roles must alternate (AGENT_LOOP section 1)."""
 
@@ -21,7 +24,9 @@ def request_of(state: State) -> ModelRequest:
     context, turn = state.context, state.turn
     contents = state.history
     active = _active(state)
-    if turn is not None and turn.nudge and contents:
+    if turn is not None and turn.nudge and state.settings.go_on:
+        contents = contents.append(EMPTY).append(Content("user", ({"text": state.settings.go_on},), ("system",)))
+    elif turn is not None and turn.nudge and contents:
         last = contents[-1]
         contents = contents.set(len(contents) - 1, evolve(last, parts=(*last.parts, {"text": turn.nudge})))
     return ModelRequest(
@@ -93,8 +98,8 @@ def _with_prompt(state: State) -> State:
     opening = state.context.opening if state.context and not state.history else ()
     extra = ({"text": prompt.context},) if prompt.context else ()
     said = Content("user", (*opening, *prompt.message.parts, *extra), prompt.message.labels)
-    if state.history and state.history[-1].is_results:
-        return evolve(state, **append(state, BRIDGE, said))
+    if state.history and state.history[-1].role == "user":
+        return evolve(state, **append(state, BRIDGE if state.history[-1].is_results else STOPPED, said))
     return evolve(state, **append(state, said))
 
 

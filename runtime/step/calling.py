@@ -56,7 +56,9 @@ def approved(state: State, event: ev.Approved) -> Moved:
 
 
 def denied(state: State, event: ev.Denied) -> Moved:
-    """Cancel the call and every queued one (AGENT_LOOP section 2)."""
+    """Cancel the call and every queued one (AGENT_LOOP section 2); one that has a result of its own ends alone."""
+    if event.result is not None:
+        return with_call(state, evolve(call_of(state, event), phase=CallPhase.FINISHED, result=event.result)), ()
     reason = event.reason or f"{event.by} did not allow the call."
     changed = tuple(
         waves.settled(call, reason) if call.id == event.call or call.phase is CallPhase.QUEUED else call

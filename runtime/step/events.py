@@ -52,7 +52,8 @@ class Settings:
 
     `max_turns` is a number of turns a prompt may take (-1: any). `max_attempts` bounds the tries of one request.
     `compress_at` is a number of prompt tokens (0: never). `hooks` names the hook events that have a listener.
-    `interactive` says whether a person can be asked.
+    `interactive` says whether a person can be asked. `go_on` is said to a model whose answer was empty, as a message of
+    its own; where it is not set, a sentence is added to the last message.
     """
 
     model: str
@@ -63,11 +64,13 @@ class Settings:
     max_attempts: int = 10
     compress_at: int = 0
     hooks: tuple[str, ...] = ()
+    go_on: str = ""
 
     @cached_property
     def digest(self) -> bytes:
-        """Digest of all members."""
-        return digest(encode(astuple(self)))
+        """Digest of all members. One that came later counts where it is set, so that older journals stay good."""
+        members = astuple(self)
+        return digest(encode(members if self.go_on else members[:-1]))
 
 
 @frozen
@@ -231,6 +234,7 @@ class Denied:
     call: str
     by: str
     reason: str = ""
+    result: ToolResult | None = None
 
 
 @frozen

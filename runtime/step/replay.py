@@ -25,19 +25,28 @@ def replay(records: Iterable[Record], start: State, *, where: str, verify: bool 
     state = start
     for record in records:
         at = f"{where}: record {record.seq} of session {record.session}"
+        if record.seq != state.seq + 1:
+            raise JournalCorrupt(f"{at}: {_out_of_place(record.seq, state.seq)}")
         before = _before(record, state, states, at)
         try:
             step = advance(before, record.event)
         except TwinstepError as exc:
             raise JournalCorrupt(f"{at}: {exc}") from exc
-        if step.after.seq != record.seq:
-            raise JournalCorrupt(f"{at}: a record is missing before it (expected {step.after.seq})")
         if step.kind.value != record.kind:
             raise ReplayMismatch(f"{at}: the step is {step.kind.value}, the journal says {record.kind}")
         if verify:
             _compare(record, record_of(step, record.actor, record.wall, record.mono), at)
         states[record.seq] = state = step.after
         yield step
+
+
+def _out_of_place(seq: int, last: int) -> str:
+    """Say what is wrong with a record that does not follow record `last`."""
+    if seq == last:
+        return "it stands there twice"
+    if seq < last:
+        return f"it stands after record {last}: the records are in another order than they were written in"
+    return f"a record is missing before it (expected {last + 1})"
 
 
 def _compare(record: Record, made: Record, at: str) -> None:

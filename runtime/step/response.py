@@ -1,6 +1,7 @@
 """From chunks to an answer: assembling, and the rules by which a stream is good (API section "When is a stream good?").
 Decides nothing about what happens next."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -39,6 +40,11 @@ _EMPTY_BY_FINISH: Final = {
     "RECITATION": "RECITATION_BLOCKED",
     "OTHER": "OTHER_BLOCKED",
 }
+
+STRAY: Final = "(not an object)"
+"""Under this name a call keeps arguments that are no object, so that whoever checks it can name them (`stray`)."""
+SHOWN: Final = 200
+"""Characters of them that are named."""
 
 
 @frozen
@@ -146,8 +152,22 @@ def _with_id(part: JsonObject, stamp: int, seen: list[str]) -> JsonObject:
     while made in seen:  # two calls with one id: a result must find its call
         made = f"{made}-{len(seen)}"
     seen.append(made)
-    args = call.get("args")
-    return {**part, "functionCall": {**call, "id": made, "name": name, "args": args if isinstance(args, dict) else {}}}
+    return {**part, "functionCall": {**call, "id": made, "name": name, "args": _arguments(call.get("args"))}}
+
+
+def _arguments(given: Any) -> JsonObject:
+    """A call has an object. The peer takes for none what is empty or 0, but not an empty list."""
+    if isinstance(given, dict):
+        return given
+    return {STRAY: given} if given or isinstance(given, (list, tuple)) else {}
+
+
+def stray(args: JsonObject) -> str | None:
+    """Return one sentence that names what came instead of an object of arguments, or None."""
+    if STRAY not in args:
+        return None
+    said = json.dumps(args[STRAY], ensure_ascii=False)
+    return f"params must be object, not {said if len(said) <= SHOWN else f'{said[:SHOWN]}…'}"
 
 
 def _problem(parts: list[dict[str, Any]], finish: str, after_results: bool) -> str | None:

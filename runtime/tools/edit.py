@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 import trio
 
-from runtime.ports import ToolContext
+from runtime.ports import Roots, ToolContext
 from runtime.tools import declarations, files, linediff, matching, schema, text, workspace
 from runtime.tools.display import shortened
 from runtime.tools.faults import Fault, Strayed
@@ -55,7 +55,7 @@ class WriteFile:
         path = workspace.resolve(args["file_path"], context)
         content: str = args["content"]
         try:
-            old = await _content(path, context)
+            old = await content_of(path, context)
         except Strayed as exc:
             return ToolResult.failed("path_not_in_workspace", str(exc), "Error: Path not in workspace.")
         except Fault as exc:
@@ -64,7 +64,7 @@ class WriteFile:
         before = "" if old is None else _marked(old)
         final = _with_crlf(content) if "\r\n" in before else content
         try:
-            await _write(path, text.encode(final), context)
+            await put(path, text.encode(final), context)
         except Strayed as exc:
             return ToolResult.failed("path_not_in_workspace", str(exc), "Error: Path not in workspace.")
         except Fault as exc:
@@ -99,7 +99,7 @@ class Replace:
         try:
             if (found := workspace.refusal(path, context)) is not None:
                 raise Strayed(found)
-            old = await _content(path, context)
+            old = await content_of(path, context)
         except Strayed as exc:
             return ToolResult.failed("path_not_in_workspace", str(exc), "Error: Path not in workspace.")
         except Fault as exc:
@@ -109,7 +109,7 @@ class Replace:
             return edit
         final = _with_crlf(edit.text) if edit.crlf else edit.text
         try:
-            await _write(path, (old or text.Text("")).encoded(final), context)
+            await put(path, (old or text.Text("")).encoded(final), context)
         except Strayed as exc:
             return ToolResult.failed("path_not_in_workspace", str(exc), "Error: Path not in workspace.")
         except Fault as exc:
@@ -210,7 +210,7 @@ def _meant(given: str, context: ToolContext) -> str:
     return found[0] if len(found) == 1 else path
 
 
-async def _content(path: str, context: ToolContext) -> text.Text | None:
+async def content_of(path: str, context: Roots) -> text.Text | None:
     """Return what is in a file, None if there is none."""
     try:
         size = os.stat(path).st_size
@@ -230,7 +230,8 @@ async def _content(path: str, context: ToolContext) -> text.Text | None:
     return text.decode(content)
 
 
-async def _write(path: str, content: bytes, context: ToolContext) -> None:
+async def put(path: str, content: bytes, context: Roots) -> None:
+    """Write a file; a large one in a thread."""
     if len(content) > LARGE:
         await trio.to_thread.run_sync(files.write, path, content, context)
     else:

@@ -31,10 +31,13 @@ class NoPage(RemoteError):
 
 
 class Page(NamedTuple):
-    """A page: its text as it came, and whether it is HTML."""
+    """A page: its text as it came, whether it is HTML, where it was found, status and type as the server gave them."""
 
     text: str
     html: bool
+    address: str = ""
+    status: int = 200
+    kind: str = ""
 
 
 class Answer(NamedTuple):
@@ -63,7 +66,8 @@ async def page(link: Link, resolve: Resolve, connect: Connect) -> Page:
     if not 200 <= answer.status < 300:
         raise NoPage(f"Request failed with status code {answer.status} {answer.reason}".rstrip())
     kind = answer.headers.get("content-type", "").lower()
-    return Page(_decoded(answer.body, kind), "text/html" in kind or not kind)
+    html = "text/html" in kind or not kind
+    return Page(_decoded(answer.body, kind), html, link.text, answer.status, kind.partition(";")[0].strip())
 
 
 def raw(link: Link) -> Link:

@@ -1,4 +1,4 @@
-"""Opens, reads and writes files below an allowed folder, and follows no link on the way.
+"""Opens, reads, writes and deletes files below an allowed folder, and follows no link on the way.
 
 `workspace` says which real path is meant; here every folder of that path is opened by the one before it and without
 following links, so whoever swaps a folder for a link in between gets an error and not a file outside.
@@ -67,6 +67,20 @@ def write(path: str, content: bytes, context: Roots) -> None:
                 _replace(name, content, folder, old)
         except OSError as exc:
             raise _told(exc, path, context) from exc
+
+
+def remove(path: str, context: Roots) -> None:
+    """Delete a file.
+
+    Raises:
+        Fault: the system refuses; the file is not there, or is a folder.
+        Strayed: the path is not, or no longer, where it may be.
+    """
+    with _beneath(path, context) as (folder, name):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except OSError as exc:
+            raise fault(exc, "unlink", path) from exc
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -61,7 +61,7 @@ def strangers(leader: int) -> set[int]:
     parents: dict[int, int] = {}
     ours: set[int] = set()
     found: set[int] = set()
-    for process, parent, group, session in _table():
+    for process, parent, group, session, _ in _table():
         parents[process] = parent
         if leader in (group, session):
             ours.add(process)
@@ -79,18 +79,51 @@ def strangers(leader: int) -> set[int]:
     return found - {leader}
 
 
-def _table() -> Iterable[tuple[int, int, int, int]]:
-    """Yield pid, parent, group and session of every process."""
+def survivors(leader: int) -> dict[int, int]:
+    """Return the processes that are left of a leader's group and session, with the time at which each was started.
+
+    A pid may be given to somebody else later; together with that time it means one process only.
+    """
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return {}
+    except PermissionError:
+        pass  # somebody is there
+    return {row.process: row.begun for row in _table() if leader in (row.group, row.session)}
+
+
+def same(process: int, begun: int) -> bool:
+    """Whether the process of that pid is still the one that was started then, ended but not reaped included."""
+    row = _row(process)
+    return row is not None and row.begun == begun
+
+
+class _Row(NamedTuple):
+    """What /proc says about a process: pids, and the time of its start in ticks of the kernel."""
+
+    process: int
+    parent: int
+    group: int
+    session: int
+    begun: int
+
+
+def _table() -> Iterable[_Row]:
+    """Yield every process that runs."""
     try:
         names = os.listdir("/proc")
     except OSError:
         return
     for name in names:
-        if not name.isdecimal():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        yield int(name), int(fields[1]), int(fields[2]), int(fields[3])
+        if name.isdecimal() and (row := _row(int(name))) is not None:
+            yield row
+
+
+def _row(process: int) -> _Row | None:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return _Row(process, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))

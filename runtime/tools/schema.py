@@ -13,7 +13,7 @@ from runtime.vocab import JsonObject
 def fault(schema: JsonObject, value: object, path: str = "params") -> str | None:
     """Return one sentence that says what is wrong with `value`, or None."""
     kind = schema.get("type")
-    if isinstance(kind, str) and not _is(kind, value):
+    if isinstance(kind, str) and not is_kind(kind, value):
         return f"{path} must be {kind}"
     minimum = schema.get("minimum")
     if isinstance(minimum, int) and isinstance(value, int | float) and value < minimum:
@@ -43,7 +43,8 @@ def _fault_of_object(schema: JsonObject, value: Mapping[str, Any], path: str) ->
     return None
 
 
-def _is(kind: str, value: object) -> bool:
+def is_kind(kind: str, value: object) -> bool:
+    """Whether a value is of a type of JSON schema; a type that is not known fits nothing."""
     match kind:
         case "string":
             return isinstance(value, str)

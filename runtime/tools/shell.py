@@ -10,8 +10,9 @@ is not waited for: what it writes later is lost.
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from functools import partial
 from subprocess import DEVNULL, STDOUT
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -204,7 +205,7 @@ async def _ran(command: str, folder: str, transcript: Transcript, context: ToolC
                 finally:
                     if verdict is not Verdict.ENDED:
                         with trio.move_on_after(processes.TIME, shield=True):
-                            await _ended(process, stream)
+                            await ended_drained(process, partial(stream.receive_some, 1 << 16))
             transcript.finish()
             return Ran(process, verdict, _left(report, process.pid))
         finally:
@@ -252,17 +253,20 @@ async def _read(stream: trio.lowlevel.FdStream, transcript: Transcript, idle: fl
             context.live("[binary output]" if transcript.binary else transcript.latest(PROGRESS_SIZE))
 
 
-async def _ended(process: trio.Process, stream: trio.lowlevel.FdStream) -> None:
-    """End the command; take what it still writes, so that it does not hang in a write while it tidies up."""
+async def ended_drained(process: trio.Process, read: Callable[[], Awaitable[object]]) -> None:
+    """End a command; take what it still writes, so that it does not hang in a write while it tidies up.
+
+    `read` gives what came next, nothing at the end.
+    """
     async with trio.open_nursery() as nursery:
         quiet = trio.Event()
-        nursery.start_soon(_drain, stream, quiet)
+        nursery.start_soon(_drain, read, quiet)
         await processes.end(process, quiet)
         nursery.cancel_scope.cancel()
 
 
-async def _drain(stream: trio.lowlevel.FdStream, quiet: trio.Event) -> None:
-    while await stream.receive_some(1 << 16):
+async def _drain(read: Callable[[], Awaitable[object]], quiet: trio.Event) -> None:
+    while await read():
         pass
     quiet.set()
 

@@ -36,6 +36,30 @@ def untrusted(text: str) -> str:
     return f"{OPENING}\n{text.replace(CLOSING, ESCAPED)}\n{CLOSING}"
 
 
+class Plain:
+    """Bytes as they come to text without the control sequences of terminals; a sequence may come in pieces."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def text(self, data: bytes, *, last: bool = False) -> str:
+        """Return what can be told of the text by now; with `last`, all of it."""
+        piece = self._held + self._decoder.decode(data, final=last)
+        self._held = ""
+        if "\x1b" in piece or "\x9b" in piece:
+            piece = SEQUENCE.sub("", piece)
+            unfinished = None if last else UNFINISHED.search(piece, max(0, len(piece) - LONGEST_SEQUENCE))
+            if unfinished is not None:
+                piece, self._held = piece[: unfinished.start()], unfinished[0]
+        return piece
+
+    def rest(self) -> str:
+        """Return what was held back, though nothing more is decoded."""
+        held, self._held = self._held, ""
+        return SEQUENCE.sub("", held)
+
+
 class Transcript:
     """The output of one command. `path` is where the file goes, if one is needed; its folders are made then."""
 
@@ -48,8 +72,7 @@ class Transcript:
         """Characters, without white space at the beginning."""
         self._head = ""
         self._tail = ""
-        self._held = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._plain = Plain()
         self._file = _Filed(path)
 
     def feed(self, data: bytes) -> None:
@@ -58,20 +81,13 @@ class Transcript:
             self.binary = True
         self.received += len(data)
         if not self.binary:
-            self._take(self._decoder.decode(data))
+            self._take(self._plain.text(data))
 
     def finish(self) -> None:
         """Take what was held back: nothing more will come."""
-        self._take("" if self.binary else self._decoder.decode(b"", final=True), last=True)
+        self._take(self._plain.rest() if self.binary else self._plain.text(b"", last=True))
 
-    def _take(self, piece: str, *, last: bool = False) -> None:
-        piece = self._held + piece
-        self._held = ""
-        if "\x1b" in piece or "\x9b" in piece:
-            piece = SEQUENCE.sub("", piece)
-            unfinished = None if last else UNFINISHED.search(piece, max(0, len(piece) - LONGEST_SEQUENCE))
-            if unfinished is not None:
-                piece, self._held = piece[: unfinished.start()], unfinished[0]
+    def _take(self, piece: str) -> None:
         if not self._length:
             piece = piece.lstrip()
         self._keep(piece)

@@ -2,11 +2,14 @@
 
 Reads links, opens nothing. A path is judged by where it really is: symbolic links are resolved first, so a link that
 leads out is refused like the place it leads to. Inside the workspace `.git`, `.env`, `node_modules` and the credentials
-that GitHub actions leave behind are closed as well.
+that GitHub actions leave behind are closed as well. Where a `Reach` is given, it alone says what is open.
 """
 
 import os
+from pathlib import Path
 from typing import Final
+
+from attrs import frozen
 
 from runtime.ports import Roots
 from runtime.tools.walk import closed_name
@@ -15,6 +18,16 @@ LONGEST_PATH: Final = 4096
 LONGEST_NAME: Final = 255
 SUSPICIOUS: Final = 20
 """A path with quotes or dots in a row is taken for a slip of the model when it is longer than this."""
+
+
+@frozen
+class Reach:
+    """The roots of a caller whose files all lie below one folder, `below`, in which nothing is closed."""
+
+    workspace: Path
+    scratch: Path
+    home: Path
+    below: str = "/"
 
 
 def lexical(given: str, context: Roots) -> str:
@@ -57,6 +70,8 @@ def refusal(path: str, context: Roots) -> str | None:
 
 def root(real: str, context: Roots) -> str | None:
     """Return the allowed folder in which a resolved path lies, or None."""
+    if isinstance(context, Reach):
+        return context.below if inside(real, context.below) else None
     workspace = str(context.workspace)
     if inside(real, workspace):
         return None if closed(real[len(workspace) :]) else workspace

@@ -70,12 +70,20 @@ def test_steps_are_given_one_by_one() -> None:
         next(some)
 
 
-def test_a_missing_record_is_noticed_wherever_it_is() -> None:
+def test_a_missing_record_is_named_wherever_it_is() -> None:
     records = journaled(session().steps)
     for n in range(len(records) - 1):
         error = refusal([*records[:n], *records[n + 1 :]])
         assert isinstance(error, JournalCorrupt)
-        assert str(error).startswith(f"{FILE}: record {n + 2} of session s1: ")
+        assert str(error) == (f"{FILE}: record {n + 2} of session s1: a record is missing before it (expected {n + 1})")
+
+
+def test_a_missing_record_before_a_branch_is_named() -> None:
+    run = back(session(), 4, "b2")
+    records = journaled(run.steps)
+    seq = records[-1].seq
+    error = refusal([*records[:-2], records[-1]])
+    assert str(error) == f"{FILE}: record {seq} of session s1: a record is missing before it (expected {seq - 1})"
 
 
 def test_a_missing_record_that_any_phase_would_take_is_named() -> None:
@@ -90,14 +98,23 @@ def test_records_in_another_order_are_noticed() -> None:
     for n in range(len(records) - 1):
         error = refusal([*records[:n], records[n + 1], records[n], *records[n + 2 :]])
         assert isinstance(error, JournalCorrupt)
-        assert str(error).startswith(f"{FILE}: record {n + 2} of session s1: ")
+        assert str(error).startswith(f"{FILE}: record {n + 2} of session s1: a record is missing before it ")
+
+
+def test_a_record_that_comes_too_late_is_named() -> None:
+    records = journaled(session().steps)
+    error = refusal([*records[:5], records[2]])
+    assert str(error) == (
+        f"{FILE}: record 3 of session s1: it stands after record 5: "
+        "the records are in another order than they were written in"
+    )
 
 
 def test_a_record_that_stands_twice_is_noticed() -> None:
     run = Run.opened().give(ev.Edited("model", "m", "me"), ev.Edited("model", "m", "me"))
     records = journaled(run.steps)
     error = refusal([*records, records[-1]])
-    assert str(error) == f"{FILE}: record 3 of session s1: a record is missing before it (expected 4)"
+    assert str(error) == f"{FILE}: record 3 of session s1: it stands there twice"
 
 
 def test_a_kind_that_does_not_fit_its_event_is_noticed() -> None:

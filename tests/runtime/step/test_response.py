@@ -1,5 +1,6 @@
 """An answer is the same wherever its stream was cut, and good only by the rules of API "When is a stream good?"."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 from runtime.step.response import (
     NUDGES,
     PROBLEMS,
+    STRAY,
     Response,
     assemble,
     finish_of,
     model_of,
     named,
     parts_of,
+    stray,
     text_of,
     visible,
 )
@@ -155,9 +158,31 @@ def test_a_call_without_a_name_is_to_no_tool_in_particular() -> None:
     ]
 
 
-def test_arguments_that_are_no_object_count_as_none() -> None:
-    calls = good(called({"name": "f", "id": "1", "args": [1]}, {"name": "f", "id": "2", "args": {"a": 1}}).data).calls
-    assert [call["args"] for call in calls] == [{}, {"a": 1}]
+def arguments(*given: object) -> list[object]:
+    """What calls with these arguments have in the end."""
+    made = [{"name": "f", "id": str(n), "args": one} for n, one in enumerate(given)]
+    return [call["args"] for call in good(called(*made).data).calls]
+
+
+def test_arguments_are_an_object_and_an_empty_one_stands_for_none() -> None:
+    assert arguments({"a": 1}, {}, None, "", 0, False) == [{"a": 1}, {}, {}, {}, {}, {}]
+
+
+@pytest.mark.parametrize("given", ["a.txt", 5, True, [], [1], ["command", "echo hi"]])
+def test_arguments_that_are_no_object_are_kept_and_named(given: object) -> None:
+    (kept,) = arguments(given)
+    assert kept == {STRAY: given}
+    assert stray({STRAY: given}) == f"params must be object, not {json.dumps(given)}"
+
+
+def test_of_long_arguments_that_are_no_object_the_beginning_is_named() -> None:
+    assert stray({STRAY: "x" * 198}) == f'params must be object, not "{"x" * 198}"'
+    assert stray({STRAY: "ä" * 199}) == f'params must be object, not "{"ä" * 199}…'
+
+
+def test_nothing_is_said_of_arguments_that_are_an_object() -> None:
+    assert stray({"a": 1}) is None
+    assert stray({}) is None
 
 
 def test_what_only_looks_like_a_call_is_dropped() -> None:

@@ -1,0 +1,39 @@
+"""The judge of the gateway's sessions until the defender lands: the permission mode of each session decides.
+
+What a mode allows runs; what it would ask a person about is asked. A session that nobody knows is refused everything.
+"""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from runtime.policy.permission import HERE, Host, verdict
+from runtime.step.events import Settings
+from runtime.vocab import Decision, JsonObject, Message, ToolSpec, Verdict
+
+
+@frozen
+class PermissionJudge:
+    """`settings` returns how a session runs, None for one that nobody knows; `host` is what holds on this machine."""
+
+    settings: Callable[[str], Settings | None]
+    host: Host = HERE
+
+    def offers(self, spec: ToolSpec) -> bool:
+        """All tools are offered: what may run is decided call by call."""
+        return True
+
+    async def screen(self, session: str, message: Message) -> Verdict:
+        """Let every message in: the gateway has authenticated who sent it."""
+        return Verdict(Decision.ALLOW, "gateway.authenticated")
+
+    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+        """Decide about one call by the mode of its session."""
+        settings = self.settings(session)
+        if settings is None:
+            return Verdict(Decision.BLOCK, "permission.unknown", "The session is not known.")
+        return verdict(settings.mode, spec.name, args, settings.workspace, self.host)
+
+    async def reply(self, session: str, text: str) -> Verdict:
+        """Let every reply out."""
+        return Verdict(Decision.ALLOW, "gateway.authenticated")
