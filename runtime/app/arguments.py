@@ -2,9 +2,10 @@
 
 import argparse
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from runtime.app.spellings import Flag, canonical
 from runtime.errors import UsageError
 
 EPILOG = """\
@@ -23,31 +24,28 @@ exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 5
             55 untrusted folder, 130 SIGINT, 143 SIGTERM; with -o json and stream-json an HTTP status & 0xFF
 """
 
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+SESSION_ID: Final = r"[A-Za-z0-9_-]+"
+"""What the peer takes for the id of a session, after it has removed space around it."""
 
-UNSUPPORTED: Final = {
-    "-i": "interactive sessions",
-    "--prompt-interactive": "interactive sessions",
-    "-s": "sandboxes",
-    "--sandbox": "sandboxes",
-    "-w": "worktrees",
-    "--worktree": "worktrees",
-    "-e": "extensions",
-    "--extensions": "extensions",
-    "-l": "extensions",
-    "--list-extensions": "extensions",
-    "--acp": "ACP",
-    "--experimental-acp": "ACP",
-    "--policy": "policy files",
-    "--admin-policy": "policy files",
-    "--allowed-tools": "lists of allowed tools (use the setting tools.core)",
-    "--allowed-mcp-server-names": "MCP servers",
-    "--include-directories": "further workspace folders",
-    "--session-file": "session files of Gemini CLI",
-    "--delete-session": "deleting sessions",
-    "--screen-reader": "the screen reader mode",
+ABSENT: Final = {
+    Flag(("-i", "--prompt-interactive"), switch=False): "an interactive session",
+    Flag(("-s", "--sandbox"), switch=True): "a sandbox",
+    Flag(("-w", "--worktree"), switch=False): "a worktree",
+    Flag(("-e", "--extensions"), switch=False): "extensions",
+    Flag(("-l", "--list-extensions"), switch=True): "a list of extensions",
+    Flag(("--acp",), switch=True): "ACP",
+    Flag(("--experimental-acp",), switch=True): "ACP",
+    Flag(("--policy",), switch=False): "policy files",
+    Flag(("--admin-policy",), switch=False): "policy files",
+    Flag(("--allowed-tools",), switch=False): "a list of allowed tools (there is the setting tools.core)",
+    Flag(("--allowed-mcp-server-names",), switch=False): "MCP servers",
+    Flag(("--include-directories",), switch=False): "more workspace folders",
+    Flag(("--session-file",), switch=False): "a session file of Gemini CLI",
+    Flag(("--delete-session",), switch=False): "the deletion of a session",
+    Flag(("--screen-reader",), switch=True): "the screen reader mode",
 }
-"""Flags of Gemini CLI that this version does not have. They are refused: a run without them would be another run."""
+"""Flags of Gemini CLI that this version does not have, and what they ask for. They are refused: a run without them
+would be another run. A switch among them that is turned off asks for nothing."""
 UNSUPPORTED_COMMANDS: Final = ("mcp", "extensions", "extension", "skills", "skill", "hooks", "hook", "gemma")
 """Commands of Gemini CLI. As the first word they are no prompt."""
 
@@ -79,7 +77,7 @@ def parser() -> Parser:
     add("--approval-mode", choices=("default", "auto_edit", "yolo", "plan"), help="which tools may run unasked")
     add("--skip-trust", action="store_true", help="trust this folder for this run")
     add("-r", "--resume", nargs="?", const="latest", help="go on with a session: latest, a number, or an id")
-    add("--session-id", help="id of the new session (a UUID)")
+    add("--session-id", help="id of the new session: letters, digits, - and _")
     add("--list-sessions", action="store_true", help="list the sessions of this folder and exit")
     add("--state", metavar="PATH", help="journal file: .jsonl, or .db .sqlite .sqlite3 for SQLite")
     add("--fake-responses", metavar="FILE", help="answer from a recording, line by line")
@@ -89,17 +87,21 @@ def parser() -> Parser:
     add("--accept-raw-output-risk", action="store_true", help="as --raw-output, without the warning")
     add("-d", "--debug", action="store_true", help="show tracebacks of our own errors")
     add("-v", "--version", action="store_true", help="show the version and exit")
+    for flag, dest in [(_flag(action), action.dest) for action in made._actions if action.option_strings]:
+        if flag.switch:
+            add(flag.off, dest=dest, action="store_false", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return made
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the flags of a headless run. Raises UsageError."""
-    _refuse_unsupported(argv)
+    _refuse_unsupported_command(argv)
     made = parser()
-    given: Any = made.parse_args(_joined(argv, made._option_string_actions))
+    known = [_flag(action) for action in made._actions if action.option_strings and action.help != argparse.SUPPRESS]
+    given: Any = made.parse_intermixed_args(_without_absent(canonical(argv, [*known, *ABSENT])))
     if given.yolo and given.approval_mode:
         raise UsageError("Cannot use both --yolo (-y) and --approval-mode together. Use --approval-mode=yolo instead.")
-    if given.prompt is not None and given.query:
+    if given.prompt and given.query:
         raise UsageError("Cannot use both a positional prompt and the --prompt (-p) flag together.")
     recordings = [given.fake_responses, given.fake_responses_non_strict, given.record_responses]
     if sum(one is not None for one in recordings) > 1:
@@ -108,30 +110,31 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         )
     if given.resume is not None and given.session_id is not None:
         raise UsageError("Cannot use both --resume and --session-id together.")
-    if given.session_id is not None and not UUID.fullmatch(given.session_id):
-        raise UsageError(f"--session-id {given.session_id}: must be a UUID.")
+    given.resume = given.resume if given.resume is None else given.resume.strip() or "latest"
+    given.session_id = given.session_id if given.session_id is None else given.session_id.strip()
+    if given.session_id is not None and not re.fullmatch(SESSION_ID, given.session_id):
+        raise UsageError(f"--session-id {given.session_id!r}: must be made of letters, digits, - and _.")
     if given.state and not given.state.lower().endswith((".jsonl", ".db", ".sqlite", ".sqlite3")):
         raise UsageError(f"--state {given.state}: must end in .jsonl, .db, .sqlite or .sqlite3.")
     return given  # type: ignore[no-any-return]
 
 
-def _refuse_unsupported(argv: Sequence[str]) -> None:
+def _refuse_unsupported_command(argv: Sequence[str]) -> None:
     if argv and argv[0] in UNSUPPORTED_COMMANDS:
         raise UsageError(f"{argv[0]}: this command of Gemini CLI is not here yet. As a prompt, give it with -p.")
-    for before, word in zip(("", *argv), argv, strict=False):
+
+
+def _without_absent(words: Sequence[str]) -> list[str]:
+    """Leave out switches of ABSENT that are turned off. Raises UsageError for what else is in it."""
+    end = words.index("--") if "--" in words else len(words)
+    asked = {flag.name: what for flag, what in ABSENT.items()}
+    for word in words[:end]:
         name = word.partition("=")[0]
-        if name in UNSUPPORTED and before not in ("-p", "--prompt"):
-            raise UsageError(f"{name}: {UNSUPPORTED[name]} are not supported yet, and the flag is not ignored.")
+        if name in asked:
+            raise UsageError(f"{name} asks for {asked[name]}: not supported yet, and the flag is not ignored.")
+    idle = {flag.off for flag in ABSENT if flag.switch}
+    return [*(word for word in words[:end] if word not in idle), *words[end:]]
 
 
-def _joined(argv: Sequence[str], known: Container[str]) -> list[str]:
-    # A prompt may begin with a dash (`-p "- a list"`), for which argparse wants `--prompt=`.
-    out: list[str] = []
-    items = list(reversed(argv))
-    while items:
-        item = items.pop()
-        if item in ("-p", "--prompt") and items and items[-1] not in known:
-            out.append(f"--prompt={items.pop()}")
-        else:
-            out.append(item)
-    return out
+def _flag(action: argparse.Action) -> Flag:
+    return Flag(tuple(action.option_strings), switch=action.nargs == 0, dashes=action.dest == "prompt")

@@ -10,7 +10,7 @@ from typing import Final
 from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
-COMMANDS: Final = ("completion", "demo", "replay")
+COMMANDS: Final = ("completion", "demo", "doctor", "replay", "serve", "status")
 """Commands, each a module beside this one with `parser()` and `run(argv, out)`. They are named by the first word of a
 line and nowhere else; any other line is a headless run."""
 
@@ -46,6 +46,11 @@ def _command(argv: Sequence[str], out: Pipe) -> int:
     from runtime.app import arguments, headless
 
     given = arguments.parse(argv)
+    if given.version:
+        from runtime import __version__
+
+        print(__version__, file=out)
+        return 0
     _collect_from_here()
     return headless.run(given, out)
 

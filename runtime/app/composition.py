@@ -4,9 +4,10 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import trio
+from attrs import evolve
 
 from runtime import config as settings
 from runtime import context
@@ -20,6 +21,9 @@ from runtime.sessions.session import Session
 from runtime.tools.ignore import Ignore
 from runtime.tools.registry import Registry
 from runtime.vocab import ApprovalMode, JsonObject, Message
+
+if TYPE_CHECKING:
+    from runtime.model.endpoint import Endpoint
 
 MENTIONED: Final = 20 << 20
 """Bytes of one file that a prompt mentions."""
@@ -49,12 +53,18 @@ def model(config: settings.Config, given: Any) -> Model:
     from runtime.model.client import GeminiClient
     from runtime.model.endpoint import endpoint
 
-    client = GeminiClient(endpoint(config.environ, settings.auth(config).kind))
+    client = GeminiClient(_without_empty_port(endpoint(config.environ, settings.auth(config).kind)))
     if given.record_responses:
         from runtime.model.recorded import RecordingModel
 
         return RecordingModel(client, Path(given.record_responses))
     return client
+
+
+def _without_empty_port(given: "Endpoint") -> "Endpoint":
+    """An empty port is the usual one (RFC 3986 section 3.2.3); as part of a name it would be shown."""
+    parts = given.split
+    return evolve(given, base=parts._replace(netloc=parts.netloc.removesuffix(":")).geturl())
 
 
 def judge(config: settings.Config) -> ApprovalJudge:

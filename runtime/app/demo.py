@@ -120,7 +120,7 @@ async def _demo(place: Path, show: Show) -> None:
     for name, text in NOTES.items():
         (workspace / name).write_text(text)
     with trio.fail_after(SECONDS):
-        await run_with(_parts(workspace, place), journal, lambda dispatcher: _tour(dispatcher, show, workspace))
+        await run_with(_parts(workspace, place), journal, lambda dispatcher, _: _tour(dispatcher, show, workspace))
     _replayed(journal, show)
 
 

@@ -1,7 +1,7 @@
 """One headless run: a prompt in, an answer out (`twinstep -p`). Flags, outputs and exit codes as Gemini CLI's.
 
 Whatever ends the run, the journal is written and the output gets its last word. A signal stops the run where it is;
-the open prompt stays in the journal and goes on with `--resume`.
+the open prompt stays in the journal and goes on with `--resume`. A full disk is waited for, and said to be.
 """
 
 import argparse
@@ -30,12 +30,23 @@ from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Settings, Step
 from runtime.step import events as ev
+from runtime.stores.choose import Journal as Store
 from runtime.vocab import ApprovalMode, Message, Tape
+
+TROUBLE_SECONDS: Final = 1.0
+"""How long a run waits before it looks whether its journal is the reason."""
+
+ANSWERED: Final = (ev.Chunk, ev.StreamEnded, ev.StreamBroke, ev.Finished, ev.Sent)
+"""Outcomes of what is only done when the step that asks for it is on disk (`outside` in runtime.step.effects)."""
 
 
 @define(eq=False)
 class Run:
-    """One run: what was asked for, what it is set to, and where it shows itself."""
+    """One run: what was asked for, what it is set to, and where it shows itself.
+
+    `begun` says that a step was taken, `kept` that the prompt is surely on disk, `told` that the person knows of a disk
+    that takes nothing.
+    """
 
     given: argparse.Namespace
     config: settings.Config
@@ -45,9 +56,11 @@ class Run:
     chance: SystemChance
     out: Pipe
     session: str
+    live: Session | None = None
     begun: bool = False
+    kept: bool = False
+    told: bool = False
     fault: Exception | None = None
-    stopped: Ending | None = None
     resumed: places.Found | None = None
     ending: Ending = field(factory=lambda: Ending(1, "Error", "The run ended without an outcome.", 1))
 
@@ -66,10 +79,10 @@ def run(given: argparse.Namespace, out: Pipe) -> int:
         # The run's own end was not waited for. What is being written at this moment must not be written into.
         if output is not None and not out.busy and not out.silent:
             output.begin(session, model)
-            output.end(_stopped(made, number))
+            output.end(_stopped(number, kept=made is not None and made.kept))
             out.flush()
 
-    stop = Stop(last_word)
+    stop = Stop(last_word, lambda: _forsake(made))
     stop.install()
     try:
         config = composition.configuration(given, flags)
@@ -82,9 +95,8 @@ def run(given: argparse.Namespace, out: Pipe) -> int:
         session = made.session
     except* TwinstepError as group:
         ending = _failed(_first(group), given)
-        if made is not None and made.stopped is not None:  # a signal ended it, and then the journal could not be closed
-            told = f"{made.stopped.message} {ending.message}"
-            ending = Ending(made.stopped.exit_code, made.stopped.type, told, made.stopped.code)
+        if made is not None and stop.number:  # a signal ended it, and then the journal could not be closed
+            ending = _stopped(stop.number, kept=made.kept, lost=ending.message)
     except* Exception as group:  # noqa: BLE001 - a bug of ours: even then the last word is a result
         ending = _failed(_first(group), given)
     if out.silent:
@@ -130,25 +142,37 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 async def _run(made: Run, stop: Stop) -> Ending:
     with trio.CancelScope() as scope:
-
-        def give_up(number: int) -> None:
-            made.stopped = _stopped(made, number)
-            scope.cancel()
-
-        stop.bind(give_up)
-        made.ending = await _converse(made)
-    return made.stopped or made.ending
+        stop.bind(lambda number: scope.cancel())
+        made.ending = await _converse(made, stop)
+    return _stopped(stop.number, kept=made.begun and _is_open(made)) if stop.number else made.ending
 
 
-def _stopped(made: Run | None, number: int) -> Ending:
+def _stopped(number: int, *, kept: bool, lost: str = "") -> Ending:
+    """Return the ending by a signal: `kept` says that the prompt is in the journal, `lost` what is not."""
     text = f"Stopped by {signal.Signals(number).name}."
-    if made is not None and made.begun:
-        text += " The open prompt is in the journal: twinstep --resume latest goes on with it."
+    if lost:
+        text += f" {lost.rstrip('.')}."
+    if kept:
+        what = "What was written of the" if lost else "The"
+        text += f" {what} open prompt is in the journal: twinstep --resume latest goes on with it."
     code = EXIT_CODES[signal.Signals(number)]
     return Ending(code, "FatalCancellationError", text, code)
 
 
-async def _converse(made: Run) -> Ending:
+def _is_open(made: Run) -> bool:
+    return made.live is not None and made.live.state.phase in OPEN
+
+
+def _forsake(made: Run | None) -> None:
+    """Kill what the tools of the session have started: there is no time left for them to end by themselves."""
+    groups = made.live.processes.groups if made is not None and made.live is not None else ()
+    for group in groups:
+        from runtime.tools import processes  # is loaded where there is a group
+
+        processes.tell(group, processes.strangers(group), signal.SIGKILL)
+
+
+async def _converse(made: Run, stop: Stop) -> Ending:
     given, config = made.given, made.config
     for warning in config.warnings:
         print(f"twinstep: {warning}", file=sys.stderr)
@@ -158,11 +182,17 @@ async def _converse(made: Run) -> Ending:
     if message is None and given.resume is None:
         raise InputError("no prompt: use -p PROMPT, or give one on stdin.")
     parts = composition.parts(config, answers)
-    return await run_with(parts, _journal(made), lambda dispatcher: _with_dispatcher(made, dispatcher, message))
+    return await run_with(
+        parts,
+        _journal(made),
+        lambda dispatcher, store: _with_dispatcher(made, dispatcher, store, message),
+        hurried=lambda: bool(stop.number),
+    )
 
 
-async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message | None) -> Ending:
-    session = _session(made, dispatcher, has_prompt=message is not None)
+async def _with_dispatcher(made: Run, dispatcher: Dispatcher, store: Store, message: Message | None) -> Ending:
+    session = made.live = _session(made, dispatcher, has_prompt=message is not None)
+    made.kept = message is None
     dispatcher.listeners.append(lambda session, step: _show(made, session, step))
     made.output.begin(session.id, session.state.settings.model)
     if message is None:
@@ -171,7 +201,7 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message |
         dispatcher.say(session, message)
         if made.resumed is None:
             dispatcher.journal.title(session.id, message.text)
-    await _rest(made, session)
+    await _rest(made, session, store)
     if session.broken is not None:
         raise session.broken
     if made.fault is not None:
@@ -183,6 +213,7 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, message: Message |
 
 def _show(made: Run, session: Session, step: Step) -> None:
     made.begun = True
+    made.kept = made.kept or isinstance(step.event, ANSWERED)
     try:
         made.statistics.count(step)
         made.output.step(step)
@@ -232,11 +263,20 @@ def _session(made: Run, dispatcher: Dispatcher, *, has_prompt: bool) -> Session:
     return session
 
 
-async def _rest(made: Run, session: Session) -> None:
+async def _rest(made: Run, session: Session, store: Store) -> None:
     while session.addressed or session.state.phase not in REST:
         if made.out.silent or session.broken is not None:
             return
-        await session.rested.park()
+        with trio.move_on_after(TROUBLE_SECONDS):  # a store tells nobody of its trouble
+            await session.rested.park()
+        _tell(made, store.trouble)
+
+
+def _tell(made: Run, trouble: str | None) -> None:
+    """Say once why nothing goes on."""
+    if trouble and not made.told:
+        print(f"twinstep: {trouble}; this run waits until it can be written.", file=sys.stderr, flush=True)
+    made.told = bool(trouble)
 
 
 def _list_sessions(config: settings.Config, given: Any, out: Pipe) -> int:

@@ -15,7 +15,7 @@ from runtime.app.stats import Statistics
 from runtime.ports import Clock
 from runtime.step import Phase, Step, StepKind
 from runtime.step.events import Chunk, Received, StreamBroke
-from runtime.step.response import parts_of, text_of
+from runtime.step.response import STRAY, parts_of, text_of
 from runtime.step.state import Outcome, Turn
 
 CONTROL: Final = re.compile(
@@ -160,7 +160,8 @@ class StreamOutput:
         for part in parts_of(event.data):
             call = part.get("functionCall")
             if isinstance(call, dict):
-                self._emit("tool_use", tool_name=call["name"], tool_id=call["id"], parameters=call["args"])
+                given = call["args"].get(STRAY, call["args"])  # as the peer shows it
+                self._emit("tool_use", tool_name=call["name"], tool_id=call["id"], parameters=given)
 
     def _result(self, name: str, result: Any) -> None:
         more: dict[str, Any] = {} if result.display is None else {"output": result.display}

@@ -8,15 +8,18 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from runtime.errors import InputError, TwinstepError
+from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
 from runtime.step.records import unpack
 from runtime.step.replay import replay
 from runtime.step.response import text_of
+from runtime.stores import lines
+from runtime.stores.choose import SQLITE_SUFFIXES
 
 EPILOG = """\
 examples:
@@ -51,8 +54,12 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     path = Path(given.journal)
     if not path.is_file():
         raise InputError(f"{path}: no such journal.")
+    shown = False
     for session, steps in sessions(path, given.session):
-        _show(session, steps, given, out)
+        _show(session, steps, path, given, out)
+        shown = True
+    if not shown:
+        raise InputError(f"{path}: there is no session in it, so nothing was replayed.")
     return 0
 
 
@@ -71,7 +78,34 @@ def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterato
         yield name, replay(records, State(name), where=str(path))
 
 
-def _show(session: str, steps: Iterator[Step], given: Any, out: TextIO) -> None:
+def misplaced(path: Path, session: str, good: int) -> str | None:
+    """Say which record stands twice or too late, where that is what is wrong behind the first `good` ones, else None.
+
+    Whatever reads a journal stops at the first record that does not fit, and cannot know what comes later.
+    """
+    if path.name.lower().endswith(SQLITE_SUFFIXES):  # which gives records in their order
+        return None
+    rest = _order(path, session)[good:]
+    if rest and rest[0] <= good:
+        return f"{path}: record {rest[0]} of session {session} stands there twice"
+    if good + 1 in rest[1:]:
+        return f"{path}: record {good + 1} of session {session} stands behind record {rest[0]}"
+    return None
+
+
+def _order(path: Path, session: str) -> list[int]:
+    """Return the numbers of a session's records as they stand in a file, up to the first damage."""
+    found: list[int] = []
+    with path.open("rb") as file, suppress(JournalError):
+        for _, content in lines.Scan(str(path), file):
+            if content == lines.forgetting(session):
+                found.clear()
+            elif content.startswith(lines.matching(lines.RECORD, session)):
+                found.append(lines.split_record(content)[1])
+    return found
+
+
+def _show(session: str, steps: Iterator[Step], path: Path, given: Any, out: TextIO) -> None:
     last: Step | None = None
     count = requests = 0
     try:
@@ -81,7 +115,8 @@ def _show(session: str, steps: Iterator[Step], given: Any, out: TextIO) -> None:
             if given.steps:
                 _show_step(step, given.json, out)
     except TwinstepError as exc:
-        raise type(exc)(f"{exc} (after {count} good records)") from exc
+        what = misplaced(path, session, count) or exc
+        raise type(exc)(f"{what} (after {count} good records)") from exc
     state = last.after if last else State(session)
     if given.json:
         whole = {

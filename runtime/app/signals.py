@@ -1,5 +1,7 @@
 """Signals that end a run: the first stops it where it is, a second ends the process at once, with its last word.
 
+Nothing that the run had started outlives the second (`forsake`).
+
 The handlers are there before Trio runs and stay until the last word is written, so no signal is lost in between.
 """
 
@@ -19,10 +21,11 @@ EXIT_CODES: Final = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129
 class Stop:
     """Notes the first signal (`number`, 0 before) and tells `act` of it in the Trio thread.
 
-    `last_word` is called before a second signal ends the process.
+    Before a second signal ends the process, `forsake` kills what the run has started, and `last_word` is called once.
     """
 
     last_word: Callable[[int], None]
+    forsake: Callable[[], None]
     number: int = 0
     _token: trio.lowlevel.TrioToken | None = None
     _act: Callable[[int], None] | None = None
@@ -48,7 +51,10 @@ class Stop:
                 with suppress(trio.RunFinishedError):
                     self._token.run_sync_soon(self._act, number)
             return
-        if not self._ending:
-            self._ending = True
-            self.last_word(self.number)
-        os._exit(EXIT_CODES[signal.Signals(self.number)])
+        try:
+            self.forsake()
+            if not self._ending:
+                self._ending = True
+                self.last_word(self.number)
+        finally:
+            os._exit(EXIT_CODES[signal.Signals(self.number)])

@@ -15,12 +15,16 @@ from runtime.sessions.performer import Contexts, Performer, Surroundings
 from runtime.sessions.session import Session
 from runtime.step import events as ev
 from runtime.stores import open_store
+from runtime.stores.choose import Journal as Store
+from runtime.stores.writer import Writer
 from runtime.tools.registry import Registry, unknown
 
 T = TypeVar("T")
 
 CLOSE_SECONDS: Final = 5.0
 """How long the model's connections may take to close."""
+HURRY_SECONDS: Final = 1.0
+"""How long a full disk is waited for on the way out of a run that was told to end."""
 
 Reply = Callable[[Session, str], Awaitable[None]]
 
@@ -37,10 +41,16 @@ class Parts:
     tools: Registry
 
 
-async def run_with(parts: Parts, journal: Path, work: Callable[[Dispatcher], Awaitable[T]]) -> T:
-    """Run a dispatcher over the journal at `journal` while `work` works with it, and return what that returns.
+async def run_with(
+    parts: Parts,
+    journal: Path,
+    work: Callable[[Dispatcher, Store], Awaitable[T]],
+    hurried: Callable[[], bool] = lambda: False,
+) -> T:
+    """Run a dispatcher over the journal at `journal` while `work` works with both, and return what that returns.
 
-    On the way out every task is stopped, every record written, every connection closed, whatever happened.
+    On the way out every task is stopped, every record written, every connection closed, whatever happened. `hurried`
+    says whether a full disk is waited for only HURRY_SECONDS then. Raises JournalError for what was not written.
     """
     clock = SystemClock()
     performer = Performer(
@@ -57,10 +67,14 @@ async def run_with(parts: Parts, journal: Path, work: Callable[[Dispatcher], Awa
     try:
         async with open_store(journal) as store:
             dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
-            async with trio.open_nursery() as nursery:
-                await nursery.start(dispatcher.run)
-                result = await work(dispatcher)
-                nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(dispatcher.run)
+                    result = await work(dispatcher, store)
+                    nursery.cancel_scope.cancel()
+            finally:
+                if hurried() and store.trouble and isinstance(store, Writer):
+                    store.patience = min(store.patience, HURRY_SECONDS)
         return result
     finally:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):

@@ -73,6 +73,7 @@ class Dispatcher:
     _unstarted: list[PromptTasks] = field(factory=list)
     _open: set[Session] = field(factory=set)
     _prompts: set[str] = field(factory=set)
+    _quiet: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _queue: "deque[Session]" = field(factory=deque)
     _crowded: bool = False
     _flush_at: float = inf
@@ -95,6 +96,11 @@ class Dispatcher:
                 for session in self._open:
                     session.processes.thaw()
                     session.deadlines.thaw()
+
+    async def quiet(self) -> None:
+        """Wait until no prompt is open but those that are held."""
+        while self._prompts:
+            await self._quiet.park()
 
     def statistics(self) -> dict[str, int]:
         """Return how many sessions wait for a step, and how much went wrong."""
@@ -134,8 +140,9 @@ class Dispatcher:
     ) -> int:
         """Put a message into the lane, and return the ticket of that record: once it is on disk the message is safe.
 
-        It takes the place of those that it `replaces`. With `steer` the message joins the open prompt before its next turn, if there is one. Raises InputError where
-        the lane is full or the session takes no message any more, JournalFull and JournalError; then nothing is kept.
+        It takes the place of those that it `replaces`. With `steer` the message joins the open prompt before its next
+        turn, if there is one. Raises InputError where the lane is full or the session takes no message any more,
+        JournalFull and JournalError; then nothing is kept.
         """
         if session.broken is not None or session.state.phase is Phase.CLOSED:
             raise InputError(f"session {session.id} takes no messages any more")
@@ -303,6 +310,8 @@ class Dispatcher:
             self._prompts.add(session.id)
             return
         self._prompts.discard(session.id)
+        if not self._prompts:
+            self._quiet.unpark_all()
         while self._queue and len(self._prompts) < self.most_open:
             waiting = self._queue.popleft()
             self.wake(waiting)

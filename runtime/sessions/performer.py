@@ -14,7 +14,7 @@ from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolC
 from runtime.sessions.session import Session
 from runtime.step import Event, effects
 from runtime.step import events as ev
-from runtime.step.response import named
+from runtime.step.response import named, stray
 from runtime.step.state import Call
 from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
 
@@ -211,7 +211,7 @@ class Performer:
 
 def _checked(tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult | None:
     try:
-        problem = tool.check(args, context)
+        problem = stray(args) or tool.check(args, context)
     except Exception as exc:  # noqa: BLE001 - as in `_guarded`
         return _unhandled(exc)
     return None if problem is None else ToolResult.failed("invalid_tool_params", problem)

@@ -14,7 +14,7 @@ from zlib import crc32
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
 from runtime.ports import StoredRecord, StoredSession
 from runtime.stores import lock, tables
-from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order
+from runtime.stores.backlog import ENTRY_SIZE, FULL, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order
 from runtime.stores.writer import PATIENCE, RETRY, Writer
 
 PAGE: Final = 64
@@ -167,6 +167,8 @@ class Sqlite(Writer):
             failure = tables.translate(self.name, exc)
             if isinstance(failure, JournalFull):
                 failure = JournalError(f"{self.name}: cannot be read: {exc}")
+            elif getattr(exc, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+                failure = JournalError(f"{self.name}: cannot be read: no room for the file {self.name}-shm ({exc})")
             raise failure from exc
 
     def _release_readers(self) -> None:
@@ -186,12 +188,27 @@ def _open_to_write(path: str, wall: Wall) -> tables.Inserter:
             db.close()
             raise
     except sqlite3.Error as exc:
+        failure = _cannot_grow(path, exc, claimed) or tables.translate(path, exc)
         os.close(claimed)
-        raise tables.translate(path, exc) from exc
+        raise failure from exc
     except JournalError:
         os.close(claimed)
         raise
     return tables.Inserter(path, db, claimed, wall)
+
+
+def _cannot_grow(path: str, exc: sqlite3.Error, claimed: int) -> JournalFull | None:
+    """Return our error if there is no room for the files that SQLite makes beside a database, of which it says no more
+    than "disk I/O error". The lock file is used to ask the system why."""
+    if getattr(exc, "sqlite_errorcode", 0) not in tables.GROWING or not hasattr(os, "posix_fallocate"):
+        return None
+    try:
+        os.posix_fallocate(claimed, 0, tables.PROBE)
+    except OSError as why:
+        return JournalFull(f"{path}: cannot be opened: {why.strerror} ({exc})") if why.errno in FULL else None
+    finally:
+        os.ftruncate(claimed, 0)
+    return None
 
 
 def _create(path: str) -> None:

@@ -60,7 +60,7 @@ class Writer(Backlog):
         super().__init__(name, bound)
         self._sink = sink
         self._retry = retry
-        self._patience = patience
+        self.patience = patience
         self._handed: SimpleQueue[tuple[list[Entry], int] | None] = SimpleQueue()
         self._hurry = Event()
         self._abandoned = False
@@ -120,7 +120,7 @@ class Writer(Backlog):
             self.flush()
             self._handed.put(None)
             self._hurry.set()
-        with trio.move_on_after(self._patience, shield=True):
+        with trio.move_on_after(self.patience, shield=True):
             await self._ended.wait()
         self._abandoned = True
         self._hurry.set()

@@ -128,6 +128,33 @@ async def test_a_call_with_wrong_arguments_goes_back_to_the_model(tmp_path: Path
     assert told == {"error": "params must have required property 'file_path'"}
 
 
+@pytest.mark.parametrize("args", ['"a.txt"', '["a.txt"]', "5"])
+async def test_arguments_that_are_no_object_are_named_to_the_model(tmp_path: Path, args: str) -> None:
+    async with stub.serving(stub.loop(turns=1, args=args)) as (server, url):
+        ran = await Command(tmp_path, url)("-p", "go", *YOLO)
+    assert ran.code == 0
+    told = server.requests[1].body["contents"][-1]["parts"][0]["functionResponse"]["response"]
+    assert told == {"error": f"params must be object, not {args}"}
+    (shown,) = [event["parameters"] for event in ran.events if event["type"] == "tool_use"]
+    assert shown == json.loads(args)
+
+
+async def test_an_address_with_an_empty_port_is_the_one_without(tmp_path: Path) -> None:
+    command = Command(tmp_path, "http://127.0.0.77:/")
+    command.settings["general"] = {"maxAttempts": 1}
+    ran = await command("-p", "go", *YOLO)
+    assert "cannot connect to 127.0.0.77: " in ran.result["error"]["message"]
+
+
+async def test_a_session_may_have_any_id_that_gemini_cli_takes(tmp_path: Path) -> None:
+    async with stub.serving(stub.text("done")) as (_, url):
+        command = Command(tmp_path, url)
+        first = await command("-p", "go", *YOLO, "--session-id", "my-run_1")
+        again = await command("-r", "my-run_1", "-p", "more", *YOLO)
+    assert (first.code, again.code) == (0, 0)
+    assert first.events[0]["session_id"] == again.events[0]["session_id"] == "my-run_1"
+
+
 async def test_a_stream_that_is_cut_in_the_middle_ends_the_run_and_keeps_the_prompt(tmp_path: Path) -> None:
     async with stub.serving(stub.cut("close")) as (_, url):
         command = Command(tmp_path, url)

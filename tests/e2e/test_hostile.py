@@ -1,7 +1,9 @@
 """What a hostile server, model, file or person may try on a headless run, and what it must not lead to."""
 
 import json
+import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,14 @@ def cut_after(journal: Path, on: str) -> None:
             journal.write_bytes(b"".join(kept))
             return
     raise AssertionError(f"no {on} in {journal}")
+
+
+def is_running(process: int) -> bool:
+    """Whether a process runs. One that ended and that nobody asked for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("point", ["judged", "ended"])
@@ -132,11 +142,13 @@ async def test_an_answer_with_a_thousand_calls_is_asked_for_again_and_none_runs(
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_at_once_and_the_last_word_is_still_there(
-    tmp_path: Path, again: signal.Signals
+@pytest.mark.parametrize("leader", ["", "setsid "])
+async def test_a_second_signal_ends_all_at_once_and_the_last_word_is_still_there(
+    tmp_path: Path, again: signal.Signals, leader: str
 ) -> None:
-    mark = tmp_path / "started"
-    args = json.dumps({"command": f"trap '' TERM INT HUP; echo on > {mark}; sleep 30"})
+    mark, deaf = tmp_path / "started", tmp_path / "deaf"
+    deaf.write_text(f"trap '' TERM INT HUP; echo $$ > {mark}.made; mv {mark}.made {mark}; while :; do sleep 1; done")
+    args = json.dumps({"command": f"trap '' TERM INT HUP; {leader}bash {deaf} & wait"})
     async with stub.serving(stub.loop(turns=1, tool="run_shell_command", args=args)) as (_, url):
         command = Command(tmp_path, url)
 
@@ -146,4 +158,14 @@ async def test_a_second_signal_ends_at_once_and_the_last_word_is_still_there(
 
         ran = await command.stopped("-p", "go", *YOLO, by=signal.SIGTERM, when=twice, then=again)
     assert ran.code == 143
-    assert ran.result["error"]["message"].startswith("Stopped by SIGTERM")
+    assert ran.result["error"]["message"] == (
+        "Stopped by SIGTERM. The open prompt is in the journal: twinstep --resume latest goes on with it."
+    )
+    process = int(mark.read_text())
+    try:
+        with trio.fail_after(5):  # whoever is killed is gone a moment later
+            while is_running(process):  # noqa: ASYNC110 - not a child: there is nothing to wait on
+                await trio.sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

@@ -4,7 +4,7 @@
 config.* send. Nothing here waits for a network or asks the environment by itself.
 """
 
-from runtime.config.openclaw.edit import Edited, patch, replace
+from runtime.config.openclaw.edit import Edited, change, patch, replace
 from runtime.config.openclaw.issues import Issue, Rejected
 from runtime.config.openclaw.loading import Loaded, again, load
 from runtime.config.openclaw.model import Settings
@@ -26,6 +26,7 @@ __all__ = [
     "Rejected",
     "Settings",
     "again",
+    "change",
     "changed",
     "classify",
     "gateway_port",

@@ -100,6 +100,17 @@ def replace(loaded: Loaded, raw: str, base_hash: str | None = None) -> Edited:
     return _edited(loaded, wanted)
 
 
+def change(loaded: Loaded, wanted: JsonObject, gone: Collection[str] = ()) -> Edited:
+    """Put a resolved tree in the place of the settings, as a method like agents.create has worked it out.
+
+    `gone` are agents that are given up by name. Raises Rejected.
+    """
+    _writable(loaded)
+    if not loaded.valid:
+        raise Rejected(f"{summary(loaded.issues)}; fix the file first", loaded.issues)
+    return _same(loaded) if reload.equal(loaded.resolved, wanted) else _edited(loaded, wanted, gone)
+
+
 def _seen(loaded: Loaded, base_hash: str | None) -> bool:
     """Whether the peer says which state it has seen. Raises Rejected where that is not the one that is there."""
     given = (base_hash or "").strip()
@@ -141,7 +152,7 @@ def _same(loaded: Loaded) -> Edited:
     return Edited(before=loaded, after=loaded, text=loaded.raw or "", changed=(), noop=True)
 
 
-def _edited(loaded: Loaded, wanted: JsonObject) -> Edited:
+def _edited(loaded: Loaded, wanted: JsonObject, gone: Collection[str] = ()) -> Edited:
     """Write a wanted tree so that reading it gives that tree, or refuse."""
     written, _ = migrated(loaded.parsed) if isinstance(loaded.parsed, dict) else ({}, ())
     tree = merging.rewritten(wanted, loaded.resolved, written)
@@ -150,7 +161,7 @@ def _edited(loaded: Loaded, wanted: JsonObject) -> Edited:
     odd = reload.leaves(with_roster(merging.read_back(wanted, loaded.resolved, environ)), after.resolved)
     if odd:
         raise Rejected(f"{shown(odd[0])} comes from an included file, and this change cannot be written beside it")
-    return _same(loaded) if after is loaded else _allowed(loaded, after)
+    return _same(loaded) if after is loaded else _allowed(loaded, after, gone)
 
 
 def _meant(loaded: Loaded, tree: Any) -> Loaded:
@@ -161,11 +172,11 @@ def _meant(loaded: Loaded, tree: Any) -> Loaded:
     return after
 
 
-def _allowed(before: Loaded, after: Loaded) -> Edited:
+def _allowed(before: Loaded, after: Loaded, gone: Collection[str] = ()) -> Edited:
     """Refuse to lose what a gateway cannot do without, or what has to be given up by name."""
-    gone = sorted(before.agents - after.agents)
-    if gone:
-        raise Rejected(f"the change would remove the agents {', '.join(gone)}: use agents.delete for that")
+    lost = sorted(before.agents - after.agents - frozenset(gone))
+    if lost:
+        raise Rejected(f"the change would remove the agents {', '.join(lost)}: use agents.delete for that")
     if at(before.resolved, "gateway.mode") and not at(after.resolved, "gateway.mode"):
         issue = Issue("gateway.mode", "must stay, since the gateway would not start without it")
         raise Rejected(summary([issue]), [issue])

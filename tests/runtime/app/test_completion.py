@@ -14,7 +14,7 @@ from runtime.app.commands import COMMANDS
 from runtime.errors import UsageError
 
 CASES = [
-    (("",), {"completion", "demo", "replay"}),
+    (("",), set(COMMANDS)),
     (("rep",), {"replay"}),
     (("--list",), {"--list-sessions"}),
     (("-o", ""), {"text", "json", "stream-json"}),

@@ -1,0 +1,401 @@
+"""Puts the gateway together: settings, store, model, tools, sessions, listener. Nothing else composes it."""
+
+import os
+import shutil
+import signal
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import trio
+from attrs import define
+
+from runtime import context
+from runtime.app.clock import SystemChance, SystemClock, iso
+from runtime.app.exchange import Exchange
+from runtime.app.gatewaylog import Log
+from runtime.app.logfile import LogFile
+from runtime.app.setup import Setup, settled, setup
+from runtime.app.workspaces import seed
+from runtime.approvals import Approvals
+from runtime.config.openclaw import Loaded
+from runtime.cron.jobs import Job
+from runtime.cron.jobs import Run as CronRun
+from runtime.cron.scheduler import Scheduler
+from runtime.cron.scheduler import Settings as CronSettings
+from runtime.errors import TwinstepError
+from runtime.gateway.annals import Annals
+from runtime.gateway.asking import Asking
+from runtime.gateway.configbook import ConfigBook, Use
+from runtime.gateway.cronwork import CronWork
+from runtime.gateway.desk import TICK_MS, Desk
+from runtime.gateway.devicebook import DeviceBook, Known, Request
+from runtime.gateway.directory import Directory
+from runtime.gateway.entries import Entry, Run
+from runtime.gateway.facts import SessionFacts
+from runtime.gateway.hub import Hub
+from runtime.gateway.identity import Identity
+from runtime.gateway.link import Connection
+from runtime.gateway.methods.status import health_of
+from runtime.gateway.models import Models
+from runtime.gateway.nodebook import NodeBook
+from runtime.gateway.nodepolicy import rules_of
+from runtime.gateway.noderows import Node
+from runtime.gateway.pulse import Pulse
+from runtime.gateway.registry import Registry
+from runtime.gateway.runs import Runs
+from runtime.model.client import GeminiClient
+from runtime.model.endpoint import Endpoint
+from runtime.model.secret import Secret
+from runtime.policy.judge import PermissionJudge
+from runtime.policy.permission import Host
+from runtime.ports import Model
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.journal import Journal
+from runtime.sessions.performer import Performer, Surroundings
+from runtime.sessions.roster import Roster
+from runtime.sessions.session import Session
+from runtime.step import Settings
+from runtime.step import events as ev
+from runtime.stores import open_store
+from runtime.stores.shelf import Shelf
+from runtime.tools.claw import claw_tools
+from runtime.tools.claw.background import Background
+from runtime.tools.registry import Registry as ToolRegistry
+from runtime.tools.registry import unknown
+
+GO_ON: Final = (
+    "Your last answer was empty. Go on from where you are and give the visible answer now. Do not restart from scratch."
+)
+CLOSE_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 10.0
+"""How long runs may go on after SIGTERM before the gateway stops; they are finished after the next start."""
+
+
+async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) -> int:
+    """Run the gateway until a signal ends it."""
+    log = Log(err, given.log)
+    given.made_token = ""
+    made = setup(given, environ)
+    clock, chance = SystemClock(), SystemChance()
+    keep_log(log, made, clock)
+    async with (
+        open_store(made.state) as store,
+        Background(clock, chance) as background,
+        trio.open_nursery() as nursery,
+    ):
+        gateway = await compose(made, store, background, log)
+        await nursery.start(gateway.run)
+        log("info", f"listening on {made.host}:{made.port}")
+        if made.trouble:
+            log("warn", f"not ready: {made.trouble}")
+        if given.made_token:
+            # Not through the log: who may read that must not learn a secret from it.
+            print(f"No token is set; until the next start it is {given.made_token}", file=err, flush=True)
+        if given.json:
+            print(f'{{"ready":true,"host":"{made.host}","port":{made.port},"pid":{os.getpid()}}}', file=out, flush=True)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await gateway.reload()
+                    continue
+                log("info", f"{signal.Signals(number).name}: draining")
+                await gateway.drain()
+                break
+        nursery.cancel_scope.cancel()
+    return 0
+
+
+@define(eq=False)
+class Gateway:
+    """The running gateway: its desk, and what has to run beside it."""
+
+    setup: Setup
+    desk: Desk
+    model: Exchange
+    log: Log
+    app: Any
+    _scope: trio.CancelScope | None = None
+    _listeners: list[trio.SocketListener] | None = None
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled."""
+        from runtime.gateway.listener import serve
+
+        self._listeners = await trio.open_tcp_listeners(self.setup.port, host=self.setup.host, backlog=1024)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.desk.dispatcher.run)
+                for part in self.desk.extras.values():
+                    work = getattr(part, "run", None)
+                    if work is not None:
+                        await nursery.start(work)
+                revived = self.desk.runs.recover()
+                if revived:
+                    self.log("info", f"{len(revived)} sessions with open runs go on")
+                nursery.start_soon(self._tick)
+                await nursery.start(self._listen, serve)
+                task_status.started()
+        finally:
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await self.model.aclose()
+
+    async def _listen(self, serve: Callable[..., Any], task_status: "trio.TaskStatus[None]") -> None:
+        await serve(
+            self._listeners,
+            self.app,
+            self._socket,
+            is_http=self.is_http,
+            on_error=lambda where, exc: self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc),
+            clock=self.desk.clock,
+            task_status=task_status,
+        )
+
+    def is_http(self, path: str) -> bool:
+        """Whether a path is a route of HTTP; a WebSocket may be opened on any other (CONTRACT section 1)."""
+        return path.startswith(("/v1/", "/hooks/", "/tools/", "/health", "/ready", "/metrics"))
+
+    async def _socket(self, socket: Any) -> None:
+        await Connection(self.desk, socket, self.desk.chance.uuid()).run()
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_MS / 1000)
+            self.desk.hub.tell("tick", {"ts": self.desk.clock.wall()}, lambda link: True)
+
+    async def reload(self) -> None:
+        """Read the settings again; what is wrong with them is logged and the old ones stay."""
+        try:
+            await self.desk.part("config").reload()
+        except TwinstepError as exc:
+            self.log("error", f"the settings were not taken over: {exc}")
+            return
+        self.log("info", "the settings were read again")
+
+    def prepare(self, loaded: Loaded) -> Use:
+        """Return what puts settings into use. Raises TwinstepError for settings that this gateway cannot run with."""
+        return partial(self.use, settled(self.setup.given, self.setup.environ, loaded))
+
+    def use(self, fresh: Setup) -> None:
+        """Run with these settings from now on, as far as that needs no restart."""
+        desk, old = self.desk, self.setup
+        self.setup = fresh
+        models = models_of(fresh)
+        desk.policy, desk.limiter.limit = fresh.policy, fresh.limiter.limit
+        desk.extras["models"] = models
+        desk.ready, desk.reason = models.ready, fresh.trouble
+        desk.dispatcher.most_open = fresh.most_runs
+        desk.directory.default_agent = fresh.default_agent
+        desk.dispatcher.performer.surroundings = fresh.around
+        if (old.base, old.api_version, old.key) != (fresh.base, fresh.api_version, fresh.key):
+            self.model.put(answers(fresh))
+        seed_workspaces(models)
+        levels(self.log, fresh)
+
+    async def drain(self) -> None:
+        """Take no new work, tell clients, and give open runs some time."""
+        desk = self.desk
+        desk.draining = True
+        desk.hub.tell("shutdown", {"reason": "service restart", "restartExpectedMs": 1500}, lambda link: True)
+        desk.hub.close(1012, "service restart")
+        for listener in self._listeners or ():
+            await listener.aclose()
+        with trio.move_on_after(DRAIN_SECONDS):
+            await desk.dispatcher.quiet()
+
+
+async def compose(made: Setup, store: Any, background: Background, log: Log) -> Gateway:
+    """Return the gateway of a setup over an open store."""
+    clock, chance = background.clock, background.chance
+    live: dict[str, Session] = {}
+
+    def mode_of(name: str) -> str | None:
+        return live[name].state.settings.mode if name in live else "workspace"
+
+    facts = SessionFacts(lambda: desk)
+    tools = ToolRegistry(claw_tools(background, mode_of=mode_of, sessions=facts), own=False)
+    models = models_of(made)
+    seed_workspaces(models)
+    model = Exchange(answers(made))
+    journal = Journal(store, clock, store.codec, store.name)
+    host = Host(which=shutil.which, home=str(made.home))
+    judge = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host)
+    contexts = AgentContexts(tools, judge, made)
+
+    async def reply(session: Session, text: str) -> None:
+        await trio.lowlevel.checkpoint()  # what was said went out as it came; channels have an outbox of their own
+
+    performer = Performer(judge, model, tools, contexts, made.around, clock, chance, reply, unknown)
+    dispatcher = Dispatcher(journal, performer, most_open=made.most_runs)
+    roster = Roster(dispatcher, live)
+    hub = Hub()
+
+    def settings_of(entry: Entry) -> Settings:
+        known: Models = desk.extras["models"]  # a reload may have changed them
+        workspace = str(entry.members.get("sessionRoot") or known.workspace(entry.agent))
+        mode = entry.mode or known.mode
+        return Settings(known.of(entry)[1], mode=mode, workspace=workspace, interactive=True, go_on=GO_ON)
+
+    directory = Directory(roster, Shelf(store, "entry", Entry), clock, chance, settings_of, made.default_agent)
+
+    def model_of(session: Session) -> tuple[str, str]:
+        return "google", session.state.settings.model
+
+    def changed(what: str, run: Run, session: Session | None) -> None:
+        desk.on_run(what, run, session)
+
+    runs = Runs(
+        dispatcher,
+        roster,
+        hub,
+        Shelf(store, "run", Run),
+        clock,
+        chance,
+        model_of,
+        changed,
+    )
+    asking = Asking(Approvals(clock, chance), runs, hub)
+    performer.live, performer.ask = runs.live, asking.ask
+    devices = DeviceBook(Shelf(store, "device", Known), clock, chance, Shelf(store, "pairing", Request))
+    nodes = NodeBook(
+        Shelf(store, "node", Node), devices, hub, clock, chance, lambda: rules_of(desk.config), asking.approvals
+    )
+    desk = Desk(
+        clock,
+        chance,
+        dispatcher,
+        directory,
+        runs,
+        hub,
+        devices,
+        Registry.of(),
+        made.policy,
+        made.limiter,
+        made.loaded,
+        made.version,
+        chance.uuid(),
+        clock.wall(),
+        str(made.folder),
+        str(made.config_path),
+        made.port,
+        os.urandom,
+        log,
+        extras={
+            "models": models,
+            "pulse": Pulse(),
+            "identity": Identity(made.folder / "twinstep-identity.key"),
+            "asking": asking,
+            "approvals": asking.approvals,
+            "nodes": nodes,
+        },
+    )
+    work = CronWork(desk)
+    desk.extras["cron"] = Scheduler(
+        jobs=Shelf(store, "cron", Job),
+        runs=Shelf(store, "cron-run", CronRun),
+        store=store,
+        start=work.start,
+        announce=work.announce,
+        clock=clock,
+        chance=chance,
+        settings=CronSettings(agent=directory.default_agent, enabled=made.cron),
+        accepted=work.accepted,
+        has_agent=work.has_agent,
+    )
+    desk.health = health_of
+    runs.row_of = desk.row_of
+    desk.ready = models.ready
+    desk.reason = made.trouble
+    annals = Annals(hub, clock, lambda run: title_of(directory, run))
+    annals.recall(runs.ledger.values() if False else ())
+    log.failed = annals.complain
+    gateway = Gateway(made, desk, model, log, http_app(desk))
+    desk.extras |= {"annals": annals, "logs": log.file, "config": ConfigBook(desk, gateway.prepare)}
+    return gateway
+
+
+def title_of(directory: Directory, run: Run) -> str:
+    """Return what a run is called where it is shown as a task."""
+    entry = directory.get(run.key)
+    return (entry.label or entry.title if entry is not None else None) or run.key
+
+
+def keep_log(log: Log, made: Setup, clock: SystemClock) -> None:
+    """Let the log be kept in files."""
+    given = made.loaded.config.logging.file
+    where, name = (Path(given).parent, Path(given).name) if given else (made.folder / "logs", "")
+    log.file = LogFile(where, lambda: iso(clock.wall())[:10], name)
+    levels(log, made)
+
+
+def levels(log: Log, made: Setup) -> None:
+    """Let the log leave out what the settings do not want."""
+    logging = made.loaded.config.logging
+    log.least, log.shown = logging.level, logging.console_level or logging.level
+
+
+def seed_workspaces(models: Models) -> None:
+    """Give every agent's workspace its first files."""
+    for name in models.agents:
+        seed(Path(models.workspace(name)))
+
+
+def http_app(desk: Desk) -> Any:
+    """Return the HTTP side of the gateway."""
+    from runtime.gateway.http.app import app
+
+    return app(desk)
+
+
+def models_of(made: Setup) -> Models:
+    """Return what the settings say about models and agents."""
+    return Models(
+        made.models,
+        made.primary,
+        made.agents,
+        made.queue_mode,
+        made.mode,
+        lambda agent: str(made.agents.get(agent, {}).get("workspace") or made.workspace),
+        not made.trouble,
+    )
+
+
+def answers(made: Setup) -> Model:
+    """Return the provider of answers: the API, or recorded answers in a demo."""
+    if made.demo is not None:
+        from runtime.model.recorded import RecordedModel
+
+        return RecordedModel(made.demo, strict=False)
+    return GeminiClient(Endpoint(base=made.base, version=made.api_version, key=Secret(made.key), surface="gateway"))
+
+
+@define
+class AgentContexts:
+    """Builds what the model is told in a session of the gateway: our words, and the files of its agent's workspace."""
+
+    tools: ToolRegistry
+    judge: Any
+    setup: Setup
+
+    async def build(self, settings: Settings) -> ev.ContextBuilt:
+        """Return the context of a session."""
+        await trio.lowlevel.checkpoint()
+        toolset = self.tools.toolset(self.judge.offers)
+        workspace = Path(settings.workspace)
+        system = self.setup.system(workspace, toolset.names)
+        return ev.ContextBuilt(system, toolset, ())
+
+
+def surroundings(workspace: Path, home: Path, environ: Mapping[str, str], scratch: Path) -> Surroundings:
+    """Return what tools may see of the machine."""
+    return Surroundings(workspace, scratch, home, environ, {})
+
+
+def token() -> str:
+    """Return a fresh secret."""
+    return b64encode(os.urandom(24)).decode()
+
+
+__all__ = ["Gateway", "compose", "context", "main", "surroundings", "token"]

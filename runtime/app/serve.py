@@ -1,0 +1,53 @@
+"""`twinstep serve`: the gateway as a daemon. Parses its flags and runs it until a signal; the parts are put together in
+`runtime.app.gateway`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from runtime.app.console import Pipe
+
+EPILOG: Final = """\
+examples:
+  twinstep serve --demo                         a gateway with recorded answers: no key, no account
+  twinstep serve --port 18789 --token T --state gateway.db
+  OPENCLAW_STATE_DIR=~/.openclaw twinstep serve the settings of an OpenClaw home, as they are
+
+The state is a file: .db, .sqlite or .sqlite3 is SQLite (for a daemon), anything else JSON lines. Without --state it is
+state/twinstep.db in the state folder. Settings: openclaw.json there; `twinstep doctor` checks them.
+exit codes: 0 stopped by a signal, 1 error, 78 settings that a gateway cannot start with
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    made = argparse.ArgumentParser(
+        prog="twinstep serve",
+        description="Run the gateway: sessions over WebSocket and HTTP on one port.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--port", type=int, help="port (default: OPENCLAW_GATEWAY_PORT, gateway.port, 18789)")
+    made.add_argument("--bind", choices=["loopback", "lan", "tailnet", "auto", "custom"], help="where to listen")
+    made.add_argument("--token", help="shared secret of clients (auth mode token)")
+    made.add_argument("--password", help="shared secret of clients (auth mode password)")
+    made.add_argument("--auth", choices=["none", "token", "password", "trusted-proxy"], help="auth mode")
+    made.add_argument("--state", metavar="FILE", help="where sessions and all else are kept")
+    made.add_argument("--demo", action="store_true", help="answer with recorded answers instead of a model")
+    made.add_argument("--allow-unconfigured", action="store_true", help="start without gateway.mode in the settings")
+    made.add_argument("--log", choices=["text", "json"], help="form of the log (default: text on a terminal)")
+    made.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    return made
+
+
+def run(argv: Sequence[str], out: Pipe) -> int:
+    """Serve until a signal comes; return the exit code."""
+    given = parser().parse_args(argv)
+    from runtime.app import gateway
+
+    return trio.run(gateway.main, given, dict(os.environ), sys.stderr, out)

@@ -1,0 +1,1 @@
+"""The gateway: frames, handshake, authorization and methods of wire protocol 4. Nobody but runtime.app imports it."""

@@ -1,0 +1,153 @@
+"""Calls that a person has to allow, as questions: what is shown of them, and how an answer goes back to the session."""
+
+import shutil
+from typing import Any, Final
+
+from attrs import define, field
+
+from runtime.approvals import SECONDS, Approval, Approvals
+from runtime.gateway.hub import Hub, Link
+from runtime.gateway.runs import Runs
+from runtime.policy.permission import denied as denied_text
+from runtime.policy.permission import effective, unattended
+from runtime.sessions.session import Session
+from runtime.step import Event
+from runtime.step import events as ev
+from runtime.step.state import Call
+from runtime.tools.claw.exec import denied as denied_command
+from runtime.vocab import JsonObject, ToolResult
+
+SCOPE: Final = "operator.approvals"
+DENIED: Final = {"deny": "user-denied", "timeout": "approval-timeout", "no-route": "no-route", "cancelled": "cancelled"}
+
+
+def reviewers(link: Link) -> bool:
+    """Operators who may answer."""
+    return SCOPE in link.scopes
+
+
+@define(eq=False)
+class Asking:
+    """Asks people about calls of sessions, and tells them what was asked and answered. A part of the desk."""
+
+    approvals: Approvals
+    runs: Runs
+    hub: Hub
+    always: set[tuple[str, str]] = field(factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        self.approvals.heard.append(self._heard)
+
+    async def ask(self, session: Session, call: Call) -> Event:
+        """Ask about a call; return `Approved` or `Denied`."""
+        command = str(call.args.get("command") or call.name)
+        run = self.runs.shelf.items.get(self.runs.current(session))
+        request = request_of(
+            command,
+            cwd=session.state.settings.workspace,
+            host="gateway",
+            security="allowlist",
+            ask="on-miss",
+            agent=run.key.split(":")[1] if run is not None else None,
+            key=run.key if run is not None else None,
+            run=run.id if run is not None else None,
+            call=call.id,
+            tool=call.name,
+            args=call.args,
+        )
+        if not any(reviewers(link) for link in self.hub.links.values()):
+            text = unattended(effective(session.state.settings.mode))
+            return ev.Denied(call.id, "gateway", text, self._denied(call, text, session, 0))
+        approval = self.approvals.request("exec", request, session=session.id, call=call.id)
+        self.runs.note(session, {"phase": "waiting-approval", "approvalId": approval.id, "toolCallId": call.id})
+        try:
+            with session.deadlines.within(SECONDS):
+                approval = await self.approvals.decision(approval.id)
+        finally:  # the run was given up, or the session is gone: nobody needs the answer
+            approval = self.approvals.expire(approval.id, "cancelled")
+        self.runs.note(session, {"phase": "approval-resolved", "approvalId": approval.id, "toolCallId": call.id})
+        if approval.decision in ("allow-once", "allow-always"):
+            return ev.Approved(call.id, approval.by, approval.args)
+        why = DENIED[approval.decision or approval.why or "cancelled"]
+        text = denied_text(approval.id, why, command)
+        took = max(0, approval.at - approval.created)
+        return ev.Denied(call.id, approval.by or "gateway", text, self._denied(call, text, session, took))
+
+    def _denied(self, call: Call, text: str, session: Session, took: int) -> ToolResult:
+        if call.name == "exec":
+            return denied_command(text, session.state.settings.workspace, took)
+        return ToolResult.failed("policy_violation", text)
+
+    def _heard(self, what: str, approval: Approval) -> None:
+        told = shown(approval)
+        if what == "resolved":
+            told = {
+                "id": approval.id,
+                "decision": approval.decision,
+                "resolvedBy": approval.by or None,
+                "ts": approval.at,
+                "request": dict(approval.request),
+            }
+        self.hub.tell(f"{approval.kind}.approval.{what}", told, reviewers)
+
+
+def shown(approval: Approval) -> dict[str, Any]:
+    """Return a question as clients read it."""
+    return {
+        "approvalKind": approval.kind,
+        "id": approval.id,
+        "request": dict(approval.request),
+        "createdAtMs": approval.created,
+        "expiresAtMs": approval.expires,
+    }
+
+
+def request_of(
+    command: str,
+    *,
+    cwd: str | None = None,
+    host: str | None = None,
+    security: str | None = None,
+    ask: str | None = None,
+    agent: str | None = None,
+    key: str | None = None,
+    run: str | None = None,
+    call: str | None = None,
+    node: str | None = None,
+    path: str | None = None,
+    plan: JsonObject | None = None,
+    warning: str | None = None,
+    tool: str = "exec",
+    args: JsonObject | None = None,
+) -> dict[str, Any]:
+    """Return the member `request` of a question (CONTRACT section 7). `tool` and `args` are our own addition."""
+    words = command.split()
+    return {
+        "command": command,
+        "systemRunBinding": None,
+        "systemRunPlan": plan,
+        "cwd": cwd,
+        "nodeId": node,
+        "host": host,
+        "security": security,
+        "ask": ask,
+        "warningText": warning,
+        "scope": None,
+        "commandAnalysis": {"commandCount": 1, "nestedCommandCount": 0, "riskKinds": [], "warningLines": []},
+        "unavailableDecisions": ["allow-always"],
+        "allowedDecisions": ["allow-once", "deny"],
+        "agentId": agent,
+        "resolvedPath": path or (shutil.which(words[0]) if words else None),
+        "sessionKey": key,
+        "sessionId": None,
+        "runId": run,
+        "toolCallId": call,
+        "turnSourceChannel": "webchat",
+        "turnSourceTo": key,
+        "turnSourceAccountId": None,
+        "turnSourceThreadId": None,
+        "cronExecutionSource": None,
+        "cronOperationBinding": None,
+        "tool": tool,
+        "args": dict(args or {}),
+    }

@@ -1,0 +1,101 @@
+"""Slash commands inside chat.send: answered with one final, without a model turn (CONTRACT section 6).
+
+A word that is not in COMMANDS is no command: it goes to the model as text.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from runtime.gateway.entries import Entry
+from runtime.gateway.frames import missing_scope
+from runtime.gateway.narration import message
+from runtime.gateway.registry import Call
+from runtime.gateway.scopes import ADMIN
+
+MODES: Final = ("steer", "followup", "collect", "interrupt")
+
+Do = Callable[[Call, Entry, str], Awaitable[str]]
+
+
+def command_of(text: str) -> tuple[str, str] | None:
+    """Return name and rest of a command, or None for a text that is none."""
+    if not text.startswith("/"):
+        return None
+    name, _, rest = text[1:].strip().partition(" ")
+    return (name.lower(), rest.strip()) if name.lower() in COMMANDS else None
+
+
+async def run_command(call: Call, entry: Entry, command: tuple[str, str], run: str) -> Any:
+    """Run a command and tell clients its answer."""
+    name, rest = command
+    text = await COMMANDS[name][1](call, entry, rest)
+    now = call.desk.clock.wall()
+    cost = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0}
+    usage = {"input": 0, "output": 0, "totalTokens": 0, "cacheRead": 0, "cacheWrite": 0, "cost": cost}
+    shown = message(text, now) | {
+        "stopReason": "stop",
+        "usage": usage,
+        "api": "openai-responses",
+        "provider": "openclaw",
+        "model": "gateway-injected",
+        "idempotencyKey": run,
+        "excludeFromContext": True,
+        "__openclaw": {"contextFreeCommand": True},
+    }
+    call.first({"runId": run, "status": "started"})
+    told = {"runId": run, "sessionKey": entry.key, "seq": 1, "state": "final", "message": shown}
+    call.desk.hub.tell("chat", told)
+    return None
+
+
+async def _status(call: Call, entry: Entry, rest: str) -> str:
+    desk = call.desk
+    provider, model, window = desk.extras["models"].of(entry)
+    active = desk.runs.active(entry.session)
+    return "\n".join(
+        [
+            f"twinstep gateway {desk.version}",
+            f"Session: {entry.key}",
+            f"Model: {provider}/{model} ({window} tokens)",
+            f"Tokens: {entry.input} in, {entry.output} out",
+            f"Queue: {entry.queue or desk.extras['models'].queue_mode}",
+            f"Runs: {', '.join(active) if active else 'none'}",
+        ]
+    )
+
+
+async def _reset(call: Call, entry: Entry, rest: str) -> str:
+    if ADMIN not in call.scopes:
+        raise missing_scope(ADMIN)
+    fresh = call.desk.directory.reset(entry, "new")
+    call.desk.changed(fresh, "reset")
+    return "A new session begins."
+
+
+async def _queue(call: Call, entry: Entry, rest: str) -> str:
+    mode = rest.split(" ", maxsplit=1)[0].lower()
+    if not mode:
+        return f"Queue: {entry.queue or call.desk.extras['models'].queue_mode} (of {', '.join(MODES)})"
+    if mode not in MODES:
+        return f"There is no queue mode {mode!r}; there are {', '.join(MODES)}."
+    call.desk.changed(call.desk.directory.change(entry, queue=mode), "patch")
+    return f"Queue: {mode}"
+
+
+async def _stop(call: Call, entry: Entry, rest: str) -> str:
+    ended = call.desk.runs.abort(entry, None)
+    return f"Stopped {len(ended)} run(s)." if ended else "Nothing was running."
+
+
+async def _help(call: Call, entry: Entry, rest: str) -> str:
+    return "\n".join(f"/{name}: {about}" for name, (about, _) in sorted(COMMANDS.items()))
+
+
+COMMANDS: Final[Mapping[str, tuple[str, Do]]] = {
+    "status": ("show session, model and runs", _status),
+    "new": ("begin a new session under this key", _reset),
+    "reset": ("begin a new session under this key", _reset),
+    "queue": ("show or set what happens to a message while the session is busy", _queue),
+    "stop": ("give up the open run", _stop),
+    "help": ("list the commands", _help),
+}

@@ -1,0 +1,72 @@
+"""Jobs of the clock as runs of sessions: what a job says is sent like any message, and how the run ended is its outcome."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+from attrs import define
+
+from runtime.cron.jobs import Job, Outcome
+from runtime.gateway import keys
+from runtime.gateway.desk import Desk
+from runtime.gateway.runs import Ask
+from runtime.gateway.transcript import uuid_of
+from runtime.vocab import JsonObject
+
+SECONDS = 24 * 3600.0
+"""How long a run of a job may take where the job does not say; the scheduler's own bound comes first."""
+
+
+@define(eq=False)
+class CronWork:
+    """Starts what jobs say, for `runtime.cron.scheduler`."""
+
+    desk: Desk
+
+    async def start(self, job: Job, run: str) -> Outcome:
+        """Run a job; return how it ended."""
+        desk = self.desk
+        text = str(job.payload.get("message") or job.payload.get("text") or "")
+        parts: tuple[JsonObject, ...] = ({"text": text},)
+        name = uuid_of(job.id, run)  # the same after a restart, so that a run is accepted once
+        entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
+        if made:
+            desk.changed(entry, "create")
+        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", "followup", "cron"))
+        try:
+            ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
+        except trio.Cancelled:
+            desk.runs.abort(entry, ack.run, "timeout")
+            raise
+        provider, model, _ = desk.extras["models"].of(entry)
+        about: dict[str, Any] = {"session": entry.session, "session_key": entry.key, "model": model}
+        if ended is None:
+            return Outcome(status="error", error="the run did not end", provider=provider, **about)
+        used = {"input": ended.tokens[0], "output": ended.tokens[1], "totalTokens": ended.tokens[2]}
+        if ended.status != "ok":
+            return Outcome(status="error", error=ended.error or ended.status, provider=provider, usage=used, **about)
+        return Outcome(summary=ended.answer or None, provider=provider, usage=used, **about)
+
+    def _key(self, job: Job, name: str) -> str:
+        directory = self.desk.directory
+        agent = job.agent or directory.default_agent
+        if job.target == "main":
+            return keys.main(agent)
+        if job.target.startswith("session:"):
+            return directory.key(job.target.removeprefix("session:"), agent)
+        if job.target == "current" and job.session_key:
+            return directory.key(job.session_key, agent)
+        return keys.cron(agent, job.id, name)
+
+    async def accepted(self, job: Job, run: str) -> bool:
+        """Whether a session took up anything of a run before a restart."""
+        await trio.lowlevel.checkpoint()
+        return uuid_of(job.id, run) in self.desk.runs.shelf.items
+
+    def announce(self, event: Mapping[str, Any]) -> None:
+        """Tell clients what happens to jobs."""
+        self.desk.hub.tell("cron", dict(event))
+
+    def has_agent(self, name: str) -> bool:
+        """Whether there is an agent of that id."""
+        return name in self.desk.extras["models"].agents

@@ -1,0 +1,252 @@
+"""One run for one HTTP request: accepted, listened to, given up when the client leaves.
+
+What a run tells is kept for its reader within a bound; who reads too slowly loses the run. Text that a reader has had
+cannot be taken back: an answer that turns out different ends as an error. Speaks no protocol of its own.
+"""
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from attrs import define, field, frozen
+
+from runtime.errors import TwinstepError
+from runtime.gateway.entries import Entry, Run
+from runtime.gateway.runs import Ask
+from runtime.vocab import JsonObject
+
+if TYPE_CHECKING:
+    from runtime.gateway.desk import Desk
+
+PIECES: Final = 1_000
+SIZE: Final = 65_536
+"""What may wait for a slow reader: so many pieces, so many characters."""
+RUN_SECONDS: Final = 48 * 3600.0
+"""How long a request waits for its run; runs have deadlines of their own."""
+NOT_APPENDED: Final = "The answer was corrected after a part of it had been sent."
+TOO_SLOW: Final = "The client did not take the answer as fast as it came; the run was given up."
+
+
+@frozen(kw_only=True)
+class Turn:
+    """A message for a session, as HTTP has it. `model` and `thinking` hold for this run only."""
+
+    key: str
+    run: str
+    text: str
+    parts: tuple[JsonObject, ...]
+    sender: str = "http"
+    model: str | None = None
+    thinking: str | None = None
+    via: str = "run"
+    label: str | None = None
+
+
+@frozen
+class Ending:
+    """How a run ended: `ok`, `error` or `aborted`. `reason` is the kind of failure (`runtime.gateway.failures`)."""
+
+    status: str
+    text: str = ""
+    error: str = ""
+    reason: str = ""
+
+
+@define
+class Growing:
+    """The text of an answer, for a reader to whom nothing can be unsaid. Answers of several turns stand apart."""
+
+    told: str = ""
+    _settled: str = ""
+    _item: str = ""
+    _current: str = ""
+
+    def hear(self, item: str, text: str) -> str | None:
+        """Take the whole text of an item; return what is new, or None for a correction of what was told."""
+        if item != self._item:
+            self._settled, self._item = joined(self._settled, self._current), item
+        self._current = text
+        return self.settle(joined(self._settled, text), final=False)
+
+    def settle(self, text: str, *, final: bool = True) -> str | None:
+        """Take the whole text so far, or all of it; return what is new, or None for a correction of what was told."""
+        if text.startswith(self.told):
+            piece, self.told = text[len(self.told) :], text
+            return piece
+        return "" if self.told.startswith(text) and not final else None
+
+
+def joined(before: str, after: str) -> str:
+    """Two answers of one run, as `chat` events show them."""
+    return f"{before}\n\n{after}" if before and after else before or after
+
+
+@define(eq=False)
+class Watch:
+    """What a run has told that its reader has not taken yet. One reader. `run` changes where another run answers."""
+
+    run: str
+    entry: Entry | None = None
+    streams: bool = False
+    restore: tuple[str | None, str | None] | None = None
+    ending: Ending | None = None
+    trouble: str = ""
+    _growing: Growing = field(factory=Growing)
+    _pieces: "deque[str]" = field(factory=deque)
+    _size: int = 0
+    _news: trio.Event = field(factory=trio.Event)
+    broken: trio.Event = field(factory=trio.Event)
+
+    def hear(self, name: str, payload: JsonObject) -> None:
+        """Take an event of the run. Never waits, never raises."""
+        if self.ending is not None:
+            return
+        if name == "chat":
+            self._chat(payload)
+        elif self.streams and payload.get("stream") == "assistant":
+            data = payload["data"]
+            self._put(self._growing.hear(data["itemId"], data["text"]))
+
+    def _chat(self, payload: JsonObject) -> None:
+        state = payload.get("state")
+        if state == "final":
+            text = text_of(payload.get("message"))
+            if self.streams:
+                self._put(self._growing.settle(text))
+            self._end(Ending("ok", text))
+        elif state == "aborted":
+            self._end(Ending("aborted", error="The run was aborted."))
+        elif state == "error":
+            about = payload.get("errorDetail") or {}
+            self._end(Ending("error", error=payload.get("errorMessage", ""), reason=about.get("failoverReason", "")))
+
+    def _put(self, piece: str | None) -> None:
+        if self.trouble or piece == "":
+            return
+        if piece is None:
+            self._break(NOT_APPENDED)
+        elif len(self._pieces) >= PIECES or self._size + len(piece) > SIZE:
+            self._break(TOO_SLOW)
+        else:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            self._news.set()
+
+    def _break(self, why: str) -> None:
+        self.trouble = why
+        self._pieces.clear()
+        self.broken.set()
+        self._news.set()
+
+    def _end(self, ending: Ending) -> None:
+        self.ending = ending
+        self._news.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.ending is not None or bool(self.trouble)
+
+    def take(self) -> list[str]:
+        """All that waits."""
+        pieces = [*self._pieces]
+        self._pieces.clear()
+        self._size = 0
+        return pieces
+
+    async def news(self, seconds: float) -> None:
+        """Wait until there is something to take, or nothing more to come, or the time is up."""
+        if not self._pieces and not self.over:
+            self._news = trio.Event()
+            with trio.move_on_after(seconds):
+                await self._news.wait()
+
+    async def end(self) -> Ending:
+        """Wait until the run is over."""
+        with trio.move_on_after(RUN_SECONDS):
+            while self.ending is None:
+                await self.news(RUN_SECONDS)
+        return self.ending or Ending("error", error="The run took too long.", reason="timeout")
+
+
+def text_of(message: Any) -> str:
+    """The text of the message of a `chat` event."""
+    content = message.get("content", ()) if isinstance(message, dict) else ()
+    return "".join(one.get("text", "") for one in content if isinstance(one, dict))
+
+
+@define(eq=False)
+class Turns:
+    """All runs that HTTP requests wait for. One tap hears for all of them, and counts events by name."""
+
+    desk: "Desk"
+    watches: dict[str, Watch] = field(factory=dict)
+    events: Counter[str] = field(factory=Counter)
+
+    def __attrs_post_init__(self) -> None:
+        self.desk.hub.taps.append(self.hear)
+
+    def hear(self, name: str, payload: Any) -> None:
+        """Pass an event on to whoever waits for its run."""
+        self.events[name] += 1
+        if name not in ("agent", "chat"):
+            return
+        watch = self.watches.get(payload.get("runId", ""))
+        if watch is None:
+            return
+        follows = self.desk.runs.follow(watch.run)
+        if name == "chat" and follows != watch.run and payload.get("state") == "final":
+            # The session was busy: a run of the gateway's own will answer when it is this message's turn.
+            self.watches[follows] = self.watches.pop(watch.run)
+            watch.run = follows
+            return
+        watch.hear(name, payload)
+
+    async def begin(self, turn: Turn, *, streams: bool = False) -> Watch:
+        """Accept a message: it is on disk when this returns. Raises GatewayError, and then nothing is watched."""
+        watch = self.watches[turn.run] = Watch(turn.run, streams=streams)
+        accepted = False
+        try:
+            watch.entry, watch.restore = self._entry(turn)
+            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", "followup", turn.sender)
+            await self.desk.runs.send(ask)
+            accepted = True
+        finally:
+            if not accepted:
+                self.end(watch)
+        return watch
+
+    def end(self, watch: Watch) -> None:
+        """Stop listening. A run that is not over is given up, except while the gateway stops: it goes on after that."""
+        self.watches.pop(watch.run, None)
+        if watch.entry is None:
+            return
+        if watch.ending is None and not self.desk.draining:
+            self.desk.runs.abort(watch.entry, watch.run)
+        if watch.restore is not None and self.desk.directory.get(watch.entry.key) is not None:
+            model, thinking = watch.restore
+            try:
+                self.desk.directory.apply(self.desk.directory.change(watch.entry, model=model, thinking=thinking))
+            except TwinstepError as exc:
+                self.desk.complain(f"{watch.entry.key}: the model of one run stays that of the session: {exc}", exc)
+
+    def tokens(self, watch: Watch) -> tuple[int, int, int]:
+        """What the run used: tokens in, tokens out, both."""
+        run: Run | None = self.desk.runs.shelf.items.get(watch.run)
+        return run.tokens if run is not None else (0, 0, 0)
+
+    def _entry(self, turn: Turn) -> tuple[Entry, tuple[str | None, str | None] | None]:
+        """The session of a turn, and what it has to be set back to afterwards."""
+        directory = self.desk.directory
+        entry = directory.get(turn.key)
+        if entry is None:
+            entry = directory.create(turn.key, via=turn.via, model=turn.model, thinking=turn.thinking, label=turn.label)
+            self.desk.changed(entry, "create")
+            return entry, None
+        wanted = (turn.model or entry.model, turn.thinking or entry.thinking)
+        if wanted == (entry.model, entry.thinking):
+            return entry, None
+        before = (entry.model, entry.thinking)
+        entry = directory.change(entry, model=wanted[0], thinking=wanted[1])
+        directory.apply(entry)
+        return entry, before

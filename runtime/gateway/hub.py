@@ -1,0 +1,87 @@
+"""Who is connected, and what everybody is told: presence, subscriptions, fan-out of events (CONTRACT section 7).
+
+An event is encoded once for all. Nobody waits here: a connection takes the bytes into its bounded buffer, or is closed
+because it does not read.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from attrs import define, field
+
+from runtime.gateway.frames import event as encoded
+
+READ = "operator.read"
+
+
+class Link(Protocol):
+    """One connection, as far as the hub knows it."""
+
+    id: str
+    role: str
+    scopes: frozenset[str]
+    caps: frozenset[str]
+    watches: set[str]
+    lists: bool
+
+    def tell(self, event: bytes) -> None:
+        """Put an encoded event into the buffer; never waits."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection soon."""
+
+
+Wanted = Callable[[Link], bool]
+
+
+def readers(link: Link) -> bool:
+    """Operators who may read."""
+    return link.role == "operator" and READ in link.scopes
+
+
+@define(eq=False)
+class Hub:
+    """All connections that said hello. `taps` hear events inside the process (HTTP streams)."""
+
+    links: dict[str, Link] = field(factory=dict)
+    taps: list[Callable[[str, dict[str, Any]], None]] = field(factory=list)
+    presence_version: int = 1
+    health_version: int = 1
+    dropped: int = 0
+
+    def add(self, link: Link) -> None:
+        """Take a connection in."""
+        self.links[link.id] = link
+        self.presence_version += 1
+
+    def remove(self, link: Link) -> None:
+        """Let a connection go."""
+        if self.links.pop(link.id, None) is not None:
+            self.presence_version += 1
+
+    def tell(self, name: str, payload: Any, wanted: Wanted = readers, version: dict[str, int] | None = None) -> None:
+        """Send an event to all who want it."""
+        for tap in tuple(self.taps):
+            tap(name, payload)
+        receivers = [link for link in self.links.values() if wanted(link)]
+        if receivers:
+            frame = encoded(name, payload, version)
+            for link in receivers:
+                link.tell(frame)
+
+    def tell_watchers(self, key: str, name: str, payload: Any) -> None:
+        """Send an event to those who subscribed to the messages of a session."""
+        self.tell(name, payload, lambda link: key in link.watches and readers(link))
+
+    def tell_listers(self, name: str, payload: Any) -> None:
+        """Send an event to those who subscribed to the list of sessions."""
+        self.tell(name, payload, lambda link: link.lists and readers(link))
+
+    def tell_cap(self, cap: str, name: str, payload: Any) -> None:
+        """Send an event to readers that have a capability."""
+        self.tell(name, payload, lambda link: cap in link.caps and readers(link))
+
+    def close(self, code: int, reason: str, links: Iterable[Link] | None = None) -> None:
+        """End these connections, or all."""
+        for link in tuple(self.links.values() if links is None else links):
+            link.close(code, reason)

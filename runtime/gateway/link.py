@@ -1,0 +1,226 @@
+"""One WebSocket connection: handshake, requests, events. Its reader never waits for a session.
+
+Rules: nothing but the handshake happens before hello; each request is a task of its own and there is a bound on them;
+what is sent stands in a bounded buffer that one writer empties, and who does not read is closed (CONTRACT section 1).
+"""
+
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from attrs import define, field
+
+from runtime.errors import TwinstepError
+from runtime.gateway import frames, scopes
+from runtime.gateway.frames import BadFrame, GatewayError, NotJson, Request
+from runtime.gateway.handshake import Accepted, Challenge, Refused, first_frame
+from runtime.gateway.registry import Call
+from runtime.gateway.sockets import Gone, Socket
+
+if TYPE_CHECKING:
+    from runtime.gateway.desk import Desk
+
+FIRST_BYTES: Final = 65_536
+FIRST_SECONDS: Final = 15.0
+MOST_BYTES: Final = 26_214_400
+BUFFERED: Final = 52_428_800
+CLOSE_SECONDS: Final = 2.0
+SEND_SECONDS: Final = 60.0
+"""How long one frame may take to leave; the buffer's bound ends a slow reader earlier."""
+BUSY: Final = 256
+"""Requests of one connection under way at a time; more are refused."""
+FRAME: Final = 64
+"""Bytes that a frame in the buffer costs besides its own."""
+
+
+@define(eq=False)
+class Connection:
+    """A client. `watches` are the sessions whose messages it wants, `lists` whether it wants changes of the list."""
+
+    desk: "Desk"
+    socket: Socket
+    id: str
+    role: str = ""
+    scopes: frozenset[str] = frozenset()
+    caps: frozenset[str] = frozenset()
+    watches: set[str] = field(factory=set)
+    lists: bool = False
+    accepted: Accepted | None = None
+    since: int = 0
+    strikes: int = 0
+    _seq: int = 0
+    _out: "deque[bytes]" = field(factory=deque)
+    _size: int = 0
+    _wake: trio.Event = field(factory=trio.Event)
+    _closing: tuple[int, str] | None = None
+    _busy: int = 0
+    _scope: trio.CancelScope = field(factory=trio.CancelScope)
+
+    @property
+    def client_id(self) -> str:
+        """The name of the client's program."""
+        return self.accepted.client.id if self.accepted is not None else ""
+
+    # --- what the hub does; none of it waits
+
+    def tell(self, event: bytes) -> None:
+        """Put an event into the buffer, with this connection's number."""
+        self._seq += 1
+        self._put(frames.with_seq(event, self._seq))
+
+    def answer(self, frame: bytes) -> None:
+        """Put a response into the buffer."""
+        self._put(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what is in the buffer, then end the connection. The first reason counts."""
+        if self._closing is None:
+            self._closing = (code, reason)
+            self._wake.set()
+
+    def _put(self, frame: bytes) -> None:
+        if self._closing is not None:
+            return
+        self._size += len(frame) + FRAME
+        if self._size > BUFFERED:
+            self.desk.hub.dropped += 1
+            self._out.clear()
+            self.close(1008, "slow consumer")
+            self._scope.cancel()
+            return
+        self._out.append(frame)
+        self._wake.set()
+
+    # --- its life
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        try:
+            with self._scope:
+                if not await self._shake_hands():
+                    return
+                self.socket.limit(MOST_BYTES)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, nursery.cancel_scope)
+                    await self._read(nursery)
+                    nursery.cancel_scope.cancel()
+        except* Gone:
+            pass
+        finally:
+            self.desk.left(self)
+        if self._scope.cancelled_caught:
+            await self._bye(*(self._closing or (1008, "slow consumer")))
+
+    async def _bye(self, code: int, reason: str) -> None:
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            with suppress(Gone):
+                await self.socket.close(code, reason)
+
+    async def _shake_hands(self) -> bool:
+        desk, socket = self.desk, self.socket
+        socket.limit(FIRST_BYTES)
+        challenge = Challenge(desk.chance.uuid(), desk.clock.wall())
+        payload = {**challenge.payload(), "capabilities": []}
+        await self._send(frames.event("connect.challenge", payload))
+        with trio.move_on_after(FIRST_SECONDS) as silence:
+            data = await socket.receive()
+        if silence.cancelled_caught:
+            await self._bye(1000, "")
+            return False
+        request = first_frame(data)
+        if isinstance(request, Request):
+            decision = await desk.admit(request, challenge, socket)
+            if isinstance(decision, Accepted):
+                await self._welcome(request, decision)
+                return True
+            if decision.error is not None:
+                await self._send(frames.failure(request.id, decision.error))
+            await self._bye(decision.close_code, decision.close_reason)
+            return False
+        assert isinstance(request, Refused)
+        await self._bye(request.close_code, request.close_reason)
+        return False
+
+    async def _welcome(self, request: Request, accepted: Accepted) -> None:
+        self.accepted, self.role = accepted, accepted.role
+        self.scopes, self.caps = scopes.effective(accepted.scopes), frozenset(accepted.caps)
+        self.since = self.desk.clock.wall()
+        hello = await self.desk.hello(self, accepted)
+        await self._send(frames.response(request.id, hello))
+        self.desk.joined(self)
+
+    async def _send(self, frame: bytes) -> None:
+        with trio.move_on_after(SEND_SECONDS) as late:
+            await self.socket.send(frame)
+        if late.cancelled_caught:
+            raise Gone(1006, "")
+
+    async def _write(self, everything: trio.CancelScope) -> None:
+        while True:
+            while self._out:
+                frame = self._out.popleft()
+                self._size -= len(frame) + FRAME
+                await self._send(frame)
+            if self._closing is not None:
+                await self._bye(*self._closing)
+                everything.cancel()
+                return
+            self._wake = trio.Event()
+            if not self._out and self._closing is None:
+                await self._wake.wait()
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        while True:
+            data = await self.socket.receive()
+            try:
+                request = frames.decode(data)
+            except NotJson:
+                continue  # the peer is silent about it as well (CONTRACT section 2)
+            except BadFrame as exc:
+                self.answer(frames.failure(exc.id, exc.error()))
+                continue
+            if self._busy >= BUSY:
+                late = frames.unavailable(f"{BUSY} requests of this connection are under way", retry_after_ms=250)
+                self.answer(frames.failure(request.id, late))
+                continue
+            self._busy += 1
+            nursery.start_soon(self._serve, request)
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            self.answer(frames.response(request.id, await self._result(request)))
+        except GatewayError as exc:
+            self.answer(frames.failure(request.id, exc))
+            if self.strikes > scopes.ROLE_STRIKES:
+                self.close(1008, "repeated unauthorized calls")
+        except TwinstepError as exc:
+            self.answer(frames.failure(request.id, GatewayError(frames.UNAVAILABLE, str(exc))))
+        except Exception as exc:  # noqa: BLE001 - a handler that fails, fails alone
+            self.desk.complain(f"{request.method}: {type(exc).__name__}: {exc}", exc)
+            self.answer(frames.failure(request.id, GatewayError(frames.UNAVAILABLE, "internal error")))
+        finally:
+            self._busy -= 1
+
+    async def _result(self, request: Request) -> Any:
+        desk = self.desk
+        refused = scopes.refusal(self.role, self.scopes, request.method, request.params)
+        if refused is not None:
+            self._strike(refused)
+            raise refused
+        if request.method == "connect":
+            raise frames.invalid("connect is only valid as the first request")
+        if request.expected_profile is not None and request.expected_profile != desk.profile:
+            raise frames.profile_mismatch()
+        method = desk.registry.get(request.method)
+        params = method.decode(request.method, request.params)
+        call = Call(desk, self, request.method, params, partial(self._first, request.id), self.scopes)
+        return await method.handler(call)
+
+    def _first(self, name: str, payload: Any) -> None:
+        self.answer(frames.response(name, payload))
+
+    def _strike(self, exc: GatewayError) -> None:
+        if str(exc).startswith("unauthorized role"):
+            self.strikes += 1

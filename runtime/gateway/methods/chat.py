@@ -1,0 +1,226 @@
+"""chat.send, .history, .abort, .inject, .metadata: the conversation of a session (CONTRACT section 6)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+
+from runtime.gateway import rows
+from runtime.gateway.attachments import parts_of
+from runtime.gateway.commands import command_of, run_command
+from runtime.gateway.directory import inject
+from runtime.gateway.entries import Entry
+from runtime.gateway.frames import invalid
+from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
+from runtime.gateway.registry import Call, Method
+from runtime.gateway.runs import Ask
+from runtime.vocab import JsonObject
+
+LIMIT: Final = 200
+HISTORY_BYTES: Final = 6 * 2**20
+"""Messages and bytes of a history where nobody said how many."""
+
+QueueMode = Literal["steer", "followup", "collect", "interrupt"]
+Mode = Literal["read-only", "guarded", "workspace", "full"]
+
+
+@frozen(kw_only=True)
+class SendParams:
+    """Params of chat.send."""
+
+    session_key: Annotated[str, Length(1, 512)]
+    agent_id: Text | None = None
+    session_id: Text | None = None
+    message: str
+    intent: JsonObject | None = None
+    thinking: str | None = None
+    fast_mode: bool | Literal["auto"] | None = None
+    fast_auto_on_seconds: Annotated[int, Least(1)] | None = None
+    queue_mode: QueueMode | None = None
+    deliver: bool | None = None
+    originating_channel: str | None = None
+    originating_to: str | None = None
+    originating_account_id: str | None = None
+    originating_thread_id: str | None = None
+    reply_to_id: Text | None = None
+    attachments: tuple[JsonObject, ...] = ()
+    tool_bindings: JsonObject | None = None
+    timeout_ms: Annotated[int, Least(0)] | None = None
+    system_input_provenance: JsonObject | None = None
+    system_provenance_receipt: str | None = None
+    suppress_command_interpretation: bool = False
+    expected_leaf_entry_id: Text | Absent | None = ABSENT
+    expected_session_routing_contract: Text | None = None
+    expected_permission_mode: Mode | Absent | None = ABSENT
+    expected_tool_overrides: JsonObject | Absent | None = ABSENT
+    idempotency_key: Text
+
+
+@frozen(kw_only=True)
+class HistoryParams:
+    """Params of chat.history."""
+
+    session_key: Text
+    agent_id: Text | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Least(1), Most(1000)] | None = None
+    offset: Annotated[int, Least(0)] | None = None
+    pending_before: Annotated[int, Least(1)] | None = None
+    input_run_ids: tuple[Annotated[str, Length(1, 256)], ...] = ()
+    message_id: Text | None = None
+    session_id: Text | None = None
+    max_chars: Annotated[int, Least(1), Most(500_000)] | None = None
+
+
+@frozen(kw_only=True)
+class AbortParams:
+    """Params of chat.abort."""
+
+    session_key: Text
+    agent_id: Text | None = None
+    run_id: Text | None = None
+    preserve_side_runs: bool | None = None
+
+
+@frozen(kw_only=True)
+class InjectParams:
+    """Params of chat.inject."""
+
+    session_key: Text
+    agent_id: Text | None = None
+    message: Text
+    label: Annotated[str, Length(0, 100)] | None = None
+
+
+@frozen(kw_only=True)
+class MetadataParams:
+    """Params of chat.metadata."""
+
+    agent_id: Text | None = None
+    session_key: Text | None = None
+
+
+async def send(call: Call) -> Any:
+    """Accept a message. It is on disk when the answer leaves."""
+    desk, params = call.desk, call.params
+    parts = parts_of(params.message, params.attachments)
+    if not parts:
+        raise invalid("message or attachment required")
+    key = desk.directory.key(params.session_key, params.agent_id)
+    check_agent(call, key)
+    command = None if params.suppress_command_interpretation else command_of(params.message)
+    entry, made = desk.directory.ensure(key, via="run")
+    if made:
+        desk.changed(entry, "create")
+    if command is not None:
+        return await run_command(call, entry, command, params.idempotency_key)
+    mode = params.queue_mode or entry.queue or desk.extras["models"].queue_mode
+    ack = await desk.runs.send(Ask(entry, params.idempotency_key, params.message, parts, "chat", mode, call.sender))
+    answer: dict[str, Any] = {"runId": ack.run, "status": ack.status}
+    return answer | ({"interruptedActiveRun": True} if ack.interrupted else {})
+
+
+def check_agent(call: Call, key: str) -> None:
+    """Refuse a key of an agent that is not configured."""
+    agent = key.split(":")[1] if key.startswith("agent:") else call.desk.directory.default_agent
+    if agent not in call.desk.extras["models"].agents:
+        raise invalid(f'unknown agent id "{agent}"')
+
+
+async def history(call: Call) -> Any:
+    """Return the last messages of a session."""
+    desk, params = call.desk, call.params
+    key = desk.directory.key(params.session_key, params.agent_id)
+    models = desk.extras["models"]
+    entry = desk.directory.get(key)
+    lines = [] if entry is None else desk.directory.transcript(entry).lines
+    end = max(0, len(lines) - (params.offset or 0))
+    start = max(0, end - (params.limit or LIMIT))
+    messages = [fitted(line.body, params.max_chars) for line in lines[start:end]]
+    answer: dict[str, Any] = {
+        "sessionKey": key,
+        "messages": messages,
+        "pendingInputs": pending(call, entry),
+        "hasMore": start > 0,
+        "totalMessages": len(lines),
+        "defaults": models.defaults(),
+        "sessionInfo": info(call, key, entry),
+    }
+    if entry is not None:
+        answer |= {"sessionId": entry.session, "deltaCursor": f"{entry.session}:{len(lines)}"}
+        if entry.thinking is not None:
+            answer["thinkingLevel"] = entry.thinking
+    return answer
+
+
+def info(call: Call, key: str, entry: Entry | None) -> dict[str, Any]:
+    """Return what chat.history says of the session itself."""
+    if entry is None:
+        desk = call.desk
+        entry = Entry(key, "", "", desk.directory.default_agent, 0, 0)
+        row = rows.session(desk, entry)
+        unknown = ("sessionId", "createdAt", "visibility", "participants", "createdVia")
+        return {name: value for name, value in row.items() if name not in unknown} | {
+            "updatedAt": None,
+            "activeLeafEntryId": None,
+        }
+    lines = call.desk.directory.transcript(entry).lines
+    return rows.session(call.desk, entry) | {"activeLeafEntryId": lines[-1].id if lines else None}
+
+
+def pending(call: Call, entry: Entry | None) -> dict[str, Any]:
+    """Return the messages that wait."""
+    live = call.desk.runs.roster.live.get(entry.session) if entry is not None else None
+    waiting = live.state.lane if live is not None else ()
+    items = [{"runId": one.message.id, "text": one.message.text, "steer": one.steer} for one in waiting]
+    return {"items": items, "total": len(items)}
+
+
+def fitted(body: Mapping[str, Any], most: int | None) -> Mapping[str, Any]:
+    """Return a message with its texts cut to so many characters."""
+    if most is None:
+        return body
+    content = body["content"]
+    if isinstance(content, str):
+        return {**body, "content": content[:most]}
+    cut = [{**one, "text": one["text"][:most]} if isinstance(one.get("text"), str) else one for one in content]
+    return {**body, "content": cut}
+
+
+async def abort(call: Call) -> Any:
+    """Give up what a session does now, or one run of it."""
+    desk, params = call.desk, call.params
+    entry = desk.directory.get(desk.directory.key(params.session_key, params.agent_id))
+    ended = desk.runs.abort(entry, params.run_id) if entry is not None else []
+    return {"ok": True, "aborted": bool(ended), "runIds": ended}
+
+
+async def inject_message(call: Call) -> Any:
+    """Put a message into a conversation without asking the model."""
+    desk, params = call.desk, call.params
+    entry = desk.directory.get(desk.directory.key(params.session_key, params.agent_id))
+    if entry is None:
+        raise invalid(f"session not found: {params.session_key}")
+    text = f"[{params.label}]\n\n{params.message}" if params.label else params.message
+    name, now = desk.chance.uuid(), desk.clock.wall()
+    desk.directory.injected.setdefault(entry.session, []).append((name, text, now))
+    line = inject(desk.directory.transcript(entry), name, text, now)
+    message = {one: value for one, value in line.body.items() if one != "__openclaw"}
+    told = {"runId": f"inject-{name}", "sessionKey": entry.key, "agentId": entry.agent, "seq": 0, "state": "final"}
+    desk.hub.tell("chat", {**told, "message": message})
+    return {"ok": True, "messageId": name}
+
+
+async def metadata(call: Call) -> Any:
+    """Return what a client shows around a conversation before it loads it."""
+    models = call.desk.extras["models"]
+    return {"defaults": models.defaults(), "models": models.list(), "commands": []}
+
+
+METHODS: Final = [
+    Method("chat.send", send, SendParams),
+    Method("chat.history", history, HistoryParams),
+    Method("chat.abort", abort, AbortParams),
+    Method("chat.inject", inject_message, InjectParams),
+    Method("chat.metadata", metadata, MetadataParams),
+]

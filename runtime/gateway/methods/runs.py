@@ -1,0 +1,225 @@
+"""agent and agent.wait: a run that is answered twice, first when it is accepted and again when it is over."""
+
+from typing import Annotated, Any, Final, Literal
+
+from attrs import frozen
+
+from runtime.gateway.attachments import parts_of
+from runtime.gateway.entries import Entry, Run
+from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.methods.chat import check_agent
+from runtime.gateway.params import Least, Length, Text
+from runtime.gateway.registry import Call, Method
+from runtime.gateway.runs import Ask
+from runtime.vocab import JsonObject
+
+RUN_SECONDS: Final = 48 * 3600.0
+"""How long `agent` waits for a run where nobody said; runs have deadlines of their own."""
+WAIT_MS: Final = 30_000
+
+
+@frozen(kw_only=True)
+class AgentParams:
+    """Params of agent."""
+
+    message: Text
+    agent_id: Text | None = None
+    provider: str | None = None
+    model: str | None = None
+    to: str | None = None
+    reply_to: str | None = None
+    session_id: str | None = None
+    session_key: str | None = None
+    expected_existing_session_id: Text | None = None
+    thinking: str | None = None
+    deliver: bool | None = None
+    attachments: tuple[Any, ...] = ()
+    channel: str | None = None
+    reply_channel: str | None = None
+    account_id: str | None = None
+    reply_account_id: str | None = None
+    thread_id: str | None = None
+    group_id: str | None = None
+    group_channel: str | None = None
+    group_space: str | None = None
+    timeout: Annotated[int, Least(0)] | None = None
+    best_effort_deliver: bool | None = None
+    lane: str | None = None
+    cwd: Text | None = None
+    cleanup_bundle_mcp_on_run_end: bool | None = None
+    model_run: bool | None = None
+    prompt_mode: Literal["full", "minimal", "none"] | None = None
+    extra_system_prompt: str | None = None
+    bootstrap_context_mode: Literal["full", "lightweight"] | None = None
+    bootstrap_context_run_kind: Literal["default", "heartbeat", "cron"] | None = None
+    acp_turn_source: Literal["manual_spawn"] | None = None
+    internal_runtime_handoff_id: Text | None = None
+    internal_execution_identity_retry: bool | None = None
+    internal_execution_identity_recovery_attempt: Annotated[int, Least(1)] | None = None
+    exec_approval_followup_expected_session_id: Text | None = None
+    internal_events: tuple[JsonObject, ...] = ()
+    input_provenance: JsonObject | None = None
+    suppress_prompt_persistence: bool | None = None
+    session_effects: Literal["visible", "internal"] | None = None
+    source_reply_delivery_mode: Literal["automatic", "message_tool_only"] | None = None
+    disable_message_tool: bool | None = None
+    swarm_collector: bool | None = None
+    swarm_output_schema: JsonObject | None = None
+    force_restart_safe_tools: bool | None = None
+    force_code_mode_tools: bool | None = None
+    voice_wake_trigger: str | None = None
+    idempotency_key: Text
+    label: Annotated[str, Length(1, 512)] | None = None
+
+
+@frozen(kw_only=True)
+class WaitParams:
+    """Params of agent.wait."""
+
+    run_id: Text
+    timeout_ms: Annotated[int, Least(0)] | None = None
+
+
+async def agent(call: Call) -> Any:
+    """Run a message; answer when it is accepted, and again when it is over."""
+    desk, params = call.desk, call.params
+    entry, named = _target(call)
+    parts = parts_of(params.message, params.attachments)
+    if not parts:
+        raise invalid("message required")
+    ack = await desk.runs.send(
+        Ask(entry, params.idempotency_key, params.message, parts, "agent", "followup", call.sender)
+    )
+    if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
+        return finished(call, entry, ack.run, await desk.runs.wait(desk.runs.follow(ack.run), 0))
+    accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
+    call.first(accepted | ({"sessionKey": entry.key} if named else {}))
+    seconds = params.timeout if params.timeout else RUN_SECONDS
+    run = await desk.runs.wait(desk.runs.follow(ack.run), seconds)
+    return finished(call, entry, ack.run, run)
+
+
+def _target(call: Call) -> tuple[Entry, bool]:
+    desk, params = call.desk, call.params
+    directory = desk.directory
+    if params.session_key:
+        key = directory.key(params.session_key, params.agent_id)
+    elif params.session_id:
+        entry = directory.of(params.session_id)
+        if entry is not None:
+            return entry, True
+        key = directory.key(f"explicit:{params.session_id}", params.agent_id)
+    elif params.agent_id or params.to:
+        key = directory.key("main", params.agent_id)
+    else:
+        key = directory.key(f"explicit:{params.idempotency_key}")
+    check_agent(call, key)
+    named = bool(params.session_key or params.session_id or params.agent_id or params.to)
+    entry = directory.get(key)
+    if entry is None:
+        name = params.session_id or ("" if named else params.idempotency_key)
+        entry = directory.create(key, session=name, via="run", label=params.label)
+        desk.changed(entry, "create")
+    if params.expected_existing_session_id not in (None, entry.session):
+        raise invalid("the session is another one than expected")
+    return entry, named
+
+
+def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
+    """Return the second answer of agent."""
+    if run is None:
+        return {"runId": name, "status": "timeout", "summary": "timeout"}
+    if run.status != "ok":
+        summary = run.error or ("the run was aborted" if run.status == "aborted" else run.status)
+        told = {"runId": name, "status": "error", "summary": summary}
+        raise GatewayError("UNAVAILABLE", summary, payload=told)
+    provider, model, window = call.desk.extras["models"].of(entry)
+    used: dict[str, Any] = {
+        "input": run.tokens[0],
+        "output": run.tokens[1],
+        "cacheRead": 0,
+        "cacheWrite": 0,
+        "total": run.tokens[2],
+    }
+    used |= {"cost": {"total": 0}}
+    about = {
+        "sessionId": entry.session,
+        "sessionFile": entry.key,
+        "provider": provider,
+        "model": model,
+        "contextTokens": window,
+        "contextTokensSource": "resolved",
+        "agentHarnessId": "openclaw",
+        "usage": used,
+        "lastCallUsage": used,
+        "promptTokens": run.tokens[0],
+    }
+    payloads = [{"text": run.answer, "mediaUrl": None}] if run.answer else []
+    meta = {
+        "durationMs": max(0, run.ended - run.started),
+        "agentMeta": about,
+        "aborted": False,
+        "stopReason": run.stop,
+        "systemPromptReport": report(call, entry, provider, model),
+        "finalPromptText": asked(call, entry, run.id),
+        "finalAssistantVisibleText": run.answer,
+        "finalAssistantRawText": run.answer,
+        "replayInvalid": False,
+        "livenessState": "working",
+        "executionTrace": {
+            "winnerProvider": provider,
+            "winnerModel": model,
+            "attempts": [{"provider": provider, "model": model, "result": "success", "stage": "assistant"}],
+            "fallbackUsed": False,
+            "runner": "embedded",
+        },
+        "requestShaping": {"thinking": entry.thinking or "off"},
+        "completion": {"stopReason": run.stop, "finishReason": run.stop},
+    }
+    result = {"payloads": payloads, "meta": meta, "sourceReplyDeliveryState": "missing"}
+    return {"runId": name, "status": "ok", "summary": "completed", "result": result}
+
+
+def report(call: Call, entry: Entry, provider: str, model: str) -> dict[str, Any]:
+    """Return what is known of the system text of a run."""
+    live = call.desk.runs.roster.live.get(entry.session)
+    context = live.state.context if live is not None else None
+    text = context.system if context is not None else ""
+    return {
+        "source": "run",
+        "generatedAt": call.desk.clock.wall(),
+        "sessionId": entry.session,
+        "sessionKey": entry.key,
+        "provider": provider,
+        "model": model,
+        "workspaceDir": live.state.settings.workspace if live is not None else "",
+        "systemPrompt": {"chars": len(text)},
+        "tools": {"names": list(context.toolset.names) if context is not None else []},
+    }
+
+
+def asked(call: Call, entry: Entry, name: str) -> str:
+    """Return what was said in a run."""
+    live = call.desk.runs.roster.live.get(entry.session)
+    prompt = live.state.prompt if live is not None else None
+    return prompt.message.text if prompt is not None and prompt.message.id == name else ""
+
+
+async def wait(call: Call) -> Any:
+    """Wait until a run is over; an unknown one waits out its time."""
+    params = call.params
+    most = WAIT_MS if params.timeout_ms is None else params.timeout_ms
+    runs = call.desk.runs
+    run = await runs.wait(runs.follow(params.run_id), most / 1000)
+    if run is None:
+        return {"runId": params.run_id, "status": "timeout"}
+    answer: dict[str, Any] = {"runId": params.run_id, "status": "ok" if run.status == "ok" else "error"}
+    answer |= {"startedAt": run.started or run.created, "endedAt": run.ended}
+    if run.status != "ok":
+        return answer | {"error": run.error or run.status, "stopReason": run.stop}
+    text = run.answer
+    reply = {"disposition": "visible" if text else "empty", "text": text}
+    return answer | {"stopReason": run.stop, "livenessState": "working", "terminalReply": reply}
+
+
+METHODS: Final = [Method("agent", agent, AgentParams), Method("agent.wait", wait, WaitParams)]

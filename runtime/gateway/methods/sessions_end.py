@@ -1,0 +1,228 @@
+"""sessions.reset, .delete, .compact, .cleanup: what a session loses, and when it ends (CONTRACT section 5).
+
+Rules: the main session of an agent is never deleted; what is deleted is gone from the journal, with what the key had
+before; what nobody used for KEPT_DAYS is archived, and deleted after as many again.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import trio
+from attrs import frozen
+
+from runtime.gateway import keys, rows
+from runtime.gateway.desk import Desk
+from runtime.gateway.entries import Entry
+from runtime.gateway.frames import invalid
+from runtime.gateway.methods.sessions_change import stop
+from runtime.gateway.methods.sessions_list import check_agent
+from runtime.gateway.params import Least, Text
+from runtime.gateway.registry import Call, Method
+from runtime.step.edits import EditRefused
+
+KEPT_DAYS: Final = 30
+"""Retention: of sessions that nobody uses, of archived ones, of what a reset left, and of the notes on deleted ones."""
+SPENT_DAYS: Final = 400
+DAY_MS: Final = 86_400_000
+AT_ONCE: Final = 1_000
+"""Sessions that one cleanup ends at most: each is several records for the writer."""
+
+
+@frozen(kw_only=True)
+class ResetParams:
+    """Params of sessions.reset."""
+
+    key: Text
+    agent_id: Text | None = None
+    reason: Literal["new", "reset"] = "reset"
+
+
+@frozen(kw_only=True)
+class DeleteParams:
+    """Params of sessions.delete."""
+
+    key: Text
+    agent_id: Text | None = None
+    delete_transcript: bool = True
+    expected_session_id: Text | None = None
+    expected_lifecycle_revision: Text | None = None
+    expected_session_updated_at: Annotated[float, Least(0)] | None = None
+    emit_lifecycle_hooks: bool = True
+    archived_only: bool = False
+
+
+@frozen(kw_only=True)
+class CompactParams:
+    """Params of sessions.compact."""
+
+    key: Text
+    agent_id: Text | None = None
+    max_lines: Annotated[int, Least(1)] | None = None
+
+
+@frozen(kw_only=True)
+class CleanupParams:
+    """Params of sessions.cleanup."""
+
+    agent: Text | None = None
+    all_agents: bool = False
+    enforce: bool = True
+    active_key: Text | None = None
+    fix_missing: bool = False
+    fix_dm_scope: bool = False
+
+
+async def reset(call: Call) -> Any:
+    """Give a key a new session; an open run is given up. A key without a session gets one."""
+    desk, params = call.desk, call.params
+    directory = desk.directory
+    key = directory.key(params.key, params.agent_id)
+    entry = directory.get(key)
+    if entry is not None:
+        stop(desk, entry, "reset")
+        fresh = directory.reset(directory.get(key) or entry, params.reason)
+    else:
+        check_agent(desk, keys.agent_of(key) or directory.default_agent)
+        fresh = directory.create(key)
+    await directory.committed()
+    desk.changed(fresh, params.reason)
+    return {"ok": True, "key": key, "entry": rows.described(desk, fresh), "resolved": rows.resolved(desk, fresh)}
+
+
+async def delete(call: Call) -> Any:
+    """Forget a session; an open run is given up. It is gone from the disk when this answers."""
+    desk, params = call.desk, call.params
+    directory = desk.directory
+    key = directory.key(params.key, params.agent_id)
+    if keys.kind_of(key) in (keys.Kind.MAIN, keys.Kind.GLOBAL):
+        raise invalid(f"{key} is a main session, and those are never deleted")
+    entry = directory.get(key)
+    if entry is None:
+        return {"ok": True, "key": key, "deleted": False, "archived": []}
+    expected = (
+        (params.expected_session_id, entry.session),
+        (params.expected_lifecycle_revision, entry.revision),
+        (params.expected_session_updated_at, entry.updated),
+    )
+    if any(wanted not in (None, found) for wanted, found in expected):
+        raise invalid(f"{key} is not as it was expected to be: read it again", {"reason": "session-changed"})
+    if params.archived_only and not entry.archived:
+        raise invalid(f"{key} is not archived, and only what is archived was to be deleted")
+    stop(desk, entry, "delete")
+    ticket = directory.delete(directory.get(key) or entry, journal=params.delete_transcript)
+    await desk.dispatcher.journal.committed(ticket)
+    tell_gone(desk, entry)
+    desk.hub.tell_listers("sessions.changed", {"reason": "delete", "ts": desk.clock.wall()})
+    return {"ok": True, "key": key, "deleted": True, "archived": []}
+
+
+def tell_gone(desk: Desk, entry: Entry) -> None:
+    """Tell those who list sessions that one is no more."""
+    desk.hub.tell_listers("sessions.changed", rows.gone(desk, entry))
+
+
+async def compact(call: Call) -> Any:
+    """Let a conversation lose its beginning. What the model would say of it instead is not made here."""
+    desk, params = call.desk, call.params
+    directory = desk.directory
+    key = directory.key(params.key, params.agent_id)
+    entry = directory.get(key)
+    if entry is None:
+        return {"ok": True, "key": key, "compacted": False, "reason": "there is no such session"}
+    if params.max_lines is None:
+        lines = len(directory.transcript(entry).lines)
+        small = "the conversation is too short for a summary"
+        why = small if lines < 3 else "summaries by the model are not available here; say how many lines to keep"
+        return {"ok": False, "key": key, "compacted": False, "reason": why}
+    try:
+        kept, lost = directory.compact(entry, params.max_lines)
+    except EditRefused as exc:
+        kept = len(directory.transcript(entry).lines)
+        return {"ok": False, "key": key, "compacted": False, "kept": kept, "reason": str(exc)}
+    if lost:
+        await directory.committed()
+        changed = directory.get(key) or entry
+        desk.hub.tell_listers("sessions.changed", rows.changed(desk, changed, "compact", compacted=True))
+    return {"ok": True, "key": key, "compacted": lost, "kept": kept}
+
+
+# --- retention
+
+
+async def cleanup(call: Call) -> Any:
+    """Archive and delete what nobody used for long; with enforce false, say only what would be."""
+    desk, params = call.desk, call.params
+    directory = desk.directory
+    agent = (params.agent or directory.default_agent).strip().lower()
+    mine = [entry for entry in directory if params.all_agents or entry.agent == agent]
+    kept = directory.key(params.active_key) if params.active_key is not None else ""
+    idle, old = overdue(desk, mine, kept)
+    lost = await missing(desk, mine) if params.fix_missing else []
+    journals = directory.overdue(desk.clock.wall() - KEPT_DAYS * DAY_MS)
+    answer = {
+        "agentId": agent,
+        "storePath": desk.dispatcher.journal.name,
+        "mode": "enforce" if params.enforce else "warn",
+        "dryRun": not params.enforce,
+        "beforeCount": len(mine),
+        "missing": len(lost) if params.fix_missing else None,
+        "archived": len(idle),
+        "pruned": len(old),
+        "journals": len(journals),
+        "wouldMutate": bool(idle or old or lost or journals),
+        "applied": params.enforce,
+    }
+    if params.enforce:
+        await tidy(desk, idle, [*old, *lost])
+        for past in journals:
+            directory.expire(past)
+        directory.forget_spent(desk.clock.wall() - SPENT_DAYS * DAY_MS)
+        await directory.committed()
+        desk.hub.tell_listers("sessions.changed", {"reason": "cleanup", "ts": desk.clock.wall()})
+    left = sum(params.all_agents or entry.agent == agent for entry in directory)
+    return answer | {"afterCount": left, "appliedCount": len(idle) + len(old) + len(lost) if params.enforce else 0}
+
+
+def overdue(desk: Desk, entries: list[Entry], kept: str) -> tuple[list[Entry], list[Entry]]:
+    """Return what is to be archived and what is to be deleted; the longest unused first, AT_ONCE of each at most."""
+    before = desk.clock.wall() - KEPT_DAYS * DAY_MS
+    idle, old = [], []
+    for entry in sorted(entries, key=lambda one: one.updated):
+        if entry.key == kept or entry.pinned or keys.kind_of(entry.key) in (keys.Kind.MAIN, keys.Kind.GLOBAL):
+            continue
+        if entry.archived:
+            if entry.archived < before:
+                old.append(entry)
+        elif entry.updated < before and not desk.runs.active(entry.session):
+            idle.append(entry)
+    return idle[:AT_ONCE], old[:AT_ONCE]
+
+
+async def missing(desk: Desk, entries: list[Entry]) -> list[Entry]:
+    """Return the sessions of which the journal has nothing."""
+    await desk.directory.committed()
+    there = {row.session for row in desk.dispatcher.journal.store.sessions()}
+    return [
+        entry for entry in entries if entry.session not in there and entry.session not in desk.directory.roster.live
+    ]
+
+
+async def tidy(desk: Desk, idle: list[Entry], old: list[Entry]) -> None:
+    """Archive and delete, with a pause in between: others have work to do as well."""
+    now = desk.clock.wall()
+    for entry in idle:
+        members = {**entry.members, "archiveReason": "stale"}
+        desk.directory.change(entry, archived=now, members=members)
+        await trio.lowlevel.checkpoint()
+    for entry in old:
+        stop(desk, entry, "cleanup")
+        desk.directory.delete(desk.directory.get(entry.key) or entry)
+        tell_gone(desk, entry)
+        await trio.lowlevel.checkpoint()
+
+
+METHODS: Final = [
+    Method("sessions.reset", reset, ResetParams),
+    Method("sessions.delete", delete, DeleteParams),
+    Method("sessions.compact", compact, CompactParams),
+    Method("sessions.cleanup", cleanup, CleanupParams),
+]
