@@ -33,11 +33,12 @@ from runtime.gateway.cronwork import CronWork
 from runtime.gateway.desk import TICK_MS, Desk
 from runtime.gateway.devicebook import DeviceBook, Known, Request
 from runtime.gateway.directory import Directory
-from runtime.gateway.entries import Entry, Run
+from runtime.gateway.entries import Entry, Note, Past, Run, Spent
 from runtime.gateway.facts import SessionFacts
 from runtime.gateway.hub import Hub
 from runtime.gateway.identity import Identity
 from runtime.gateway.link import Connection
+from runtime.gateway.methods.sessions_list import Followers
 from runtime.gateway.methods.status import health_of
 from runtime.gateway.models import Models
 from runtime.gateway.nodebook import NodeBook
@@ -132,6 +133,7 @@ class Gateway:
                     work = getattr(part, "run", None)
                     if work is not None:
                         await nursery.start(work)
+                await nursery.start(self.desk.directory.run)
                 revived = self.desk.runs.recover()
                 if revived:
                     self.log("info", f"{len(revived)} sessions with open runs go on")
@@ -147,15 +149,11 @@ class Gateway:
             self._listeners,
             self.app,
             self._socket,
-            is_http=self.is_http,
+            is_http=self.app.is_http,
             on_error=lambda where, exc: self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc),
             clock=self.desk.clock,
             task_status=task_status,
         )
-
-    def is_http(self, path: str) -> bool:
-        """Whether a path is a route of HTTP; a WebSocket may be opened on any other (CONTRACT section 1)."""
-        return path.startswith(("/v1/", "/hooks/", "/tools/", "/health", "/ready", "/metrics"))
 
     async def _socket(self, socket: Any) -> None:
         await Connection(self.desk, socket, self.desk.chance.uuid()).run()
@@ -238,7 +236,17 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         mode = entry.mode or known.mode
         return Settings(known.of(entry)[1], mode=mode, workspace=workspace, interactive=True, go_on=GO_ON)
 
-    directory = Directory(roster, Shelf(store, "entry", Entry), clock, chance, settings_of, made.default_agent)
+    directory = Directory(
+        roster,
+        Shelf(store, "entry", Entry),
+        clock,
+        chance,
+        settings_of,
+        made.default_agent,
+        notes=Shelf(store, "note", Note),
+        past=Shelf(store, "past", Past),
+        spent=Shelf(store, "spent", Spent),
+    )
 
     def model_of(session: Session) -> tuple[str, str]:
         return "google", session.state.settings.model
@@ -304,12 +312,15 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         accepted=work.accepted,
         has_agent=work.has_agent,
     )
+    followers = desk.extras["followers"] = Followers(desk)
+    directory.added = followers.said
+    desk.extras["directory"] = directory  # its `run` unloads sessions that are idle
     desk.health = health_of
     runs.row_of = desk.row_of
     desk.ready = models.ready
     desk.reason = made.trouble
     annals = Annals(hub, clock, lambda run: title_of(directory, run))
-    annals.recall(runs.ledger.values() if False else ())
+    annals.recall(runs.shelf.items.values())
     log.failed = annals.complain
     gateway = Gateway(made, desk, model, log, http_app(desk))
     desk.extras |= {"annals": annals, "logs": log.file, "config": ConfigBook(desk, gateway.prepare)}

@@ -32,6 +32,7 @@ class Log:
 
     def __call__(self, level: str, text: str, exc: BaseException | None = None, **fields: Any) -> None:
         """Write one event."""
+        level = "warn" if level == "warning" else level
         at = time.time_ns() // 1_000_000
         entry = {"time": iso(at), "level": level, "message": text, **fields}
         if exc is not None:

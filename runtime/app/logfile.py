@@ -1,4 +1,4 @@
-"""The log as files: one a day, cut off at a size, the old ones deleted. Never fails its caller: a full disk costs lines."""
+"""The log as files: one a day, cut off at a size, the old ones deleted. A full disk costs lines; no caller fails."""
 
 import os
 import re

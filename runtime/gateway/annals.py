@@ -75,7 +75,9 @@ class Annals:
             took = max(0, run.ended - (run.started or run.created))
             self.audit.add(_ended(run))
             self._note("session.state", outcome="idle", reason="run_completed", queueDepth=waiting)
-            self._note("message.processed", channel=run.kind, durationMs=took, outcome=OUTCOMES.get(run.status, "error"))
+            self._note(
+                "message.processed", channel=run.kind, durationMs=took, outcome=OUTCOMES.get(run.status, "error")
+            )
         if is_task(run):
             self.hub.tell("task", {"action": "upserted", "task": task(run, self.title(run))})
 

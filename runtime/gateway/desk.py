@@ -42,8 +42,10 @@ EVENTS: Final = (
     "connect.challenge agent chat session.message session.tool sessions.changed presence tick shutdown health "
     "heartbeat cron task node.pair.requested node.pair.resolved node.presence node.hostStats node.invoke.request "
     "node.invoke.cancel device.pair.requested device.pair.resolved device.pair.changed "
-    "exec.approval.requested exec.approval.resolved config.changed"
+    "exec.approval.requested exec.approval.resolved config.changed chat.metadata.changed"
 ).split()
+CAPABILITIES: Final = ("published-model-catalog",)
+"""What clients may rely on: models.list knows of providers and details."""
 ATTACHMENTS: Final = {"maxBytes": 20_971_520, "maxImageBytes": 6_291_456}
 TOKEN_BYTES: Final = 32
 BUILD: Final = {"buildId": f"twinstep-{__version__}", "controlUiBuildSource": "none"}
@@ -171,7 +173,7 @@ class Desk:
             "type": "hello-ok",
             "protocol": accepted.connect.max_protocol if accepted.legacy else PROTOCOL,
             "server": {"version": self.version, "bootId": self.boot, "connId": connection.id} | BUILD,
-            "features": {"methods": self.registry.names(), "events": EVENTS, "capabilities": []},
+            "features": {"methods": self.registry.names(), "events": EVENTS, "capabilities": CAPABILITIES},
             "snapshot": {
                 "presence": self.present(),
                 "health": self.health(self),

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 REASONS: Final = {400: "format", 401: "auth", 403: "auth", 404: "model_not_found", 408: "timeout", 429: "rate_limit"}
 """By status of the provider's answer; 5xx is `server_error` (CONTRACT section 6)."""
+KINDS: Final = {400: "schema", 429: "rate_limit"}
+"""What kind of trouble that is to a client, as far as it was observed (CONTRACT section 6)."""
 
 
 @frozen
@@ -35,8 +37,8 @@ def failure_of(outcome: "Outcome", subject: "Subject") -> Failure:
         text = f"{who} failed (HTTP {outcome.http}): {outcome.message}"
         return Failure(text, "server_error", "timeout")
     if outcome.http:
-        reason = REASONS.get(outcome.http, "format")
-        return Failure(f"{who} refused the request (HTTP {outcome.http}): {outcome.message}", reason, "schema")
+        reason, kind = REASONS.get(outcome.http, "format"), KINDS.get(outcome.http, "")
+        return Failure(f"{who} refused the request (HTTP {outcome.http}): {outcome.message}", reason, kind)
     if outcome.code.startswith("model."):
         return Failure(f"{who} could not be asked: {outcome.message}", "timeout", "timeout")
     return Failure(outcome.message or f"the run ended as {outcome.status}", outcome.code or outcome.status)

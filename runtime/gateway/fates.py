@@ -49,9 +49,9 @@ def fate(run: Run, steps: Iterable[Step]) -> Run | None:
         elif isinstance(event, ev.Screened) and before.steering is not None and named(before.steering.id, run.id):
             joined = len(after.history) > len(before.history)
             found = evolve(run, status="ok" if joined else "error", stop="stop" if joined else "error")
-        if before.phase in OPEN and after.phase not in OPEN and before.prompt is not None:
-            if before.prompt.message.id == run.id:
-                found = ended(run, after.outcome, after.answer.strip(), used(began, after))
+        was = before.prompt.message.id if before.prompt is not None and before.phase in OPEN else ""
+        if was == run.id and after.phase not in OPEN:
+            found = ended(run, after.outcome, after.answer.strip(), used(began, after))
     return found
 
 

@@ -41,13 +41,15 @@ def readers(link: Link) -> bool:
 
 @define(eq=False)
 class Hub:
-    """All connections that said hello. `taps` hear events inside the process (HTTP streams)."""
+    """All connections that said hello. `taps` hear events inside the process (HTTP streams); one that fails is told to
+    `complain`."""
 
     links: dict[str, Link] = field(factory=dict)
     taps: list[Callable[[str, dict[str, Any]], None]] = field(factory=list)
     presence_version: int = 1
     health_version: int = 1
     dropped: int = 0
+    complain: Callable[[str, BaseException], None] = field(default=lambda text, exc: None)
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
@@ -62,7 +64,10 @@ class Hub:
     def tell(self, name: str, payload: Any, wanted: Wanted = readers, version: dict[str, int] | None = None) -> None:
         """Send an event to all who want it."""
         for tap in tuple(self.taps):
-            tap(name, payload)
+            try:
+                tap(name, payload)
+            except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
+                self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
         receivers = [link for link in self.links.values() if wanted(link)]
         if receivers:
             frame = encoded(name, payload, version)

@@ -68,13 +68,16 @@ class Narration:
     reason: str = "stop"
     failure: Failure | None = None
     changes: bool = False
+    over: bool = False
     tools: list[str] = field(factory=list)
     running: dict[str, tuple[int, Call]] = field(factory=dict)
     shown_live: set[str] = field(factory=set)
 
     def step(self, step: Step, now: int) -> list[Told]:
         """Return what this step is to clients, in order. `now` is in milliseconds since 1970."""
-        return list(self._step(step, now))
+        told = list(self._step(step, now))
+        self.over = self.over or (step.before.phase in OPEN and step.after.phase not in OPEN)
+        return told
 
     def live(self, call: str, text: str, now: int) -> list[Told]:
         """Return what the output of a running tool is to clients."""
@@ -83,6 +86,11 @@ class Narration:
     def note(self, data: dict[str, Any], now: int) -> list[Told]:
         """Return a lifecycle event of its own."""
         return [self._lifecycle(data, now)]
+
+    def broken(self) -> Told:
+        """Return the end of a run that could not be told to its end: its last word is still due."""
+        self.over = True
+        return self._chat({"state": "error", "errorMessage": "internal error"})
 
     def _step(self, step: Step, now: int) -> Iterator[Told]:
         match step.event:
@@ -140,14 +148,16 @@ class Narration:
             return
         said = {"text": new, "delta": new[len(old) :], "itemId": f"{self.subject.item}:{self.asked}"}
         yield self._agent("assistant", said, now)
-        if now - self.paced >= PACE_MS:
+        if not 0 <= now - self.paced < PACE_MS:  # also where the clock was set back
             yield from self._delta(now)
 
     def _delta(self, now: int) -> Iterator[Told]:
         shown = self._shown()
         if shown == self.told:
             return
-        delta = {"state": "delta", "deltaText": shown[len(self.told) :], "message": message(shown, now)}
+        goes_on = shown.startswith(self.told)
+        delta: dict[str, Any] = {"state": "delta", "deltaText": shown[len(self.told) :] if goes_on else shown}
+        delta |= {"message": message(shown, now), **({} if goes_on else {"replace": True})}
         self.told, self.paced = shown, now
         yield self._chat(delta)
 
@@ -161,8 +171,10 @@ class Narration:
         self.output += used.candidates - before.candidates
         self.total += used.total - before.total
         yield self._agent("usage", {"outputTokens": self.output}, now)
-        if step.after.phase is Phase.RETRY:  # an empty answer: the model is asked to go on
+        if step.after.phase is Phase.RETRY:  # an answer that does not count: the model is asked again
             yield self._finishing(now)
+            if self.text:
+                yield self._taken_back(now)
 
     def _broke(self, step: Step, now: int) -> Iterator[Told]:
         if step.after.phase is Phase.RETRY and isinstance(step.event, ev.StreamBroke):
@@ -183,9 +195,13 @@ class Narration:
         text = f"The model could not answer. Trying again in {turn.wait:.0f} s ({tried}/{most - 1})."
         about = {"message": text, "retryAttempt": tried, "maxRetries": most - 1, "delayMs": wait}
         yield self._agent("run_status", {"phase": "retrying", **about, **retry}, now)
+        yield self._taken_back(now)
+
+    def _taken_back(self, now: int) -> Told:
+        """What an answer said so far that did not come to its end does not count."""
         self.text = ""
         item = f"{self.subject.item}:{self.asked}"
-        yield self._agent("assistant", {"itemId": item, "text": "", "delta": "", "replace": True}, now)
+        return self._agent("assistant", {"itemId": item, "text": "", "delta": "", "replace": True}, now)
 
     # --- tools
 
@@ -343,8 +359,11 @@ class Narration:
             yield self._chat(aborted, ahead=True)
             end = {"phase": "end", "status": "cancelled", "aborted": True, "stopReason": self.reason}
             yield self._lifecycle({**end, **times}, now)
-        if self.failure is None and self.asked:
+        running = [call for _, call in self.running.values()]
+        if self.failure is None and self.asked and not running:
             yield self._model(now)
+        for call in running:
+            yield from self._result(call, ToolResult.failed("cancelled", "Aborted"), now)
         yield self._model(now, over=True)
         seen = self.failure.observed(self.subject) if self.failure is not None else {}
         error = {**seen, "phase": "error", **times, "error": "This operation was aborted", "aborted": True}
@@ -411,6 +430,13 @@ class Narration:
             "seq": self.seq + 1 if ahead else self.seq,
         }
         return Told("chat", {**payload, **data})
+
+
+def said_before(state: State) -> str:
+    """Return what the model has said for the open prompt so far, as its run shows it."""
+    base = state.prompt.base if state.prompt is not None else 0
+    texts = (content.text.rstrip() for content in state.history[base:] if content.role == "model")
+    return "\n\n".join(text for text in texts if text)
 
 
 def message(text: str, now: int) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from typing import Any, Final
 import trio
 from attrs import define, evolve, field, frozen
 
-from runtime.errors import InputError, JournalError, LocalError
+from runtime.errors import InputError, JournalError
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
-from runtime.gateway.frames import GatewayError, invalid, unavailable
+from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import Narration, Subject, Told, said_before
+from runtime.gateway.waiting import FOREVER, Answers, Waiting
 from runtime.ports import Chance, Clock
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
@@ -37,8 +38,6 @@ KEPT_MS: Final = 24 * 3_600_000
 COLLECTED: Final = "[Queued messages while agent was busy]"
 ANSWER: Final = 2_000
 """Characters of an answer that the note of a run keeps."""
-WHOLE: Final = 4_000_000
-"""Characters of whole answers that are kept in memory, the newest, for those who wait for them."""
 LONGEST: Final = 1_024
 """Characters of an id that a client may choose."""
 
@@ -86,14 +85,13 @@ class Runs:
     changed: Changed
     row_of: Callable[[str], dict[str, Any]] = field(default=lambda key: {})
     narrations: dict[str, Narration] = field(factory=dict)
-    waiting: dict[str, set[trio.Event]] = field(factory=dict)
+    waiting: Waiting = field(factory=Waiting)
+    answers: Answers = field(factory=Answers)
     _over: "OrderedDict[str, None]" = field(factory=OrderedDict)
     _steering: dict[str, tuple[str, ...]] = field(factory=dict)
     counts: dict[str, int] = field(factory=lambda: {"accepted": 0, "ok": 0, "error": 0, "aborted": 0, "refused": 0})
 
     _ledger: Ledger = field(init=False)
-    _answers: "OrderedDict[str, str]" = field(factory=OrderedDict)
-    _spoken: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._ledger = Ledger(self.shelf)
@@ -111,14 +109,12 @@ class Runs:
         """
         known = self.known(ask)
         if known is not None:  # whoever asks twice may have been cut off before it was on disk
-            await self._settled(ask.run)
+            await self.settled(self.shelf.items[ask.run].session)
             return known
         session = self.roster.get(ask.entry.session)
         busy = session.state.phase in OPEN or session.addressed
         try:
             ticket = self._enqueue(session, self._run(ask, session.id), ask, busy=busy)
-        except LocalError as exc:
-            raise invalid(f"this id cannot be kept: {exc}") from exc
         except (InputError, JournalError) as exc:
             self.counts["refused"] += 1
             why = str(exc) if isinstance(exc, InputError) else f"the message cannot be kept: {exc}"
@@ -136,8 +132,8 @@ class Runs:
 
         Raises GatewayError where its id cannot be one, or stands for another message.
         """
-        if len(ask.run) > LONGEST:
-            raise invalid(f"an id of a message has at most {LONGEST} characters")
+        if len(ask.run) > LONGEST or "\0" in ask.run or not encodable(ask.run):
+            raise invalid(f"an id of a message has at most {LONGEST} characters, all of them Unicode and none a zero")
         known = self.shelf.items.get(ask.run)
         if known is None:
             return None
@@ -154,7 +150,7 @@ class Runs:
         now = self.clock.wall()
         try:
             ticket = self._ledger.put(evolve(self._run(ask, ask.entry.session), status="ok", stop="stop", ended=now))
-        except (LocalError, JournalError) as exc:
+        except JournalError as exc:
             raise unavailable(f"the message cannot be kept: {exc}") from exc
         self._bury(ask.run)
         await self._committed(ticket)
@@ -166,9 +162,9 @@ class Runs:
             ask.run, ask.entry.key, session, text, "queued", now, ask.kind, mode=ask.mode, sender=ask.sender, item=item
         )
 
-    async def _settled(self, name: str) -> None:
-        """Wait until all is on disk that is known of a run."""
-        live = self.roster.live.get(self.shelf.items[name].session)
+    async def settled(self, session: str) -> None:
+        """Wait until all is on disk that has happened in a session. Raises GatewayError where it never will be."""
+        live = self.roster.live.get(session)
         if live is not None:  # what is parked is on disk
             await self._committed(live.ticket)
 
@@ -201,6 +197,7 @@ class Runs:
             raise
         if len(kept) > 1:
             self._bury(run.id)
+            self.waiting.wake(run.id)
             self._bare_final(run)
         return ticket
 
@@ -253,22 +250,11 @@ class Runs:
 
         It is the one that answers in place of the named one, if there is such.
         """
-        with trio.move_on_after(seconds):
+        with trio.move_on_after(min(seconds, FOREVER)):
             while (run := self.shelf.items.get(self.follow(name))) is None or not run.over:
-                await self._news(self.follow(name))
+                await self.waiting.news(self.follow(name))
         run = self.shelf.items.get(self.follow(name))
         return run if run is not None and run.over else None
-
-    async def _news(self, name: str) -> None:
-        done = trio.Event()
-        waiting = self.waiting.setdefault(name, set())
-        waiting.add(done)
-        try:
-            await done.wait()
-        finally:
-            waiting.discard(done)
-            if not waiting and self.waiting.get(name) is waiting:
-                del self.waiting[name]
 
     def follow(self, name: str) -> str:
         """Return the run that answers for this one: itself, but for messages that waited for a busy session."""
@@ -280,7 +266,7 @@ class Runs:
 
     def answer(self, run: Run) -> str:
         """Return the answer of a run: whole as long as it is at hand, else its beginning."""
-        return self._answers.get(run.id, run.answer)
+        return self.answers.get(run.id, run.answer)
 
     def current(self, session: Session) -> str:
         """Return the id of the run that a session works on, or nothing."""
@@ -306,7 +292,7 @@ class Runs:
             try:
                 part(session, step)
             except Exception as exc:  # noqa: BLE001 - see above
-                self.dispatcher.complaints.append(f"{session.id}: {type(exc).__name__}: {exc}")
+                self._complain(session.id, exc)
 
     def _narrate(self, session: Session, step: Step) -> None:
         now = self.clock.wall()
@@ -363,12 +349,20 @@ class Runs:
 
     def _tell(self, told: list[Told]) -> None:
         for one in told:
-            if one.cap:
-                data = one.payload["data"]
-                row = {} if data["phase"] == "start" else self.row_of(one.payload["sessionKey"])
-                self.hub.tell_cap(one.cap, one.event, {**row, **one.payload})
-            else:
-                self.hub.tell(one.event, one.payload)
+            try:
+                self._tell_one(one)
+            except Exception as exc:  # noqa: BLE001 - one event that cannot be told does not take the others with it
+                self._complain(one.payload["sessionKey"], exc)
+
+    def _tell_one(self, one: Told) -> None:
+        if not one.cap:
+            self.hub.tell(one.event, one.payload)
+            return
+        row = {} if one.payload["data"]["phase"] == "start" else self.row_of(one.payload["sessionKey"])
+        self.hub.tell_cap(one.cap, one.event, {**row, **one.payload})
+
+    def _complain(self, whose: str, exc: Exception) -> None:
+        self.dispatcher.complaints.append(f"{whose}: events of a run: {type(exc).__name__}: {exc}")
 
     def _watch_steering(self, session: Session, step: Step) -> None:
         before, after = step.before.steering, step.after.steering
@@ -406,7 +400,7 @@ class Runs:
     def _replaced(self, run: Run, by: str) -> None:
         self._ledger.keep(evolve(run, status="ok", ended=self.clock.wall(), next=by))
         self._bury(run.id)
-        self._wake(run.id)
+        self.waiting.wake(run.id)
 
     def _bare_final(self, run: Run) -> None:
         self.hub.tell("chat", {"runId": run.id, "sessionKey": run.key, "seq": 1, "state": "final"})
@@ -416,34 +410,23 @@ class Runs:
         self.narrations.pop(narration.subject.run, None)
         if run is None:
             return
-        outcome = step.after.outcome
-        status = {"done": "ok", "cancelled": "aborted"}.get(outcome.status if outcome else "done", "error")
-        error = outcome.message if outcome is not None and status == "error" else ""
+        if not narration.over:
+            self._tell([narration.broken()])
         used = (narration.input, narration.output, narration.total)
-        stop = "stop" if status == "ok" else narration.reason if status == "aborted" else "error"
-        answer = step.after.answer.strip() if status == "ok" else ""
-        self._remember(run.id, answer)
-        self._end(run, status, stop=stop, error=error, answer=answer[:ANSWER], tokens=used, session=session)
-
-    def _remember(self, name: str, answer: str) -> None:
-        if len(answer) <= ANSWER:
-            return
-        self._answers[name] = answer
-        self._spoken += len(answer)
-        while self._spoken > WHOLE:
-            self._spoken -= len(self._answers.popitem(last=False)[1])
+        told = ended(run, step.after.outcome, step.after.answer.strip(), used)
+        if len(told.answer) > ANSWER:
+            self.answers.keep(run.id, told.answer)
+        stop = narration.reason if told.status == "aborted" else told.stop
+        answer = told.answer[:ANSWER]
+        self._end(run, told.status, session=session, stop=stop, error=told.error, answer=answer, tokens=used)
 
     def _end(self, run: Run, status: str, *, session: Session | None = None, **more: Any) -> None:
         run = evolve(run, status=status, ended=self.clock.wall(), **more)
         self._ledger.keep(run)
         self.counts[status] = self.counts.get(status, 0) + 1
         self._bury(run.id)
-        self._wake(run.id)
+        self.waiting.wake(run.id)
         self.changed("end", run, session)
-
-    def _wake(self, name: str) -> None:
-        for done in self.waiting.pop(name, ()):
-            done.set()
 
     def _bury(self, name: str) -> None:
         self._over[name] = None
@@ -462,7 +445,7 @@ class Runs:
         if not mine:
             return
         runs = [self.shelf.items[one.id] for one in mine]
-        text, more = COLLECTED, []
+        text, more = COLLECTED, list[JsonObject]()
         for n, (one, run) in enumerate(zip(mine, runs, strict=True), 1):
             said, rest = split(one)
             text += f"\n\n---\nQueued #{n} (from {run.sender})\n{said}"
@@ -514,7 +497,8 @@ class Runs:
             if waiting == run.id:
                 return
             if named(waiting, run.id):
-                return self._merge(waiting, run)
+                self._merge(waiting, run)
+                return
         if state.steering is not None and named(state.steering.id, run.id):
             self._steering[session.id] = (*self._steering.get(session.id, ()), run.id)
             return
@@ -523,11 +507,13 @@ class Runs:
             self._go_on(run, session)
             return
         told = fate(run, self._steps(session))
-        if told is None:
+        if told is None and run.status == "queued":
             self._never_came(run)
-        elif told.over:
-            more = {"stop": told.stop, "answer": told.answer[:ANSWER], "tokens": told.tokens, "next": told.next}
-            self._end(run, told.status, error=told.error, **more)
+        elif told is not None and told.next:
+            self._replaced(run, told.next)
+        elif told is not None and told.over:
+            answer = told.answer[:ANSWER]
+            self._end(run, told.status, stop=told.stop, error=told.error, answer=answer, tokens=told.tokens)
         else:
             self._end(run, "error", error="the gateway stopped and its end is not known")
 
@@ -558,12 +544,16 @@ def digest(text: str) -> str:
     return sha256(text.encode(errors="replace")).hexdigest()
 
 
+def encodable(text: str) -> bool:
+    """Whether a text is Unicode, without halves of pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def split(message: Message) -> tuple[str, tuple[JsonObject, ...]]:
     """Return what was said in a message, and its further parts: pictures, and files that are text."""
     first = message.parts[0].get("text") if message.parts else None
     return (first, message.parts[1:]) if isinstance(first, str) else (message.text, message.parts)
-
-
-def refused(error: GatewayError) -> dict[str, Any]:
-    """Return what an HTTP client is told of an error."""
-    return {"message": error.message, "code": error.code, **({"details": error.details} if error.details else {})}

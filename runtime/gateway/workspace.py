@@ -53,8 +53,8 @@ def content(workspace: Path, name: str) -> dict[str, Any]:
     return filled(workspace, name, info, body)
 
 
-def write(workspace: Path, name: str, text: str) -> dict[str, Any]:
-    """Replace a file. Raises GatewayError for one that may not be written."""
+def write(workspace: Path, name: str, text: str, expected: str | None = None) -> dict[str, Any]:
+    """Replace a file, if its hash is still the `expected` one. Raises GatewayError for one that may not be written."""
     body = text.encode("utf-8", "replace")
     if len(body) > MOST:
         raise invalid(f'workspace file "{checked(name)}" would be larger than {MOST} bytes')
@@ -63,6 +63,9 @@ def write(workspace: Path, name: str, text: str) -> dict[str, Any]:
         target = place(workspace, checked(name))
         if target.exists() and not target.is_file():
             raise invalid(f'unsafe workspace file "{name}"')
+        if expected is not None and (now := content(workspace, name).get("hash")) != expected:
+            details = {"type": "agent_file_conflict", "name": name, "currentHash": now}
+            raise invalid(f'agent file "{name}" changed since it was read', details)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
         handle, passing = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=target.parent)
         try:

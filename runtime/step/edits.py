@@ -10,7 +10,7 @@ from typing import Any, Final
 from runtime.errors import RemoteError
 from runtime.step.events import Edited
 from runtime.step.state import Call, State, rewritten
-from runtime.step.table import CallPhase, Phase
+from runtime.step.table import REST, CallPhase, Phase
 from runtime.vocab import Content, ToolResult, encode, evolve, nested_within
 
 _INDEX: Final = re.compile("[0-9]{1,9}")
@@ -64,6 +64,8 @@ def _message(state: State, rest: str, event: Edited) -> State:
 
 
 def _history(state: State, rest: str, event: Edited) -> State:
+    if event.path == "history":
+        return _shortened(state, event)
     if not _INDEX.fullmatch(rest) or int(rest) >= len(state.history):
         raise EditRefused(f"{event.path}: the history has {len(state.history)} contents, counted from 0")
     value = event.value
@@ -74,6 +76,18 @@ def _history(state: State, rest: str, event: Edited) -> State:
     labels = tuple(dict.fromkeys((*old.labels, f"edited:{event.by}")))
     changed = Content(old.role, tuple(parts), labels)
     return evolve(state, **rewritten(state.history.set(int(rest), changed)))
+
+
+def _shortened(state: State, event: Edited) -> State:
+    count = event.value
+    if state.phase not in REST:
+        raise EditRefused("history: it can lose its beginning only while no prompt is open")
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(state.history):
+        raise EditRefused(f"history: must be how many of the {len(state.history)} contents go, not {count!r}")
+    kept = state.history[count:]
+    if kept and (kept[0].role != "user" or kept[0].is_results):
+        raise EditRefused("history: what is left must begin with what a person said")
+    return evolve(state, **rewritten(kept))
 
 
 def _calls(state: State, rest: str, event: Edited) -> State:
@@ -124,6 +138,7 @@ EDITABLE: Final[Mapping[str, str]] = {
     "model": "name of the model, from the next request on",
     "system": "text of the system instruction",
     "message": "text of the message, before it was screened",
+    "history": "how many contents go from the beginning, while no prompt is open",
     "history.N": "content N, as an object with `parts`",
     "calls.ID.args": "arguments of a call that has not started; the call is judged again",
     "calls.ID.args.NAME": "one argument of such a call",

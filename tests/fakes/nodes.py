@@ -9,12 +9,13 @@ A device keeps its key; its connections are links that keep what they were told.
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any, cast
 
+import trio
 from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.testing import wait_all_tasks_blocked
@@ -40,6 +41,21 @@ READ = ("operator.read",)
 PAIRING = ("operator.pairing", "operator.read")
 RUN = ("system.which", "system.run")
 LOCAL = SimpleNamespace(peer="127.0.0.1", headers={"host": "127.0.0.1:18789"})
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000
+
+    def wall(self) -> int:
+        """Milliseconds since 1970."""
+        return self.now
+
+    def mono(self) -> int:
+        """Nanoseconds."""
+        return self.now * 1_000_000
 
 
 @define(eq=False)
@@ -248,6 +264,35 @@ async def asked(node: Member, number: int = -1) -> dict[str, Any]:
     """Return what a node was asked for, the last time unless another is meant."""
     await wait_all_tasks_blocked()
     return node.events("node.invoke.request")[number]
+
+
+async def invoked(
+    house: PairedHouse, node: Member, answer: Callable[[dict[str, Any]], dict[str, Any]] | None = None, **params: Any
+) -> Any:
+    """Invoke a command, answered by the node; return the answer, or the error."""
+    given: dict[str, Any] = {"nodeId": node.admitted.device, "command": "system.which", "idempotencyKey": "k"} | params
+    found: list[Any] = []
+
+    async def invoke() -> None:
+        try:
+            found.append(await house.call("node.invoke", None, **given))
+        except Exception as error:
+            found.append(error)
+
+    before = len(node.events("node.invoke.request"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(invoke)
+        await wait_all_tasks_blocked()
+        for request in node.events("node.invoke.request")[before:]:
+            if answer is not None:
+                result = {"id": request["id"], "nodeId": request["nodeId"], **answer(request)}
+                assert await house.call("node.invoke.result", node, **result) == {"ok": True}
+    return found[0]
+
+
+def details(error: object) -> dict[str, Any]:
+    """The details of an error."""
+    return dict(getattr(error, "details", None) or {})
 
 
 def _b64(raw: bytes) -> str:

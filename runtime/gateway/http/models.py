@@ -6,7 +6,7 @@ There is no provider of embeddings: a request that is in order is answered with 
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.gateway.http.access import Visit
-from runtime.gateway.http.schema import TEXT, Schema, listed, record
+from runtime.gateway.http.schema import AGENT, TEXT, Schema, listed, record
 from runtime.gateway.http.targets import BARE, agent_of, is_name
 from runtime.gateway.http.wire import FAILED, Answer, as_json, problem, refuse
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EMBEDDINGS: Final[Schema] = record(
     {
-        "model": {**TEXT, "minLength": 1},
-        "input": {"anyOf": [{**TEXT, "minLength": 1}, listed(TEXT, minItems=1)]},
+        "model": {**AGENT, "minLength": 1},
+        "input": {"anyOf": [{**TEXT, "minLength": 1}, listed(TEXT, minItems=1, contains={"minLength": 1})]},
         "encoding_format": TEXT,
         "user": TEXT,
     },

@@ -24,7 +24,7 @@ from runtime.gateway.http.prompts import (
     image,
     parts,
 )
-from runtime.gateway.http.schema import ANY, FLAG, LIST, TEXT, Schema, listed, number, one_of, or_null, record
+from runtime.gateway.http.schema import AGENT, ANY, FLAG, LIST, TEXT, Schema, listed, number, one_of, or_null, record
 from runtime.gateway.http.targets import Target, target_of
 from runtime.gateway.http.turns import Ending, Turn, Watch
 from runtime.gateway.http.wire import (
@@ -59,7 +59,7 @@ NO_TOOL: Final = (
 
 CHAT: Final[Schema] = record(
     {
-        "model": {**TEXT, "description": "openclaw, openclaw/default, openclaw/<agent> or agent:<agent>"},
+        "model": AGENT,
         "messages": listed(
             record(
                 {

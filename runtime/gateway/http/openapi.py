@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from runtime.gateway.http.schema import FLAG, LIST, TEXT, Schema, listed, record
+from runtime.gateway.http.schema import AGENT, FLAG, LIST, TEXT, Schema, listed, record
 
 if TYPE_CHECKING:
     from runtime.gateway.http.access import Visit
@@ -128,12 +128,13 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         "responses": _responses(route, method),
     }
     if route.gap:
-        made["parameters"] = [{"name": route.gap, "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}}]
+        kind = AGENT if route.gap == "id" else {**TEXT, "minLength": 1}
+        made["parameters"] = [{"name": route.gap, "in": "path", "required": True, "schema": kind}]
     if route.access is not Access.OPEN:
         made["security"] = [{"hook" if route.access is Access.HOOK else "secret": []}]
     if method == "POST":
         content = {"application/json": {"schema": route.body or {"type": "object"}}}
-        made["requestBody"] = {"required": route.body is not None and "required" in route.body, "content": content}
+        made["requestBody"] = {"required": route.body is not None, "content": content}
     return made
 
 
@@ -154,7 +155,7 @@ def _good(route: Route) -> dict[str, Any]:
         return {"text/plain": {"schema": TEXT}}
     schema: Schema = ANSWERS.get(route.path, {"type": "object"})
     found: dict[str, Any] = {"application/json": {"schema": schema}}
-    return found | ({"text/event-stream": {"schema": TEXT}} if route.path in STREAMS else {})
+    return found | ({"text/event-stream": {}} if route.path in STREAMS else {})
 
 
 def _bad(route: Route) -> dict[str, Any]:

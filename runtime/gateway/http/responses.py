@@ -27,7 +27,7 @@ from runtime.gateway.http.prompts import (
     parts,
     unbased,
 )
-from runtime.gateway.http.schema import ANY, FLAG, TEXT, Schema, listed, number, one_of, record
+from runtime.gateway.http.schema import AGENT, ANY, FLAG, TEXT, Schema, listed, number, one_of, record
 from runtime.gateway.http.targets import Target, target_of
 from runtime.gateway.http.turns import Watch
 from runtime.gateway.http.wire import FAILED, Answer, as_json, event, refuse
@@ -78,7 +78,7 @@ _TOOL: Final = record(
 )
 RESPONSE: Final[Schema] = record(
     {
-        "model": TEXT,
+        "model": AGENT,
         "input": {"anyOf": [{**TEXT, "minLength": 1}, listed(_ITEM, minItems=1)]},
         "instructions": TEXT,
         "tools": listed(_TOOL),

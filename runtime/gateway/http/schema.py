@@ -1,6 +1,7 @@
 """JSON Schema, as much of it as the bodies of our routes need: the document that we publish is what we check with.
 
-Refuses nothing by itself: `complaint` says what is wrong and where. Words that it does not know are descriptions.
+Refuses nothing by itself: `complaint` says what is wrong and where. Words that it does not know (`pattern`, `contains`)
+are for readers of the document; whoever declares them checks them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,12 @@ TEXT: Final[Schema] = {"type": "string"}
 FLAG: Final[Schema] = {"type": "boolean"}
 LIST: Final[Schema] = {"type": "array"}
 ANY: Final[Schema] = {}
+AGENT: Final[Schema] = {
+    "type": "string",
+    "pattern": "^(\\s*|openclaw([:/][A-Za-z0-9][A-Za-z0-9_-]{0,63})?|agent:[A-Za-z0-9][A-Za-z0-9_-]{0,63})$",
+    "description": "an agent: openclaw or openclaw/default for the default one, else openclaw/<agent> or agent:<agent>",
+}
+"""What `model` is; `http.targets` judges it."""
 
 
 def record(properties: Mapping[str, Schema], *required: str, strict: bool = False, **more: Any) -> Schema:

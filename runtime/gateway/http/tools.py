@@ -28,16 +28,18 @@ CHARACTERS: Final = 80_000
 
 INVOKE: Final[Schema] = record(
     {
-        "tool": {**TEXT, "description": "name of the tool; `name` goes before it"},
-        "name": TEXT,
+        "tool": {**TEXT, "minLength": 1, "description": "name of the tool; `name` goes before it"},
+        "name": {**TEXT, "minLength": 1},
         "action": ANY,
         "args": ANY,
         "sessionKey": ANY,
         "agentId": ANY,
         "idempotencyKey": ANY,
         "dryRun": ANY,
-    }
+    },
+    anyOf=[{"required": ["tool"]}, {"required": ["name"]}],
 )
+"""For the document; a call that is wrong is answered in the words of tools."""
 
 
 class ToolFault(ValueError):

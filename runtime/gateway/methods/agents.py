@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import trio
 from attrs import frozen
@@ -24,7 +24,7 @@ from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.sessions_change import stop
 from runtime.gateway.methods.sessions_end import tell_gone
 from runtime.gateway.models import Models
-from runtime.gateway.params import ABSENT, Absent, Text
+from runtime.gateway.params import ABSENT, Absent, Pattern, Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.rows import LEVELS, RUNTIME
 from runtime.vocab import JsonObject
@@ -54,6 +54,7 @@ class UpdateParams:
     name: Text | None = None
     workspace: Text | None = None
     model: Text | Absent | None = ABSENT
+    agent_runtime: Text | None = None
     emoji: str | None = None
     avatar: str | None = None
 
@@ -88,6 +89,7 @@ class WriteParams:
     agent_id: Text
     name: Text
     content: str
+    expected_hash: Annotated[str, Pattern("^[a-f0-9]{64}$")] | None = None
 
 
 @frozen(kw_only=True)
@@ -110,7 +112,7 @@ async def listed(call: Call) -> Any:
     rows = [row(desk, name, is_git) for name, is_git in zip(models.agents, git, strict=True)]
     return {
         "defaultId": desk.directory.default_agent,
-        "ownership": at(tree_of(desk), "agents.ownership", "sole"),
+        "ownership": "sole" if len(rows) == 1 else at(tree_of(desk), "agents.ownership", "explicit"),
         "selectionRequired": False,
         "mainKey": "main",
         "scope": "per-sender",
@@ -188,7 +190,9 @@ async def file(call: Call) -> Any:
 async def write_file(call: Call) -> Any:
     """Replace one of these files. Sessions are told it from their next context on."""
     name, folder = home_of(call)
-    found = await trio.to_thread.run_sync(workspace.write, folder, call.params.name, call.params.content)
+    params = call.params
+    write = partial(workspace.write, folder, params.name, params.content, params.expected_hash)
+    found = await trio.to_thread.run_sync(write)
     return {"ok": True, "agentId": name, "workspace": str(folder), "file": found}
 
 
@@ -243,6 +247,8 @@ async def update(call: Call) -> Any:
     name, _ = home_of(call)
     if params.model is not ABSENT:
         check_model(desk, params.model)
+    if params.agent_runtime not in (None, "auto", RUNTIME["id"]):
+        raise invalid(f"unknown agent runtime: {params.agent_runtime}")
 
     def wanted(tree: Tree) -> None:
         own = named(tree, name)

@@ -8,7 +8,6 @@ from attrs import frozen
 from runtime.gateway import rows
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
-from runtime.gateway.directory import inject
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
 from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
@@ -188,10 +187,12 @@ def fitted(body: Mapping[str, Any], most: int | None) -> Mapping[str, Any]:
 
 
 async def abort(call: Call) -> Any:
-    """Give up what a session does now, or one run of it."""
+    """Give up what a session does now, or one run of it. That is on disk when the answer leaves."""
     desk, params = call.desk, call.params
     entry = desk.directory.get(desk.directory.key(params.session_key, params.agent_id))
     ended = desk.runs.abort(entry, params.run_id) if entry is not None else []
+    if entry is not None and ended:
+        await desk.runs.settled(entry.session)
     return {"ok": True, "aborted": bool(ended), "runIds": ended}
 
 
@@ -202,13 +203,11 @@ async def inject_message(call: Call) -> Any:
     if entry is None:
         raise invalid(f"session not found: {params.session_key}")
     text = f"[{params.label}]\n\n{params.message}" if params.label else params.message
-    name, now = desk.chance.uuid(), desk.clock.wall()
-    desk.directory.injected.setdefault(entry.session, []).append((name, text, now))
-    line = inject(desk.directory.transcript(entry), name, text, now)
+    line = await desk.directory.note(entry, text)
     message = {one: value for one, value in line.body.items() if one != "__openclaw"}
-    told = {"runId": f"inject-{name}", "sessionKey": entry.key, "agentId": entry.agent, "seq": 0, "state": "final"}
+    told = {"runId": f"inject-{line.id}", "sessionKey": entry.key, "agentId": entry.agent, "seq": 0, "state": "final"}
     desk.hub.tell("chat", {**told, "message": message})
-    return {"ok": True, "messageId": name}
+    return {"ok": True, "messageId": line.id}
 
 
 async def metadata(call: Call) -> Any:

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from runtime.config.openclaw import Edited, Loaded, Rejected, answers, patch, replace
 from runtime.config.openclaw.schema import PATH
+from runtime.gateway.annals import iso
 from runtime.gateway.configbook import ConfigBook
 from runtime.gateway.frames import GatewayError, invalid, unavailable
-from runtime.gateway.annals import iso
 from runtime.gateway.params import Least, Length, Pattern, Text
 from runtime.gateway.registry import Call, Method
 from runtime.vocab import JsonObject

@@ -1,10 +1,12 @@
 """models.list, models.authStatus: which models there are, and whether they can be asked. Shows no key."""
 
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway import keys
+from runtime.gateway.frames import GatewayError, invalid, unavailable
 from runtime.gateway.models import Models
 from runtime.gateway.params import Text
 from runtime.gateway.registry import Call, Method
@@ -17,7 +19,12 @@ class ListParams:
     """Params of models.list."""
 
     agent_id: Text | None = None
+    session_key: Text | None = None
+    auth_profile_id: Text | None = None
+    provider: Text | None = None
+    include_details: bool = False
     include_provider_capabilities: bool = False
+    include_default_models: bool = False
     prepared_only: bool | None = None
     refresh: bool | None = None
     view: Literal["default", "configured", "provider-config", "all"] = "default"
@@ -26,12 +33,19 @@ class ListParams:
 async def listed(call: Call) -> Any:
     """Return the models that the settings name; there is no other list, so that the views are the same."""
     params = call.params
+    if (params.prepared_only and params.refresh) or (params.session_key and params.auth_profile_id):
+        raise invalid(f"invalid {call.method} params: must not be valid")
+    if params.session_key is not None:
+        known(call, keys.agent_of(call.desk.directory.key(params.session_key, params.agent_id)) or None)
     models = known(call, params.agent_id)
-    shown = models.list()
-    if params.include_provider_capabilities:
-        shown = [{**row, "apiKeySupported": True} for row in shown]
-    answer: dict[str, Any] = {"models": shown}
-    return answer | ({"defaultModels": {"automaticUtilityModel": None}} if params.view == "configured" else {})
+    shown = [row for row in models.list() if params.provider in (None, row["provider"])]
+    if params.provider is not None and not shown:
+        raise unavailable(f"unknown model catalog provider {params.provider}; there is {PROVIDER}")
+    extra = {"local": True} if params.include_details and is_local(call) else {}
+    extra |= {"apiKeySupported": True} if params.include_provider_capabilities else {}
+    answer: dict[str, Any] = {"models": [{**row, **extra} for row in shown]}
+    told = params.view == "configured" or params.include_default_models
+    return answer | ({"defaultModels": {"automaticUtilityModel": None}} if told else {})
 
 
 async def auth(call: Call) -> Any:
@@ -66,6 +80,14 @@ def key_source(call: Call) -> str:
     settings = getattr(call.desk.config, "config", None)
     provider = settings.providers.get(PROVIDER) if settings is not None else None
     return "config" if provider is not None and provider.key else "env"
+
+
+def is_local(call: Call) -> bool:
+    """Whether the provider is on this machine."""
+    settings = getattr(call.desk.config, "config", None)
+    provider = settings.providers.get(PROVIDER) if settings is not None else None
+    host = urlsplit(provider.base_url).hostname if provider is not None and provider.base_url else None
+    return host in ("localhost", "::1") or (host or "").startswith("127.")
 
 
 def known(call: Call, agent: str | None) -> Models:

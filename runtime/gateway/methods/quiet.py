@@ -4,13 +4,14 @@ Each answers what is true, that it is off or that there is none, so that a clien
 """
 
 import platform
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
 from runtime.gateway.frames import not_found
-from runtime.gateway.params import Pattern, Text
+from runtime.gateway.params import Length, Text
 from runtime.gateway.registry import Call, Method
+from runtime.vocab import JsonObject
 
 Free = dict[str, Any]
 NO_PROVIDER: Final = ""
@@ -28,7 +29,9 @@ class TalkParams:
 class EnvironmentsParams:
     """Params of environments.list."""
 
-    runtime_id: Annotated[str, Pattern(r"\S")] | None = None
+    runtime_id: Annotated[str, Length(1, 128)] | None = None
+    projection: Literal["profiles"] | None = None
+    include_desktop_setup: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -76,7 +79,9 @@ async def talk(call: Call) -> Any:
 
 
 async def environments(call: Call) -> Any:
-    """Return where sessions run: here."""
+    """Return where work runs: here, and on the nodes. There are no profiles of other places."""
+    if call.params.projection is not None:
+        return {"environments": []}
     here = {
         "id": "gateway",
         "type": "local",
@@ -87,7 +92,25 @@ async def environments(call: Call) -> Any:
         "trust": "persistent",
         "capabilities": ["agent.run", "sessions", "tools", "workspace"],
     }
-    return {"environments": [here]}
+    nodes = call.desk.extras.get("nodes")
+    return {"environments": [here, *(environment(row) for row in (nodes.rows(whole=False) if nodes else ()))]}
+
+
+def environment(node: JsonObject) -> dict[str, Any]:
+    """Return a node as a place where work runs; sessions do not."""
+    shown = {
+        "id": f"node:{node['nodeId']}",
+        "type": "node",
+        "label": node.get("displayName") or node["nodeId"],
+        "status": "available" if node["connected"] else "unavailable",
+        "platform": node.get("platform") or "",
+        "sessionHost": False,
+        "trust": "persistent",
+    }
+    seen = ("lastConnectedAtMs", "lastDisconnectedAtMs", "lastSeenAtMs", "lastSeenReason")
+    shown |= {name: node[name] for name in seen if node.get(name) is not None}
+    caps = [*node.get("caps", ()), *node.get("commands", ())]
+    return shown | ({"capabilities": caps} if caps else {})
 
 
 async def update(call: Call) -> Any:

@@ -285,10 +285,13 @@ async def abort(call: Call) -> Any:
         return {"ok": True, "abortedRunId": None, "status": "no-active-run"}
     ended = desk.runs.abort(entry, run)
     live = desk.directory.roster.live.get(entry.session)
+    if not ended and run is None and live is not None and live.state.lane:  # it was accepted and has not begun yet
+        ended = desk.runs.abort(entry, live.state.lane[0].message.id)
     if params.clear_queued and live is not None:
         ended += desk.runs.abort_session(live, "rpc", "the run was aborted", waiting=True)
     if not ended:
         return {"ok": True, "abortedRunId": None, "status": "no-active-run"}
+    await desk.runs.settled(entry.session)
     desk.changed(desk.directory.get(entry.key) or entry, "abort")
     return {"ok": True, "abortedRunId": ended[0], "status": "aborted"}
 

@@ -140,9 +140,10 @@ async def run(desk: Desk, tool: Tool, args: JsonObject, entry: Entry) -> dict[st
     result = ToolResult.failed("execution_failed", f"{name} did not end within {SECONDS:.0f} s.")
     with trio.move_on_after(SECONDS):
         result = await tool.run(args, context)
+    details = dict(result.details or {})
     if result.error is not None:
-        return wrong(name, "internal_error", result.error.message)
-    output = {"content": [{"type": "text", "text": result.output}], "details": dict(result.details or {})}
+        return wrong(name, "internal_error", str(details.get("error") or result.error.message))
+    output = {"content": [{"type": "text", "text": result.output}], "details": details}
     return {"ok": True, "toolName": name, "output": output, "source": "core"}
 
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway.annals import CAPACITY, Annals, Event, agent_of, counted, is_task, iso, task
 from runtime.gateway.directory import day_of
 from runtime.gateway.entries import Run, Spent
 from runtime.gateway.frames import invalid
-from runtime.gateway.annals import CAPACITY, Annals, Event, agent_of, counted, is_task, iso, task
 from runtime.gateway.methods.sessions_usage import FIRST_DAY, RANGES, totals
-from runtime.gateway.params import Least, Most, Text
+from runtime.gateway.params import LISTED, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
 
 DAYS: Final = 30
@@ -40,7 +40,8 @@ class TasksParams:
     agent_id: Text | None = None
     session_key: Text | None = None
     limit: Annotated[int, Least(1), Most(500)] = PAGE
-    cursor: str | None = None
+    cursor: Annotated[str, Length(0, 512)] | None = None
+    sort_by: Annotated[Literal["updatedAt", "endedAt"], LISTED] | None = None
 
 
 @frozen(kw_only=True)
@@ -66,6 +67,9 @@ class ArtifactsParams:
     run_id: Text | None = None
     task_id: Text | None = None
     agent_id: Text | None = None
+    type_: Literal["image"] | None = None
+    limit: Annotated[int, Least(1), Most(4)] | None = None
+    cursor: Annotated[str, Length(1, 256)] | None = None
 
 
 def annals_of(call: Call) -> Annals:
@@ -133,6 +137,8 @@ async def tasks(call: Call) -> Any:
     found = sorted((run for run in call.desk.runs.shelf.items.values() if is_task(run)), key=_newest)
     shown = [task(run, annals.title(run)) for run in found if _meant(call, run)]
     shown = [one for one in shown if not wanted or one["status"] in wanted]
+    if params.sort_by is not None:
+        shown.sort(key=lambda one: int(one.get(params.sort_by, 0)), reverse=True)
     start = number(params.cursor, "cursor") if params.cursor else 0
     page = shown[start : start + params.limit]
     more = {"nextCursor": str(start + params.limit)} if len(shown) > start + params.limit else {}

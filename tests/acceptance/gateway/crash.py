@@ -19,6 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -42,7 +43,7 @@ EARLY: Final = 0.04
 """Share of kills that hit a gateway which is still starting."""
 IDLE: Final = 0.10
 """Share of kills at any time; the others wait until a turn is under way."""
-UP: Final = (0.0, 0.35)
+UP: Final = (0.0, 0.45)
 """Seconds between the wish to kill and the kill."""
 WAIT_MS: Final = 15_000
 PATIENCE: Final = 40.0
@@ -82,6 +83,7 @@ class Trial:
     counts: Counter[str] = field(factory=Counter)
     failures: list[str] = field(factory=list)
     up: trio.Event = field(factory=trio.Event)
+    changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     calm: bool = False
     over: bool = False
 
@@ -218,8 +220,9 @@ class Talker:
             elif trio.current_time() - began > PATIENCE:
                 one.wedged = True
                 self.trial.fail(f"{one.mark} ({one.mode}) in {one.session} has no end after {PATIENCE:.0f} s")
-                return
+                break
         self._room.set()
+        self.trial.changed.unpark_all()
 
 
 async def killing(trial: Trial, kills: int) -> None:
@@ -253,8 +256,7 @@ async def _moment(trial: Trial, *, any_time: bool) -> None:
     if any_time:
         return
     with trio.move_on_after(5):
-        while not trial.model.open:
-            await trio.sleep(0.002)
+        await trial.model.busy()
         await trio.sleep(trial.chance.choice((0.0, trial.chance.uniform(0, 0.05))))
 
 
@@ -269,7 +271,7 @@ async def drained(trial: Trial) -> None:
     trial.calm = True
     with trio.move_on_after(DRAIN):
         while trial.unresolved() or any(not one.acked for one in trial.sent):
-            await trio.sleep(0.05)
+            await trial.changed.park()
         return
     for one in trial.sent:
         if not one.acked:
@@ -358,7 +360,7 @@ def out_of_order(mine: Sequence[Sent], said: Sequence[str]) -> Iterator[str]:
     place = {mark: n for n, mark in enumerate(said)}
     for kind in (("steer", ""), ("followup", "interrupt"), ("collect",)):
         there = [one for one in mine if one.mode in kind and one.mark in place]
-        for before, after in zip(there, there[1:], strict=False):
+        for before, after in pairwise(there):
             if place[before.mark] > place[after.mark]:
                 yield f"{after.mark} stands before {before.mark} ({kind[0]})"
 

@@ -40,6 +40,12 @@ class StubModel:
     asked: Counter[str] = field(factory=Counter)
     open: int = 0
     requests: int = 0
+    _busy: trio.Event = field(factory=trio.Event)
+
+    async def busy(self) -> None:
+        """Wait until a request is under way."""
+        if not self.open:
+            await self._busy.wait()
 
     async def serve(self, port: int, task_status: "trio.TaskStatus[int]" = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; tells its port."""
@@ -65,6 +71,7 @@ class StubModel:
         self.requests += 1
         self.asked.update(marks)
         self.open += 1
+        self._busy.set()
         try:
             headers = [("content-type", "text/event-stream")]
             await stream.send_all(wire.send(h11.Response(status_code=200, headers=headers)))
@@ -76,6 +83,8 @@ class StubModel:
             await stream.send_all(wire.send(h11.EndOfMessage()))
         finally:
             self.open -= 1
+            if not self.open:
+                self._busy = trio.Event()
 
 
 def said_last(contents: Sequence[Mapping[str, Any]]) -> tuple[list[str], str | None, bool]:
@@ -102,7 +111,7 @@ def said_last(contents: Sequence[Mapping[str, Any]]) -> tuple[list[str], str | N
 
 def pieces_of(marks: Sequence[str], count: int) -> list[dict[str, Any]]:
     """A text in pieces, the last with the reason of its end."""
-    words = ["Answered: ", *(f"{mark} " for mark in marks)] or [""]
+    words = ["Answered: ", *(f"{mark} " for mark in marks)]
     size = max(1, -(-len(words) // count))
     texts = ["".join(words[start : start + size]) for start in range(0, len(words), size)]
     texts += ["." for _ in range(count - len(texts))]

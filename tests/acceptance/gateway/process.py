@@ -89,7 +89,8 @@ class Process:
         """Start it and wait until it says that it is ready. Raises RuntimeError if it does not."""
         began = time.perf_counter()
         self.spawn()
-        assert self.running is not None and self.running.stdout is not None
+        assert self.running is not None
+        assert self.running.stdout is not None
         with trio.move_on_after(START_SECONDS):
             await trio.lowlevel.wait_readable(self.running.stdout)
             line = self.running.stdout.readline()
@@ -114,8 +115,7 @@ class Process:
             return
         self.running.send_signal(signal.SIGTERM)
         with trio.move_on_after(seconds):
-            while self.running.poll() is None:
-                await trio.sleep(0.02)
+            await trio.to_thread.run_sync(self.running.wait, abandon_on_cancel=True)
         self.kill()
 
     def _left(self) -> None:

@@ -140,7 +140,10 @@ async def soaked(given: argparse.Namespace, home: Path) -> dict[str, Any]:
                 made = figures(soak, began, cpu)
             await process.stop()
             await process.start()
-            made |= {"start afterwards s": round(process.seconds, 2), "rss after it MiB": round(process.rss() / 2**20, 1)}
+            made |= {
+                "start afterwards s": round(process.seconds, 2),
+                "rss after it MiB": round(process.rss() / 2**20, 1),
+            }
         finally:
             process.kill()
         nursery.cancel_scope.cancel()

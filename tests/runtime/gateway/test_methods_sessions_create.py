@@ -211,6 +211,19 @@ async def test_a_run_is_given_up_by_the_key_of_its_session_or_by_its_id(autojump
         assert len(link.events("sessions.changed", reason="abort")) == 2
 
 
+async def test_a_message_that_was_accepted_and_has_not_begun_is_given_up_too(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.call("sessions.create", key="work")
+        house.world.dispatcher.most_open = 1
+        house.world.slow(30)
+        await house.call("chat.send", sessionKey="other", message="hello", idempotencyKey="r1")
+        await trio.sleep(1)
+        await house.call("sessions.send", key="work", message="hello", idempotencyKey="r2")
+        answer = await house.call("sessions.abort", key="work")
+        assert (answer["abortedRunId"], answer["status"]) == ("r2", "aborted")
+        assert house.desk.runs.shelf.items["r2"].status == "aborted"
+
+
 async def test_where_nothing_runs_nothing_is_given_up(autojump_clock: MockClock) -> None:
     async with serving(families=FAMILIES) as house:
         await house.call("sessions.create", key="work")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import trio
 from attrs import evolve
 from trio.testing import MockClock
 
@@ -52,6 +53,7 @@ async def test_a_row_tells_of_the_run_that_is_open_and_of_the_one_that_ended(aut
 async def test_a_run_that_was_given_up_was_killed(autojump_clock: MockClock) -> None:
     async with serving([20.0, text("Hi.")], families=FAMILIES) as house:
         await house.call("chat.send", sessionKey=KEY, message="hello", idempotencyKey="r1")
+        await trio.sleep(1)
         await house.call("chat.abort", sessionKey=KEY)
         await house.desk.runs.wait("r1", 60)
         row = rows.session(house.desk, house.entry(KEY))

@@ -14,7 +14,7 @@ from runtime.step.kinds import StepKind
 from runtime.step.state import rewritten
 from runtime.step.table import CallPhase
 from runtime.vocab import Content, ToolResult
-from tests.runtime.step.scenes import ALLOW, READ, REVIEW, Run, call_places, called, output, places
+from tests.runtime.step.scenes import ALLOW, READ, REVIEW, Run, call_places, called, output, places, said
 
 P = CallPhase
 
@@ -271,9 +271,23 @@ def test_every_listed_path_has_a_meaning_and_is_served() -> None:
         "model",
         "system",
         "message",
+        "history",
         "history.N",
         "calls.ID.args",
         "calls.ID.args.NAME",
         "calls.ID.result",
     ]
     assert [text for text in EDITABLE.values() if not text] == []
+
+
+def test_a_history_loses_its_beginning_only_at_rest_and_begins_with_what_somebody_said() -> None:
+    run = Run.opened().asked().answered(said("one", "STOP")).until(Phase.DONE).say("two").until(Phase.DONE)
+    size = len(run.state.history)
+    for wrong in (-1, size + 1, True, "2", 1):
+        with pytest.raises(EditRefused):
+            run.give(ev.Edited("history", wrong, "me"))
+    run.give(ev.Edited("history", 2, "me"))
+    assert [content.text for content in run.state.history][:1] == ["two"]
+    assert not run.give(ev.Edited("history", len(run.state.history), "me")).state.history
+    with pytest.raises(EditRefused, match="no prompt is open"):
+        run.asked().give(ev.Edited("history", 0, "me"))
