@@ -43,11 +43,14 @@ def content(workspace: Path, name: str) -> dict[str, Any]:
         return missing(workspace, name)
     except OSError as exc:
         raise unusable(name, exc) from exc
-    with os.fdopen(handle, "rb") as file:
+    try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
             raise invalid(f'unsafe workspace file "{name}"')
-        body = file.read(MOST + 1)
+        with open(handle, "rb", closefd=False) as file:
+            body = file.read(MOST + 1)
+    finally:
+        os.close(handle)
     if len(body) > MOST:
         raise invalid(f'workspace file "{name}" is larger than {MOST} bytes')
     return filled(workspace, name, info, body)

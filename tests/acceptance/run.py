@@ -3,7 +3,8 @@
     python tests/acceptance/run.py         all cases of this version
     python tests/acceptance/run.py --ci    the same; named so that CI says what it asked for
 
-The harnesses drive the installed `twinstep` from outside; they and what they expect were recorded from Gemini CLI.
+The harnesses drive the installed `twinstep` from outside; they and what they expect were recorded from Gemini CLI
+and the OpenClaw gateway.
 """
 
 import argparse
@@ -51,6 +52,12 @@ def tool_results() -> bool:
     return found is not None and int(found[2]) > 0 and int(found[1]) / int(found[2]) >= TOOL_SHARE
 
 
+def gateway() -> bool:
+    """Replay the recorded traces of the gateway; return whether enough pass."""
+    words = [sys.executable, "-m", "tests.acceptance.gateway.traces"]
+    return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
+
+
 def main() -> int:
     """Run everything and return 1 if something failed."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,6 +68,7 @@ def main() -> int:
         return 0
     passed = [goldens("core", "http"), goldens("core", "fake"), goldens("resume", "http"), goldens("resume", "fake")]
     passed.append(tool_results())
+    passed.append(gateway())
     return 0 if all(passed) else 1
 
 

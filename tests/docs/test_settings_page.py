@@ -22,13 +22,8 @@ GATEWAY: Final = ("runtime/gateway", "runtime/config/openclaw", "runtime/cron", 
 
 def of_runs() -> list[ast.Module]:
     """The code of headless runs."""
-    return [
-        source.tree
-        for source in sources("runtime")
-        if not source.path.relative_to(ROOT)
-        .as_posix()
-        .startswith((*GATEWAY, "runtime/app/doctor", "runtime/app/setup"))
-    ]
+    others = (*GATEWAY, "runtime/app/doctor", "runtime/app/setup", "runtime/app/exchange")
+    return [source.tree for source in sources("runtime") if not source.path.startswith(others)]
 
 
 def keys(shape: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:

@@ -340,8 +340,8 @@ def _judge(trial: Trial, one: Sent, said: int, answered: int, ran: int) -> None:
     if said > 1:
         counts["duplicated"] += 1
         trial.fail(f"{who} stands {said} times in {one.session}")
-    if one.state == "ok" and (said != 1 or answered != 1):
-        counts["lost" if not (said and answered) else "answered twice"] += 1
+    if one.state == "ok" and not (said and answered == 1):
+        counts["lost" if not said else "answered twice" if answered else "not answered"] += 1
         trial.fail(f"{who} stands {said} times in {one.session} and is answered {answered} times")
     if one.stopped and one.state != "aborted":
         trial.fail(f"{who}: its abort was acknowledged")
@@ -459,8 +459,8 @@ async def _verified(trial: Trial) -> int:
     await process.start()  # once more: what is held against the clients' knowledge has been through a restart
     async with connected(process.port) as link:
         await repeated(trial, link)
+        await alive(trial, link)  # which also answers what joined a run that was then given up
         await conversations(trial, link)
-        await alive(trial, link)
     await process.stop()
     complaints(trial)
     return await trio.to_thread.run_sync(partial(replays, trial))

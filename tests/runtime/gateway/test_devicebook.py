@@ -284,3 +284,22 @@ async def test_devices_and_requests_are_read_back() -> None:
     assert fresh.shelf.items == made.shelf.items
     assert fresh.requests() == [request]
     assert isinstance(fresh.shelf.items["d1"].stamps["operator"], Stamp)
+
+
+def test_a_request_for_a_role_that_was_taken_away_is_taken_back() -> None:
+    made, _ = paired()
+    made.approve(evolve(ASKED, role="node", scopes=()), "owner")
+    made.file(evolve(ASKED, scopes=("operator.write",)))
+    made.remove_role("d1", "node")
+    assert len(made.requests()) == 1
+    made.approve(evolve(ASKED, role="node", scopes=()), "owner")
+    made.remove_role("d1", "operator")
+    assert made.requests() == []
+
+
+def test_devices_that_were_approved_just_now_are_not_pruned() -> None:
+    made, clock = book()
+    made.approve(evolve(ASKED, device="old"), "silent")
+    clock.now += 59_999
+    made.approve(evolve(ASKED, device="new"), "silent")
+    assert made.prune("new", set[str]().__contains__) == []

@@ -40,7 +40,8 @@ async def test_a_file_that_is_wrong_is_told_with_what_is_wrong(tmp_path: Path) -
     async with configured(tmp_path) as made:
         made.write({**SETTINGS, "nonsense": "a-secret"})
         answer = await made.house.call("config.get")
-        assert (answer["valid"], [issue["path"] for issue in answer["issues"]]) == (False, ["nonsense"])
+        assert answer["valid"] is False
+        assert "nonsense" in answer["issues"][0]["message"]
         assert "a-secret" not in json.dumps(answer)
 
 

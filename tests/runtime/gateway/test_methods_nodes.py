@@ -424,3 +424,67 @@ async def test_too_much_under_way_is_refused() -> None:
             error = await house.fails("node.invoke", nodeId=Key(1).id, command="system.which", idempotencyKey="k")
             assert (error.code, error.retryable) == ("UNAVAILABLE", True)
             nursery.cancel_scope.cancel()
+
+
+async def test_a_second_connection_ends_what_the_first_was_asked_for() -> None:
+    async with paired_house() as house:
+        node = await house.approved(Key(1))
+        errors: list[Any] = []
+        async with trio.open_nursery() as nursery:
+
+            async def invoke() -> None:
+                params = {"nodeId": Key(1).id, "command": "system.which", "idempotencyKey": "k"}
+                errors.append(await house.fails("node.invoke", **params))
+
+            nursery.start_soon(invoke)
+            await asked(node)
+            await house.node(Key(1))
+        assert details(errors[0])["nodeError"]["code"] == "DISCONNECTED"
+
+
+async def test_a_node_whose_token_is_replaced_or_revoked_is_not_asked_any_more() -> None:
+    async with paired_house() as house:
+        params = {"nodeId": Key(1).id, "command": "system.which", "idempotencyKey": "k"}
+        node = await house.approved(Key(1))
+        await house.call("device.token.rotate", deviceId=Key(1).id, role="node")
+        assert node.closed == REMOVED
+        assert details(await house.fails("node.invoke", **params))["code"] == "NOT_CONNECTED"
+        node = await house.node(Key(1))
+        await house.call("node.pending.enqueue", nodeId=Key(1).id, type="location.request")
+        await house.call("device.token.revoke", deviceId=Key(1).id, role="node")
+        assert node.closed == REMOVED
+        assert details(await house.fails("node.invoke", **params)) == {"code": "PAIRING_CHANGED"}
+        assert house.book.work.queues == {}
+
+
+async def test_work_for_a_removed_node_is_forgotten() -> None:
+    async with paired_house() as house:
+        await house.approved(Key(1))
+        await house.call("node.pending.enqueue", nodeId=Key(1).id, type="location.request")
+        await house.call("node.pair.remove", nodeId=Key(1).id)
+        assert house.book.work.queues == {}
+
+
+async def test_without_admin_nobody_takes_the_role_of_a_node_from_his_own_device() -> None:
+    async with paired_house() as house:
+        key = Key(1)
+        house.leave(await house.come(key, scopes=PAIRING, said={"deviceFamily": "Linux"}))
+        token = key.token
+        request = (await house.turned_away(key, "node-host", "node", "node", ()))["requestId"]
+        await house.call("device.pair.approve", requestId=request)
+        await house.approved(key)
+        key.token = token
+        link = await house.come(key, scopes=PAIRING, by_token=True, said={"deviceFamily": "Linux"})
+        assert str(await house.fails("node.pair.remove", link, nodeId=key.id)) == "node pairing removal denied"
+
+
+async def test_a_node_that_is_approved_anew_comes_back_for_its_token() -> None:
+    async with paired_house() as house:
+        key = Key(1)
+        await house.come(key, scopes=READ, said={"deviceFamily": "Linux"})
+        request = (await house.turned_away(key, "node-host", "node", "node", ()))["requestId"]
+        await house.call("device.pair.approve", requestId=request)
+        node = await house.approved(key)
+        request = await house.turned_away(key, "node-host", "node", "node", (), said={"deviceFamily": "Windows"})
+        await house.call("device.pair.approve", requestId=request["requestId"])
+        assert node.closed == REMOVED
