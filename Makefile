@@ -59,6 +59,13 @@ acceptance: venv ## run the harnesses of ../shared against this checkout
 acceptance-ci: venv
 	@.venv/bin/python tests/acceptance/run.py --ci
 
+crash: venv ## kill the gateway again and again, and see that nothing acknowledged is lost (CRASH="--kills 1000")
+	@$(RUN) tests.acceptance.gateway.crash $(CRASH)
+
+soak: venv ## 100,000 turns, then 10,000 idle clients: does the gateway keep its memory and its pace (SOAK=, IDLE=)
+	@$(RUN) tests.acceptance.gateway.soak $(SOAK)
+	@$(RUN) tests.acceptance.gateway.idle $(IDLE)
+
 mutation: venv ## change the code on purpose and see that a test fails
 	@$(RUN) tests.mutation
 
@@ -84,5 +91,5 @@ clean: ## remove what was made here
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci \
-	mutation docs changelog lock venv clean
+.PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
+	soak mutation docs changelog lock venv clean

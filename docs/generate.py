@@ -5,11 +5,17 @@ Run by `make docs`; tests/docs/test_reference.py fails when a page is not what t
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_type_hints
+
+from attrs import NOTHING, fields, has
 
 from runtime import errors
 from runtime.app import completion
+from runtime.gateway import scopes
+from runtime.gateway.params import Wire, wire_name
+from runtime.gateway.registry import FAMILIES, Method, Raw
 from runtime.policy import ApprovalJudge
 from runtime.step import retry
 from runtime.step.edits import EDITABLE
@@ -384,9 +390,124 @@ def about(schema: Mapping[str, Any]) -> str:
     return " ".join((schema["description"], *(f"{code(name)}: {one['description']}" for name, one in inner.items())))
 
 
+GATEWAY: Final = f"""# Gateway methods
+
+{MADE}
+What clients may ask `twinstep serve` for over a WebSocket: the protocol of OpenClaw's gateway, wire protocol 4. How a
+message goes through it is [a page of its own](../explanation/gateway.md); how to run it is
+[another](../how-to/run-a-gateway.md).
+
+A method that is not on this page is unknown: an administrator is told so, everybody else that `operator.admin` is
+missing. `operator.admin` implies every scope, `operator.write` implies `operator.read`. Params that may be left out
+have a `?`; others that are not named here are refused, with the path of each. A gateway without what a method works on
+answers `UNAVAILABLE`.
+"""
+
+NOT_SERVED: Final = """
+## Not served
+
+These families of OpenClaw's gateway are answered as unknown methods. What the tables above have of a family is served;
+the rest of it is not, and nothing of it pretends to work.
+
+"""
+ABSENT: Final = (
+    (
+        "talk.* tts.* voicewake.*",
+        "speech in both directions; `talk.config`, `tts.status` and `voicewake.get` say that there is none",
+    ),
+    (
+        "channels.* conversations.* send poll message.action web.login.*",
+        "chat networks; until there is one, whoever names one is told that it is unknown",
+    ),
+    ("wizard.* openclaw.* migrations.* doctor.*", "setting up by questions; `twinstep doctor` looks at a home"),
+    (
+        "environments.* worker.* worktrees.* projects.*",
+        "work on other machines and in other trees; `environments.list` names this gateway and the nodes",
+    ),
+    (
+        "desktop.* computer.* browser.* canvas.* terminal.* portal.*",
+        "screens, browsers and terminals of the gateway",
+    ),
+    ("plugins.* plugin.* skills.* mcp.* claws.*", "plugins and skills; `skills.status` says that there are none"),
+    (
+        "board.* progressCard.* themes.* ui.* controlUi.* github.* mentions.* push.*",
+        "what the browser's pages show besides conversations",
+    ),
+    (
+        "session.* users.* attach.*",
+        "several people at one gateway; `users.self` says that connections are no people",
+    ),
+    ("memory.* transcripts.* taskSuggestions.* webSearch.*", "memory, recordings and searches of its own"),
+    (
+        "models.auth* models.probe secrets.store.* secrets.resolve",
+        "keys in the gateway's keeping; they are in the settings and the environment",
+    ),
+    (
+        "update.* gateway.suspend.* gateway.restart.*",
+        "updating and restarting itself; `update.status` says that it does not",
+    ),
+    (
+        "agents.workspace.* fs.* assistant.* artifacts.get artifacts.download",
+        "files of a workspace other than those of `agents.files.*`",
+    ),
+    (
+        "tasks.get tasks.cancel tasks.retry audit.activity.list audit.run.inspect diagnostics.lanes",
+        "single tasks and runs; `sessions.abort` gives up a run",
+    ),
+)
+"""Families, and what they would be."""
+
+
+def gateway_page() -> str:
+    """Every method of the gateway, by family."""
+    absent = table(("Family", "What it would be"), ((code(*names.split()), text) for names, text in ABSENT))
+    return GATEWAY + "".join(family_section(family) for family in FAMILIES) + NOT_SERVED + absent
+
+
+def family_section(family: str) -> str:
+    """The methods of one file of the registry."""
+    module = import_module(f"runtime.gateway.methods.{family}")
+    methods: list[Method] = module.METHODS
+    rows = [
+        (code(method.name), scope_of(method.name), params_of(method.params), summary(method.handler.__doc__))
+        for method in methods
+    ]
+    told = summary(module.__doc__).replace("*", r"\*")
+    return f"\n## {family}\n\n{told}\n\n" + table(("Method", "Scope", "Params", "Answer"), rows)
+
+
+def scope_of(method: str) -> str:
+    """What a caller needs."""
+    if method in scopes.OPEN_METHODS:
+        return "none"
+    if method in scopes.NODE_METHODS:
+        return "role `node`"
+    if method in scopes.METHOD_SCOPES:
+        return code(scopes.METHOD_SCOPES[method])
+    return f"{code(*scopes.required(method))}; other params may need another"
+
+
+def params_of(kind: Any) -> str:
+    """The params that a method takes, in their order."""
+    if kind is Raw:
+        return "as OpenClaw's"
+    if not has(kind):
+        return "any; those that mean nothing count as absent"
+    return code(*(param(kind, one) for one in fields(kind))) or "none"
+
+
+def param(kind: Any, one: Any) -> str:
+    """The name of a param on the wire, with a sign if it may be left out."""
+    hint = get_type_hints(kind, include_extras=True)[one.name]
+    marks = getattr(hint, "__metadata__", ())
+    name = next((mark.name for mark in marks if isinstance(mark, Wire)), wire_name(one.name))
+    return name if one.default is NOTHING else f"{name}?"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_line_page,
     "errors.md": errors_page,
+    "gateway.md": gateway_page,
     "steps.md": steps_page,
     "tools.md": tools_page,
 }

@@ -26,6 +26,7 @@ class Exchange:
         """Ask another model from the next request on."""
         if self.model is not model:
             self._old[id(self.model)] = self.model
+            self._old.pop(id(model), None)
             self.model = model
 
     async def stream(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Tape:

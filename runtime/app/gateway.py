@@ -5,6 +5,7 @@ import shutil
 import signal
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -17,16 +18,18 @@ from runtime.app.clock import SystemChance, SystemClock, iso
 from runtime.app.exchange import Exchange
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
+from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, settled, setup
 from runtime.app.workspaces import seed
 from runtime.approvals import Approvals
 from runtime.config.openclaw import Loaded
 from runtime.cron.jobs import Job
 from runtime.cron.jobs import Run as CronRun
+from runtime.cron.refusal import CronRefused
 from runtime.cron.scheduler import Scheduler
 from runtime.cron.scheduler import Settings as CronSettings
 from runtime.errors import TwinstepError
-from runtime.gateway.annals import Annals
+from runtime.gateway.annals import Annals, job_of
 from runtime.gateway.asking import Asking
 from runtime.gateway.configbook import ConfigBook, Use
 from runtime.gateway.cronwork import CronWork
@@ -35,6 +38,7 @@ from runtime.gateway.devicebook import DeviceBook, Known, Request
 from runtime.gateway.directory import Directory
 from runtime.gateway.entries import Entry, Note, Past, Run, Spent
 from runtime.gateway.facts import SessionFacts
+from runtime.gateway.http import Limits
 from runtime.gateway.hub import Hub
 from runtime.gateway.identity import Identity
 from runtime.gateway.link import Connection
@@ -149,6 +153,7 @@ class Gateway:
             self._listeners,
             self.app,
             self._socket,
+            Limits(connections=most_connections()),
             is_http=self.app.is_http,
             on_error=lambda where, exc: self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc),
             clock=self.desk.clock,
@@ -189,7 +194,7 @@ class Gateway:
         desk.dispatcher.performer.surroundings = fresh.around
         if (old.base, old.api_version, old.key) != (fresh.base, fresh.api_version, fresh.key):
             self.model.put(answers(fresh))
-        seed_workspaces(models)
+        seed_workspaces(models, self.log)
         levels(self.log, fresh)
 
     async def drain(self) -> None:
@@ -215,7 +220,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     facts = SessionFacts(lambda: desk)
     tools = ToolRegistry(claw_tools(background, mode_of=mode_of, sessions=facts), own=False)
     models = models_of(made)
-    seed_workspaces(models)
+    seed_workspaces(models, log)
     model = Exchange(answers(made))
     journal = Journal(store, clock, store.codec, store.name)
     host = Host(which=shutil.which, home=str(made.home))
@@ -319,7 +324,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     runs.row_of = desk.row_of
     desk.ready = models.ready
     desk.reason = made.trouble
-    annals = Annals(hub, clock, lambda run: title_of(directory, run))
+    annals = Annals(hub, clock, lambda run: title_of(desk, run))
     annals.recall(runs.shelf.items.values())
     log.failed = annals.complain
     gateway = Gateway(made, desk, model, log, http_app(desk))
@@ -327,9 +332,11 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     return gateway
 
 
-def title_of(directory: Directory, run: Run) -> str:
+def title_of(desk: Desk, run: Run) -> str:
     """Return what a run is called where it is shown as a task."""
-    entry = directory.get(run.key)
+    with suppress(CronRefused):  # it is of no job, or the job is gone
+        return str(desk.extras["cron"].get(job_of(run)).name)
+    entry = desk.directory.get(run.key)
     return (entry.label or entry.title if entry is not None else None) or run.key
 
 
@@ -347,10 +354,13 @@ def levels(log: Log, made: Setup) -> None:
     log.least, log.shown = logging.level, logging.console_level or logging.level
 
 
-def seed_workspaces(models: Models) -> None:
+def seed_workspaces(models: Models, log: Log) -> None:
     """Give every agent's workspace its first files."""
-    for name in models.agents:
-        seed(Path(models.workspace(name)))
+    for folder in map(models.workspace, models.agents):
+        try:
+            seed(Path(folder))
+        except OSError as exc:
+            log("warn", f"{folder}: the workspace cannot be made: {exc.strerror}")
 
 
 def http_app(desk: Desk) -> Any:

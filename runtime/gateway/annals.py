@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from attrs import define, field
 
+from runtime.gateway import keys
 from runtime.gateway.entries import Run
 from runtime.gateway.hub import Hub
 from runtime.ports import Clock
@@ -160,7 +161,17 @@ def task(run: Run, title: str) -> dict[str, Any]:
         shown["startedAt"] = run.started
     if run.over:
         shown |= {"endedAt": run.ended, "terminalSummary": run.error or status}
+    job = job_of(run)
+    if job:
+        shown |= {"kind": "automation_run", "runtime": "cron", "sessionKey": "", "ownerKey": "", "sourceId": job}
+        shown["progressSummary"] = "Running automation."
     return shown
+
+
+def job_of(run: Run) -> str:
+    """Return the id of the cron job that a run is of, or nothing."""
+    rest = keys.rest_of(run.key)
+    return rest.split(":")[1] if rest.startswith("cron:") else ""
 
 
 def agent_of(run: Run) -> str:

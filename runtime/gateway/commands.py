@@ -9,7 +9,8 @@ from typing import Any, Final
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import missing_scope
 from runtime.gateway.narration import message
-from runtime.gateway.registry import Call
+from runtime.gateway.registry import ANSWERED, Call
+from runtime.gateway.runs import Ask
 from runtime.gateway.scopes import ADMIN
 
 MODES: Final = ("steer", "followup", "collect", "interrupt")
@@ -26,8 +27,13 @@ def command_of(text: str) -> tuple[str, str] | None:
 
 
 async def run_command(call: Call, entry: Entry, command: tuple[str, str], run: str) -> Any:
-    """Run a command and tell clients its answer."""
+    """Run a command and tell clients its answer. The same id again is not another command."""
     name, rest = command
+    ask = Ask(entry, run, f"/{name} {rest}", (), "command")
+    known = call.desk.runs.known(ask)
+    if known is not None:
+        await call.desk.runs.settled(entry.session)
+        return {"runId": run, "status": known.status}
     text = await COMMANDS[name][1](call, entry, rest)
     now = call.desk.clock.wall()
     cost = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0}
@@ -42,10 +48,11 @@ async def run_command(call: Call, entry: Entry, command: tuple[str, str], run: s
         "excludeFromContext": True,
         "__openclaw": {"contextFreeCommand": True},
     }
+    await call.desk.runs.done(ask)
     call.first({"runId": run, "status": "started"})
     told = {"runId": run, "sessionKey": entry.key, "seq": 1, "state": "final", "message": shown}
     call.desk.hub.tell("chat", told)
-    return None
+    return ANSWERED
 
 
 async def _status(call: Call, entry: Entry, rest: str) -> str:

@@ -1,9 +1,9 @@
 """The settings of the running gateway: what is in use, and how a change comes into use. A part of the desk.
 
 Rules: one change at a time; what the gateway could not run with is refused before it is written; files are read and
-written in a thread; what can take effect has done so when the change is answered; who came in with a secret that no
-longer holds is sent away soon after (CONTRACT section 11). What a key means is the affair of `prepare`, which the
-composition brings along; what must be started again for it is in a table.
+written in a thread; what can take effect has done so when the change is answered; what somebody else writes into the
+file is taken over too; who came in with a secret that no longer holds is sent away soon after (CONTRACT section 11).
+What a key means is the affair of `prepare`, which the composition brings; what needs a restart is in a table.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ from runtime.config.openclaw import Edited, Loaded, Rejected, again, changed, cl
 from runtime.config.openclaw.issues import summary
 from runtime.errors import SettingsError, TwinstepError
 from runtime.gateway.auth import AuthPolicy
+from runtime.gateway.watch import watching
 
 if TYPE_CHECKING:
     from runtime.gateway.desk import Desk
@@ -25,6 +26,9 @@ CHANGED: Final = "config.changed"
 CLOSE: Final = (4001, "gateway auth changed")
 GRACE_SECONDS: Final = 0.25
 """How long answers that are under way may still leave before a connection is closed."""
+SETTLE_SECONDS: Final = 0.25
+"""How long a file that somebody writes may take to be whole."""
+DOTENV: Final = ".env"
 LIVE: Final = ("gateway.auth", "gateway.mode")
 """Keys that the peer restarts for and that take effect here at once."""
 METADATA: Final = ("agents", "models", "commands", "skills")
@@ -91,8 +95,41 @@ class ConfigBook:
         return tuple(path for path in classify(paths)["restart"] if not below(path, LIVE))
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
-        """Close the connections that a change has shut out. Ends only when cancelled."""
-        task_status.started()
+        """Take over what others write into the file, and close the connections that a change has shut out.
+
+        Ends only when cancelled.
+        """
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._follow)
+            nursery.start_soon(self._dismiss)
+            task_status.started()
+
+    async def _follow(self, task_status: "trio.TaskStatus[None]") -> None:
+        path = self.used.path
+        with watching(path.parent) as watch:
+            task_status.started()
+            while watch is not None:
+                if not await watch.written() & {path.name, DOTENV, ""}:
+                    continue
+                await trio.sleep(SETTLE_SECONDS)
+                try:
+                    await self._catch_up()
+                except TwinstepError as exc:
+                    self.desk.log("error", f"the settings were not taken over: {exc}")
+
+    async def _catch_up(self) -> None:
+        """Take over the file where it is not what is in use. `gateway.reload` may say not to."""
+        async with self._lock:
+            fresh = await trio.to_thread.run_sync(self.read, self.used)
+            used = self.used
+            if fresh.raw == used.raw and fresh.revision == used.revision:
+                return
+            if not fresh.valid:
+                raise SettingsError(f"{fresh.path}: {summary(fresh.issues)}")
+            if used.config is None or used.config.gateway.reload:
+                self._take(fresh, self.prepare(fresh))
+
+    async def _dismiss(self) -> None:
         while True:
             await self._leaving.wait()
             self._leaving = trio.Event()

@@ -88,12 +88,16 @@ class Desk:
     ready: bool = True
     reason: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        self.hub.complain = self.complain
+
     # --- connections
 
     async def admit(self, request: Request, challenge: Challenge, socket: Socket) -> Accepted | Refused:
         """Decide on a first request; store what the decision says to store."""
         now = self.clock.wall()
-        peer = attribute(socket.peer, socket.headers, self.policy.trusted_proxies)
+        policy = self.policy
+        peer = attribute(socket.peer, socket.headers, policy.trusted_proxies, real_ip_fallback=policy.real_ip_fallback)
         if peer is None:
             return Refused(error=invalid("forwarded headers from an untrusted address"), close_reason="untrusted proxy")
         locked = Locked(
@@ -213,15 +217,14 @@ class Desk:
         """A connection said hello."""
         self.connections[connection.id] = connection
         self.hub.add(connection)
+        if self.draining:  # it shook hands when the others were told to go
+            connection.close(1012, "service restart")
         if self._unpaired(connection.accepted):
             connection.scopes = frozenset()
             connection.close(4001, "device removed")
             return
         self._tell_presence(connection, "connect")
-        for part in self.extras.values():
-            came = getattr(part, "came", None)
-            if came is not None:
-                came(connection)
+        self._tell_parts("came", connection)
 
     def _unpaired(self, accepted: Accepted | None) -> bool:
         """Whether a device came in as one that it is not any more: it was removed while hello was under way."""
@@ -236,10 +239,18 @@ class Desk:
             return
         self.hub.remove(connection)
         self._tell_presence(connection, "disconnect")
-        for part in self.extras.values():
-            gone = getattr(part, "gone", None)
-            if gone is not None:
-                gone(connection)
+        self._tell_parts("gone", connection)
+
+    def _tell_parts(self, what: str, *about: Any) -> None:
+        """Let every part hear of something, if it wants to. One that fails keeps it from none of the others."""
+        for name, part in tuple(self.extras.items()):
+            hear = getattr(part, what, None)
+            if hear is None:
+                continue
+            try:
+                hear(*about)
+            except Exception as exc:  # noqa: BLE001 - see above
+                self.complain(f"{name}: {what}: {type(exc).__name__}: {exc}", exc)
 
     def _tell_presence(self, connection: "Connection", reason: str) -> None:
         if connection.accepted is None or connection.accepted.client.mode in ("probe", "cli", "backend"):
@@ -264,10 +275,7 @@ class Desk:
         if entry is not None:
             reason = "send" if what == "start" else "run"
             self.hub.tell_listers("sessions.changed", rows.changed(self, entry, reason))
-        for part in self.extras.values():
-            heard = getattr(part, "on_run", None)
-            if heard is not None:
-                heard(what, run, session)
+        self._tell_parts("on_run", what, run, session)
 
     def row_of(self, key: str) -> dict[str, Any]:
         """Return the row of a session as events about its tools carry it."""
@@ -291,6 +299,12 @@ class Desk:
         """Note what went wrong inside; a client is not told."""
         self.complaints.append(text)
         self.log("error", text, exc=exc if not isinstance(exc, TwinstepError) else None)
+
+    def gather(self) -> None:
+        """Take over what the dispatcher complained of: it has no log."""
+        theirs = self.dispatcher.complaints
+        while theirs:
+            self.complain(theirs.popleft())
 
     def part(self, name: str) -> Any:
         """Return the part of a family. Raises GatewayError where this gateway was built without it."""

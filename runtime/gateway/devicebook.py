@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
+from runtime.errors import JournalError
 from runtime.gateway import devices
 from runtime.gateway.devices import DeviceToken, Paired, Pairing
 from runtime.gateway.scopes import OPERATOR, allowed, covers
@@ -288,7 +289,10 @@ class DeviceBook:
     def seen(
         self, device: str, reason: str = "connect", *, used: str = "", display: str | None = None, address: str = ""
     ) -> int:
-        """Note a sign of life of a device, and the role whose token it used; returns the ticket of that."""
+        """Note a sign of life of a device, and the role whose token it used; returns the ticket of that.
+
+        One that cannot be kept is let go: a full disk must not keep the people out who could do something about it.
+        """
         known = self.shelf.items.get(device)
         if known is None:
             return 0
@@ -297,7 +301,10 @@ class DeviceBook:
             stamps = {**stamps, used: evolve(stamps.get(used) or Stamp(known.approved), used=now)}
         display, address = display or known.display, address or known.address
         fresh = evolve(known, seen=now, reason=reason, stamps=stamps, display=display, address=address)
-        return self.shelf.put(device, fresh)
+        try:
+            return self.shelf.put(device, fresh)
+        except JournalError:
+            return 0
 
     def rename(self, device: str, label: str) -> int | None:
         """Give a device a name of the operator's; returns the ticket of that, or None for one that nobody knows."""

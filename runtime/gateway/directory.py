@@ -38,6 +38,10 @@ COLD: Final = 32
 """Conversations of sessions that are not live which are kept at hand."""
 MOST_LIVE: Final = 256
 """Sessions that stay loaded; those at rest beyond that are unloaded, the longest unused first."""
+MOST_BYTES: Final = 16_000_000
+"""Roughly what the conversations of those may take: long ones make room earlier."""
+CONTENT_BYTES: Final = 1_000
+TOKEN_BYTES: Final = 4
 
 SettingsOf = Callable[[Entry], Settings]
 Added = Callable[[Entry, Line], None]
@@ -65,10 +69,13 @@ class Directory:
     by_session: dict[str, str] = field(factory=dict)
     injected: dict[str, list[tuple[str, str, int]]] = field(factory=dict)
     most_live: int = MOST_LIVE
+    most_bytes: int = MOST_BYTES
     _ticket: int = 0
     _noted: dict[str, list[Note]] = field(factory=dict)
     _counted: dict[str, dict[str, int]] = field(factory=dict)
     _crowded: trio.Event = field(factory=trio.Event)
+    _sizes: dict[str, int] = field(factory=dict)
+    _size: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._finish_deleting()
@@ -265,6 +272,7 @@ class Directory:
         self.transcripts.pop(entry.session, None)
         self.injected.pop(entry.session, None)
         self._counted.pop(entry.session, None)
+        self._size -= self._sizes.pop(entry.session, 0)
         if session is None or session.broken is not None:
             return
         control = self.roster.dispatcher.control
@@ -412,6 +420,7 @@ class Directory:
         if run.started:
             members |= {"input": run.tokens[0], "output": run.tokens[1], "total": run.tokens[0]}
         if session is not None:
+            self._grown(session)
             members |= self._used(entry, run, session)
             if entry.title is None and session.state.prompt is not None:
                 members["title"] = shortened(session.state.prompt.message.text, TITLE) or None
@@ -453,11 +462,14 @@ class Directory:
                 await self.unload()
 
     async def unload(self) -> int:
-        """Unload sessions at rest until a quarter of the places is free; return how many were."""
-        most = self.most_live * 3 // 4
+        """Unload sessions at rest until a quarter of the room is free; return how many were."""
+        self._sizes = {name: size_of(session.state) for name, session in self.roster.live.items()}
+        self._size = sum(self._sizes.values())
         live = [(entry.updated, name) for name in self.roster.live if (entry := self.of(name)) is not None]
         count = 0
-        for _, name in sorted(live)[: max(0, len(self.roster.live) - most)]:
+        for _, name in sorted(live):
+            if len(self.roster.live) <= self.most_live * 3 // 4 and self._size <= self.most_bytes * 3 // 4:
+                break
             session = self.roster.live.get(name)
             if session is None or session.state.phase not in REST or session.addressed:
                 continue
@@ -466,11 +478,23 @@ class Directory:
             if name in self.roster.parked:
                 count += 1
                 self.transcripts.pop(name, None)
+                self._size -= self._sizes.pop(name, 0)
         return count
 
+    def _grown(self, session: Session) -> None:
+        """Take note of the size of a session that has something more to remember."""
+        size = size_of(session.state)
+        self._size += size - self._sizes.get(session.id, 0)
+        self._sizes[session.id] = size
+
     def _look_for_room(self) -> None:
-        if len(self.roster.live) > self.most_live:
+        if len(self.roster.live) > self.most_live or self._size > self.most_bytes:
             self._crowded.set()
+
+
+def size_of(state: State) -> int:
+    """Return roughly how many bytes a loaded conversation takes."""
+    return CONTENT_BYTES * len(state.history) + TOKEN_BYTES * state.last_prompt_tokens
 
 
 def _opens(state: State, line: Line) -> bool:

@@ -50,25 +50,40 @@ class Hub:
     health_version: int = 1
     dropped: int = 0
     complain: Callable[[str, BaseException], None] = field(default=lambda text, exc: None)
+    _readers: dict[str, Link] = field(factory=dict)
+    """Those who could read when they joined. Nobody may do more later, so most events need not look at the others."""
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
         self.links[link.id] = link
+        if readers(link):
+            self._readers[link.id] = link
         self.presence_version += 1
 
     def remove(self, link: Link) -> None:
         """Let a connection go."""
+        self._readers.pop(link.id, None)
         if self.links.pop(link.id, None) is not None:
             self.presence_version += 1
 
     def tell(self, name: str, payload: Any, wanted: Wanted = readers, version: dict[str, int] | None = None) -> None:
         """Send an event to all who want it."""
+        self._tell(self._readers if wanted is readers else self.links, name, payload, wanted, version)
+
+    def _tell(
+        self,
+        among: dict[str, Link],
+        name: str,
+        payload: Any,
+        wanted: Wanted,
+        version: dict[str, int] | None = None,
+    ) -> None:
         for tap in tuple(self.taps):
             try:
                 tap(name, payload)
             except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
                 self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
-        receivers = [link for link in self.links.values() if wanted(link)]
+        receivers = [link for link in among.values() if wanted(link)]
         if receivers:
             frame = encoded(name, payload, version)
             for link in receivers:
@@ -76,15 +91,15 @@ class Hub:
 
     def tell_watchers(self, key: str, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the messages of a session."""
-        self.tell(name, payload, lambda link: key in link.watches and readers(link))
+        self._tell(self._readers, name, payload, lambda link: key in link.watches and readers(link))
 
     def tell_listers(self, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the list of sessions."""
-        self.tell(name, payload, lambda link: link.lists and readers(link))
+        self._tell(self._readers, name, payload, lambda link: link.lists and readers(link))
 
     def tell_cap(self, cap: str, name: str, payload: Any) -> None:
         """Send an event to readers that have a capability."""
-        self.tell(name, payload, lambda link: cap in link.caps and readers(link))
+        self._tell(self._readers, name, payload, lambda link: cap in link.caps and readers(link))
 
     def close(self, code: int, reason: str, links: Iterable[Link] | None = None) -> None:
         """End these connections, or all."""

@@ -16,7 +16,7 @@ from runtime.errors import TwinstepError
 from runtime.gateway import frames, scopes
 from runtime.gateway.frames import BadFrame, GatewayError, NotJson, Request
 from runtime.gateway.handshake import Accepted, Challenge, Refused, first_frame
-from runtime.gateway.registry import Call
+from runtime.gateway.registry import ANSWERED, Call
 from runtime.gateway.sockets import Gone, Socket
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST_BYTES: Final = 65_536
 FIRST_SECONDS: Final = 15.0
+HELLO_SECONDS: Final = 30.0
+"""How long the answer to the first request may take: a disk that takes nothing must not keep a client hanging."""
 MOST_BYTES: Final = 26_214_400
 BUFFERED: Final = 52_428_800
 CLOSE_SECONDS: Final = 2.0
@@ -130,25 +132,34 @@ class Connection:
             await self._bye(1000, "")
             return False
         request = first_frame(data)
-        if isinstance(request, Request):
-            decision = await desk.admit(request, challenge, socket)
-            if isinstance(decision, Accepted):
-                await self._welcome(request, decision)
-                return True
-            if decision.error is not None:
-                await self._send(frames.failure(request.id, decision.error))
-            await self._bye(decision.close_code, decision.close_reason)
-            return False
-        assert isinstance(request, Refused)
-        await self._bye(request.close_code, request.close_reason)
+        decision = await self._decided(request, challenge) if isinstance(request, Request) else request
+        if isinstance(decision, Accepted):
+            return True
+        if isinstance(request, Request) and decision.error is not None:
+            await self._send(frames.failure(request.id, decision.error))
+        await self._bye(decision.close_code, decision.close_reason)
         return False
 
+    async def _decided(self, request: Request, challenge: Challenge) -> Accepted | Refused:
+        """Let the client in, or say why not; what goes wrong here on our side is a reason as well."""
+        try:
+            with trio.fail_after(HELLO_SECONDS):
+                decision = await self.desk.admit(request, challenge, self.socket)
+                if isinstance(decision, Accepted):
+                    await self._welcome(request, decision)
+                return decision
+        except (TwinstepError, trio.TooSlowError) as exc:
+            why = str(exc) or "the gateway could not keep what it has to keep of this connection in time"
+            self.desk.complain(f"connect: {why}", exc)
+            return Refused(error=frames.unavailable(why, retry_after_ms=1_000), close_code=1013, close_reason="not now")
+
     async def _welcome(self, request: Request, accepted: Accepted) -> None:
+        """Say hello. What happens from now on comes behind it, so nothing is missed between the two."""
         self.accepted, self.role = accepted, accepted.role
         self.scopes, self.caps = scopes.effective(accepted.scopes), frozenset(accepted.caps)
         self.since = self.desk.clock.wall()
         hello = await self.desk.hello(self, accepted)
-        await self._send(frames.response(request.id, hello))
+        self.answer(frames.response(request.id, hello))
         self.desk.joined(self)
 
     async def _send(self, frame: bytes) -> None:
@@ -174,6 +185,8 @@ class Connection:
     async def _read(self, nursery: trio.Nursery) -> None:
         while True:
             data = await self.socket.receive()
+            if self._closing is not None:
+                continue  # whoever was told to go is not served any more; its half of the close is still to come
             try:
                 request = frames.decode(data)
             except NotJson:
@@ -190,7 +203,9 @@ class Connection:
 
     async def _serve(self, request: Request) -> None:
         try:
-            self.answer(frames.response(request.id, await self._result(request)))
+            result = await self._result(request)
+            if result is not ANSWERED:
+                self.answer(frames.response(request.id, result))
         except GatewayError as exc:
             self.answer(frames.failure(request.id, exc))
             if self.strikes > scopes.ROLE_STRIKES:

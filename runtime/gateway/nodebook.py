@@ -6,11 +6,13 @@ two connections of a node the newer one counts. Pairs no device (`devicebook`) a
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from attrs import define, evolve, field
 
 from runtime.approvals import Approvals
+from runtime.errors import JournalError
 from runtime.gateway import frames, noderows
 from runtime.gateway.devicebook import DeviceBook, Known, MissingScope
 from runtime.gateway.frames import GatewayError
@@ -140,7 +142,8 @@ class NodeBook:
         del self.live[live.id]
         node = self.shelf.items.get(live.id)
         if node is not None and node.approved is not None:
-            self.shelf.put(live.id, evolve(node, disconnected=self.clock.wall()))
+            with suppress(JournalError):  # whoever is gone stays gone, also when nothing can be written
+                self.shelf.put(live.id, evolve(node, disconnected=self.clock.wall()))
 
     def _wish(self, name: str, node: Node, surface: Surface, client: "Client", *, silent: bool) -> None:
         """Note what waits for approval. Declaring the same again is the same request."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
+from runtime.errors import LocalError
 from runtime.gateway.frames import unknown_method
 from runtime.gateway.params import Decoder, decoder
 
@@ -40,6 +41,10 @@ FAMILIES: Final = (
     "usage",
 )
 """The files of `runtime.gateway.methods`."""
+
+
+ANSWERED: Final = object()
+"""What a handler returns that has given its answer with `first` already, because something had to come after it."""
 
 
 @frozen
@@ -114,7 +119,7 @@ class Registry:
     def add(self, method: Method) -> None:
         """Add a row."""
         if method.name in self.methods:
-            raise ValueError(f"two methods are called {method.name}")
+            raise LocalError(f"two methods are called {method.name}")
         self.methods[method.name] = method
 
     def get(self, name: str) -> Method:

@@ -34,6 +34,11 @@ STATEMENTS: Final = 3 * SMALL
 """Prepared statements that a connection keeps: one for each number of records and of documents, and the rest."""
 GROWING: Final = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 """What SQLite says when a file cannot grow for another reason than ENOSPC, among others."""
+DENSE: Final = 512
+"""Of the snapshots of a session, the newest stays, and one in each doubling of its length from here on; the others make
+room. A daemon writes one whenever it unloads a session, so they would soon be most of the database."""
+FEW: Final = 16
+"""Snapshots of the first records stay in any case: they are few."""
 PROBE: Final = 2**20
 BUSY: Final = 2.0
 """Seconds to wait for a lock that another program has on the file."""
@@ -199,6 +204,7 @@ class Inserter:
             for kind, record, _ in rest[first:last]:
                 session, seq, body = record.session, record.seq, record.body
                 if kind == "snapshot":
+                    db.execute(_THIN, (session, thinned_from(seq), seq))  # first, so that its pages are used again
                     row = (session, seq, body, record_crc(session, seq, body))
                     db.execute("INSERT OR REPLACE INTO snapshots (session, seq, body, crc) VALUES (?, ?, ?, ?)", row)
                 elif kind == "title":
@@ -252,6 +258,14 @@ class Inserter:
         finally:
             os.ftruncate(self._lock, 0)
         return False
+
+
+_THIN: Final = "DELETE FROM snapshots WHERE session = ? AND seq >= ? AND seq < ?"
+
+
+def thinned_from(seq: int) -> int:
+    """Return from which number on older snapshots make room for one with this number."""
+    return FEW if seq < DENSE else 1 << (seq.bit_length() - 1)
 
 
 @lru_cache(STATEMENTS)

@@ -28,7 +28,7 @@ from runtime.gateway.entries import Entry, Note, Past, Run, Spent
 from runtime.gateway.hub import Hub
 from runtime.gateway.methods.sessions_list import Followers
 from runtime.gateway.models import Model, Models
-from runtime.gateway.registry import FAMILIES, Call, Method, Registry
+from runtime.gateway.registry import ANSWERED, FAMILIES, Call, Method, Registry
 from runtime.gateway.runs import Runs
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
@@ -109,7 +109,8 @@ class House:
         ahead: list[Any] = []
         connection: Any = caller
         call = Call(self.desk, connection, name, method.decode(name, params), ahead.append, caller.scopes)
-        return [*ahead, await method.handler(call)]
+        last = await method.handler(call)
+        return ahead if last is ANSWERED else [*ahead, last]
 
     def entry(self, key: str) -> Entry:
         """Return the entry of a full key, which must be there."""

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import trio
 from attrs import define, evolve, field
 
 from runtime.config.openclaw import Loaded, load, start_faults
 from runtime.errors import SettingsError
+from runtime.gateway.auth import Mode
 from runtime.gateway.configbook import ConfigBook
 from runtime.gateway.models import Model, Models
 from tests.fakes.gateway import MODEL, FakeLink, House, serving
@@ -52,6 +53,7 @@ class Configured:
     house: House
     path: Path
     used: list[Loaded] = field(factory=list)
+    _next: trio.Event = field(factory=trio.Event)
 
     @property
     def book(self) -> ConfigBook:
@@ -94,12 +96,21 @@ class Configured:
         def use() -> None:
             desk = self.house.desk
             auth = config.gateway.auth
-            desk.policy = evolve(desk.policy, mode=auth.effective, token=auth.token or "", password=auth.password or "")
+            desk.policy = evolve(
+                desk.policy, mode=cast("Mode", auth.effective), token=auth.token or "", password=auth.password or ""
+            )
             desk.extras["models"] = models_of(loaded)
             desk.directory.default_agent = config.agents.default
             self.used.append(loaded)
+            self._next.set()
+            self._next = trio.Event()
 
         return use
+
+    async def taken(self) -> None:
+        """Wait until settings are put into use."""
+        with trio.fail_after(10):
+            await self._next.wait()
 
 
 def models_of(loaded: Loaded) -> Models:

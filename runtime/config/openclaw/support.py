@@ -9,8 +9,8 @@ from runtime.vocab import JsonObject
 ACTED: Final = frozenset(
     """
     $schema meta env.vars ui.prefs channels bindings
-    gateway.mode gateway.port gateway.bind gateway.customBindHost gateway.auth.mode gateway.auth.token
-    gateway.auth.password gateway.auth.rateLimit gateway.auth.trustedProxy.userHeader
+    gateway.nodes.commands gateway.mode gateway.port gateway.bind gateway.customBindHost gateway.auth.mode
+    gateway.auth.token gateway.auth.password gateway.auth.rateLimit gateway.auth.trustedProxy.userHeader
     gateway.auth.trustedProxy.requiredHeaders gateway.auth.trustedProxy.allowUsers
     gateway.auth.trustedProxy.allowLoopback gateway.http.endpoints.chatCompletions.enabled
     gateway.http.endpoints.responses.enabled gateway.http.securityHeaders gateway.controlUi.enabled

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from runtime.config.openclaw import Edited, Loaded, Rejected, patch
 from runtime.errors import SettingsError
 from runtime.gateway.auth import AuthPolicy, Proxy
-from runtime.gateway.configbook import GRACE_SECONDS, below, shut_out
-from tests.fakes.settings import SETTINGS, configured
+from runtime.gateway.configbook import GRACE_SECONDS, SETTLE_SECONDS, below, shut_out
+from runtime.gateway.watch import watching
+from tests.fakes.settings import SETTINGS, Configured, configured
 
 METHODS = ("none", "token", "password", "trusted-proxy", "device-token")
 POLICIES = [
@@ -150,7 +151,8 @@ async def test_a_new_token_sends_away_who_came_with_the_old_one(tmp_path: Path) 
         await made.patch(gateway={"auth": {"token": "another"}})
         assert old.closed is None, "the answer has to leave first"
         await trio.sleep(GRACE_SECONDS * 2)
-        assert (old.closed, device.closed) == ((4001, "gateway auth changed"), None)
+        closed = [one.closed for one in (old, device)]
+        assert closed == [(4001, "gateway auth changed"), None]
         assert made.house.desk.policy.token == "another"
 
 
@@ -187,3 +189,54 @@ async def test_agents_and_models_that_changed_make_clients_ask_again(tmp_path: P
         assert link.events("chat.metadata.changed") == []
         await made.patch(agents={"defaults": {"maxConcurrent": 2}})
         assert len(link.events("chat.metadata.changed")) == 1
+
+
+def scope(made: Configured) -> str:
+    """The value of the key that is changed here."""
+    return str(made.house.desk.config.resolved["messages"]["ackReactionScope"])
+
+
+async def test_what_somebody_else_writes_is_taken_over(tmp_path: Path) -> None:
+    async with configured(tmp_path) as made:
+        link = made.house.link()
+        made.write({**SETTINGS, "messages": {"ackReactionScope": "direct"}})
+        await made.taken()
+        passing = made.path.with_suffix(".tmp")
+        passing.write_text(json.dumps({**SETTINGS, "messages": {"ackReactionScope": "off"}}), "utf-8")
+        passing.replace(made.path)
+        await made.taken()
+        assert scope(made) == "off"
+        assert len(link.events("config.changed")) == 2
+
+
+async def test_an_own_change_is_not_taken_over_again(tmp_path: Path) -> None:
+    async with configured(tmp_path) as made:
+        link = made.house.link()
+        await made.book.edit(partial(unhashed, value="direct"))
+        await trio.sleep(2 * SETTLE_SECONDS)
+        assert (len(made.used), len(link.events("config.changed"))) == (1, 1)
+
+
+async def test_what_is_wrong_in_the_file_waits_until_it_is_right(tmp_path: Path) -> None:
+    async with configured(tmp_path) as made:
+        made.write({**SETTINGS, "nonsense": 1})
+        await trio.sleep(2 * SETTLE_SECONDS)
+        assert made.used == []
+        made.write({**SETTINGS, "messages": {"ackReactionScope": "direct"}})
+        await made.taken()
+        assert scope(made) == "direct"
+
+
+async def test_a_gateway_that_is_told_not_to_look_does_not(tmp_path: Path) -> None:
+    still = {**SETTINGS, "gateway": {**SETTINGS["gateway"], "reload": {"mode": "off"}}}
+    async with configured(tmp_path, still) as made:
+        made.write({**still, "messages": {"ackReactionScope": "direct"}})
+        await trio.sleep(2 * SETTLE_SECONDS)
+        assert made.used == []
+        await made.book.reload()
+        assert len(made.used) == 1
+
+
+async def test_a_folder_that_is_not_there_is_not_watched(tmp_path: Path) -> None:
+    with watching(tmp_path / "none") as watch:
+        assert watch is None

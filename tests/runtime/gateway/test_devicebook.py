@@ -7,6 +7,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.errors import JournalFull
 from runtime.gateway.devicebook import REQUESTS, Denied, DeviceBook, Filed, Known, Memory, MissingScope, Request, Stamp
 from runtime.gateway.devices import Pairing, check_token
 from runtime.gateway.scopes import covers
@@ -303,3 +304,23 @@ def test_devices_that_were_approved_just_now_are_not_pruned() -> None:
     clock.now += 59_999
     made.approve(evolve(ASKED, device="new"), "silent")
     assert made.prune("new", set[str]().__contains__) == []
+
+
+class Full(Memory[Known]):
+    """A shelf on a full disk."""
+
+    def put(self, key: str, value: Known) -> int:
+        """Keep nothing."""
+        raise JournalFull("no room")
+
+
+def test_a_full_disk_keeps_no_device_out_and_takes_no_new_one() -> None:
+    made, clock = paired()
+    before = made.shelf.items["d1"]
+    made.shelf = Full(made.shelf.items)
+    clock.now += 5
+    assert made.seen("d1") == 0
+    assert made.shelf.items["d1"] == before
+    with pytest.raises(JournalFull):
+        made.issue("d1", "operator", (), "new")
+    assert not good(made, "new")

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from runtime.errors import JournalFull
-from runtime.gateway.directory import day_of, shortened
+from runtime.gateway.directory import CONTENT_BYTES, day_of, shortened
 from runtime.gateway.entries import Entry, Loose, Past
 from runtime.gateway.frames import GatewayError
 from runtime.step import Phase
@@ -348,6 +348,20 @@ async def test_sessions_at_rest_are_unloaded_when_too_many_are_loaded(autojump_c
         assert texts(house, "agent:main:s0") == ["hello 0", "Hi."]
         await house.turn("agent:main:s0", "again", "again")
         assert texts(house, "agent:main:s0") == ["hello 0", "Hi.", "again", "Hi."]
+        nursery.cancel_scope.cancel()
+
+
+async def test_long_conversations_are_unloaded_earlier(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house, trio.open_nursery() as nursery:
+        directory = house.desk.directory
+        directory.most_bytes = 20 * CONTENT_BYTES
+        await nursery.start(directory.run)
+        for number in range(24):
+            await house.turn(f"agent:main:s{number % 3}", f"hello {number}", f"r{number}")
+            await trio.sleep(1)
+            loaded = sum(len(session.state.history) for session in directory.roster.live.values())
+            assert loaded <= 20
+        assert len(texts(house, "agent:main:s0")) == 16
         nursery.cancel_scope.cancel()
 
 

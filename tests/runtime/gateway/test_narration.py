@@ -173,13 +173,13 @@ class Recorder:
 
 @define(eq=False)
 class InOrder:
-    """A model that gives each request the next answer, also where the one before it broke off."""
+    """A model that gives each request the next answer, also where the one before it broke off; then it says Done."""
 
     answers: list[list[Piece]]
     asked: int = 0
 
     async def stream(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Tape:
-        pieces = self.answers[self.asked % len(self.answers)]
+        pieces = self.answers[self.asked] if self.asked < len(self.answers) else [text("Done.")]
         self.asked += 1
         for piece in pieces:
             if isinstance(piece, Exception):
@@ -386,7 +386,7 @@ async def test_a_run_that_waited_says_where_it_comes_from(autojump_clock: MockCl
 
 
 async def test_text_of_an_answer_that_broke_off_is_taken_back(autojump_clock: MockClock) -> None:
-    broke = ModelError("cut", kind="terminated")
+    broke = ModelError("cut", kind="network")
     taken = await steps(prepare=in_order([text("Half an ans", None), 1.0, broke], [text("Whole.")]))
     told = narrated(taken)
     deltas = [one.payload for one in told if one.payload.get("state") == "delta"]
@@ -473,7 +473,7 @@ def answer_of(words: list[tuple[int, str]], ending: str) -> list[Piece]:
         pieces += [wait / 1000, text(word, None)]
     last: dict[str, Piece] = {
         "stop": text(".", "STOP"),
-        "cut": ModelError("cut", kind="terminated"),
+        "cut": ModelError("cut", kind="network"),
         "call": calls(("read", {"path": "x"})),
         "unfinished": text("!", None),
         "refused": ModelError("no", kind="http", status=400, terminal=True),

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.errors import JournalFull
 from runtime.gateway.devicebook import DeviceBook, Known, Memory
 from runtime.gateway.devices import Pairing
 from runtime.gateway.hub import Hub
@@ -21,6 +22,14 @@ from tests.fakes.world import CountingChance, TrioClock
 COMMANDS = ("system.run", "system.which", "system.notify", "camera.snap", "computer.act", "made.up")
 commands = st.lists(st.sampled_from(COMMANDS), unique=True)
 permissions = st.dictionaries(st.sampled_from(["accessibility", "camera"]), st.booleans())
+
+
+class Full(Memory[Node]):
+    """A shelf on a full disk."""
+
+    def put(self, key: str, value: Node) -> int:
+        """Keep nothing."""
+        raise JournalFull("no room")
 
 
 class Guest(FakeLink):
@@ -173,3 +182,13 @@ async def test_pruned_devices_are_no_nodes_any_more(autojump_clock: Any) -> None
         await house.node(Key(2))
         assert operator.events("node.pair.resolved", nodeId=Key(1).id, decision="removed")
         assert [row["nodeId"] for row in (await house.call("node.list"))["nodes"]] == [Key(2).id]
+
+
+async def test_a_node_can_leave_when_nothing_can_be_written() -> None:
+    book = books()
+    link = guest(["system.run"])
+    book.came(link)
+    approve(book)
+    book.shelf = Full(book.shelf.items)
+    book.gone(link)
+    assert book.live == {}

@@ -114,6 +114,23 @@ async def test_what_is_forgotten_is_not_left_in_the_file(tmp_path: Path) -> None
         assert len(list(store.records("a"))) == 49
 
 
+async def test_of_many_snapshots_the_newest_stays_and_one_in_each_doubling(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        for number in range(10, 3_000, 10):
+            store.append(record(number))
+            store.snapshot("a", number, b"%d" % number)
+            store.snapshot("b", 20, b"another")
+            await store.committed(store.append(record(number, "b")))
+        assert store.latest_snapshot("a") == (2_990, b"2990")
+        assert store.latest_snapshot("a", 2_989) == (2_040, b"2040")
+        assert store.latest_snapshot("b") == (20, b"another")
+    with sqlite3.connect(path) as db:
+        kept = [seq for (seq,) in db.execute("SELECT seq FROM snapshots WHERE session = 'a' ORDER BY seq")]
+    db.close()
+    assert kept == [10, 510, 1_020, 2_040, 2_990]
+
+
 async def test_many_sessions_can_be_forgotten_and_are_not_mistaken_for_what_they_were(tmp_path: Path) -> None:
     bound = Bound(records=20)
     async with Sqlite(str(tmp_path / "journal.db"), bound=bound) as store:
