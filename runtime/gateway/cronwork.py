@@ -1,4 +1,4 @@
-"""Jobs of the clock as runs of sessions: what a job says is sent like any message, and how the run ended is its outcome."""
+"""Jobs of the clock as runs of sessions: what a job says is sent like any message; how its run ended is the outcome."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which model answers for a session, and what clients are told of models and agents. Reads the configuration, asks nobody."""
+"""Which model answers for a session, and what clients are told of models and agents. Asks nobody."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -365,7 +365,9 @@ async def running(
     contexts = FakeContexts(box)
     reply = FakeReply()
     around = Surroundings(Path("/nowhere"), Path("/nowhere/tmp"), Path("/nowhere/home"), {}, {})
-    performer = Performer(judging, model, box, contexts, lambda settings: around, TrioClock(), CountingChance(), reply, unknown)
+    performer = Performer(
+        judging, model, box, contexts, lambda settings: around, TrioClock(), CountingChance(), reply, unknown
+    )
     journal = Journal(kept, TrioClock(), kept.codec)
     dispatcher = Dispatcher(journal, performer)
     async with trio.open_nursery() as nursery:
