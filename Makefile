@@ -28,11 +28,12 @@ lint: venv
 
 # Of ASYNC9, habits that Trio asks of libraries, the product keeps one (900: no async generators). ASYNC114 wants a list
 # of all startable functions on this line; ASYNC113, which would read it, does without. ASYNC240: see pyproject.toml.
+# ASYNC124: handlers of methods stand in tables and are awaited, whether or not one of them waits.
 # ASYNC127 wants httpx2 in place of httpx: docs/adr/0002-libraries.md.
 async: venv
 	@echo "== async"
-	@find $(CODE) -name '*.py' -exec .venv/bin/flake8-async --disable=ASYNC114,ASYNC127,ASYNC240,ASYNC910,ASYNC911,ASYNC912,ASYNC913 {} +
-	@find tests docs -name '*.py' -exec .venv/bin/flake8-async --disable=ASYNC114,ASYNC127,ASYNC240,ASYNC9 {} +
+	@find $(CODE) -name '*.py' -exec .venv/bin/flake8-async --disable=ASYNC114,ASYNC124,ASYNC127,ASYNC240,ASYNC910,ASYNC911,ASYNC912,ASYNC913 {} +
+	@find tests docs -name '*.py' -exec .venv/bin/flake8-async --disable=ASYNC114,ASYNC124,ASYNC127,ASYNC240,ASYNC9 {} +
 
 types: venv
 	@echo "== types"

@@ -6,6 +6,7 @@ while it is held (the caller's deadline does); there is a bound on how many wait
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 import trio
@@ -17,6 +18,8 @@ from runtime.vocab import JsonObject
 
 SECONDS: Final = 1_800.0
 """How long a person has (observed: 30 minutes)."""
+LONGEST: Final = 7 * 86_400.0
+"""No question waits longer, whatever whoever asks would like."""
 MOST: Final = 1_000
 KEPT: Final = 500
 DECISIONS: Final = ("allow-once", "allow-always", "deny")
@@ -84,26 +87,29 @@ class Approvals:
         call: str = "",
     ) -> Approval:
         """Put a question. Raises InputError where its id waits already, or too many wait."""
+        self._sweep()
         if name in self.waiting:
             raise InputError("approval id already pending")
         if len(self.waiting) >= MOST:
             raise InputError(f"{MOST} approvals wait already")
         now = self.clock.wall()
-        made = Approval(
-            name or self.chance.uuid(), kind, request, now, now + round(seconds * 1000), allowed, session, call
-        )
+        expires = now + round(min(seconds, LONGEST) * 1000)
+        made = Approval(name or self.chance.uuid(), kind, request, now, expires, allowed, session, call)
         self.waiting[made.id] = made
         self._events[made.id] = trio.Event()
         self._tell("requested", made)
         return made
 
-    async def decision(self, name: str) -> Approval:
-        """Wait until a question is answered, or its time is over. Raises Unknown."""
+    async def decision(self, name: str, *, patient: bool = False) -> Approval:
+        """Wait until a question is answered, or its time is over. Raises Unknown.
+
+        Who is `patient` has a deadline of its own, which may stand still (a session that is held).
+        """
         approval = self.get(name)
         if name not in self.waiting:
             return approval
         left = max(0.0, (approval.expires - self.clock.wall()) / 1000)
-        with trio.move_on_after(left):
+        with trio.move_on_after(inf if patient else left):
             await self._events[name].wait()
         return self.expire(name, "timeout")
 
@@ -136,7 +142,14 @@ class Approvals:
 
     def list(self, kind: str = "") -> "list[Approval]":
         """Return the questions that wait, oldest first."""
+        self._sweep()
         return [one for one in self.waiting.values() if not kind or one.kind == kind]
+
+    def _sweep(self) -> None:
+        """Let go of questions whose time is over and whose asker is gone; those of sessions are let go by these."""
+        now = self.clock.wall()
+        for name in [one.id for one in self.waiting.values() if one.expires <= now and not one.session]:
+            self.expire(name, "timeout")
 
     def _end(self, approval: Approval) -> Approval:
         del self.waiting[approval.id]

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -142,23 +142,24 @@ class Gateway:
                 if revived:
                     self.log("info", f"{len(revived)} sessions with open runs go on")
                 nursery.start_soon(self._tick)
-                await nursery.start(self._listen, serve)
+                listen = partial(
+                    serve,
+                    self._listeners,
+                    self.app,
+                    self._socket,
+                    Limits(connections=most_connections()),
+                    is_http=self.app.is_http,
+                    on_error=self._failed,
+                    clock=self.desk.clock,
+                )
+                await nursery.start(listen)
                 task_status.started()
         finally:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self.model.aclose()
 
-    async def _listen(self, serve: Callable[..., Any], task_status: "trio.TaskStatus[None]") -> None:
-        await serve(
-            self._listeners,
-            self.app,
-            self._socket,
-            Limits(connections=most_connections()),
-            is_http=self.app.is_http,
-            on_error=lambda where, exc: self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc),
-            clock=self.desk.clock,
-            task_status=task_status,
-        )
+    def _failed(self, where: str, exc: Exception) -> None:
+        self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc)
 
     async def _socket(self, socket: Any) -> None:
         await Connection(self.desk, socket, self.desk.chance.uuid()).run()
@@ -319,7 +320,6 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     )
     followers = desk.extras["followers"] = Followers(desk)
     directory.added = followers.said
-    desk.extras["directory"] = directory  # its `run` unloads sessions that are idle
     desk.health = health_of
     runs.row_of = desk.row_of
     desk.ready = models.ready

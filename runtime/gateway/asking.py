@@ -3,7 +3,7 @@
 import shutil
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define
 
 from runtime.approvals import SECONDS, Approval, Approvals
 from runtime.gateway.hub import Hub, Link
@@ -33,7 +33,6 @@ class Asking:
     approvals: Approvals
     runs: Runs
     hub: Hub
-    always: set[tuple[str, str]] = field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         self.approvals.heard.append(self._heard)
@@ -60,11 +59,13 @@ class Asking:
             return ev.Denied(call.id, "gateway", text, self._denied(call, text, session, 0))
         approval = self.approvals.request("exec", request, session=session.id, call=call.id)
         self.runs.note(session, {"phase": "waiting-approval", "approvalId": approval.id, "toolCallId": call.id})
+        why = "cancelled"  # the run is given up, or the session is gone: nobody needs the answer
         try:
             with session.deadlines.within(SECONDS):
-                approval = await self.approvals.decision(approval.id)
-        finally:  # the run was given up, or the session is gone: nobody needs the answer
-            approval = self.approvals.expire(approval.id, "cancelled")
+                await self.approvals.decision(approval.id, patient=True)
+            why = "timeout"
+        finally:
+            approval = self.approvals.expire(approval.id, why)
         self.runs.note(session, {"phase": "approval-resolved", "approvalId": approval.id, "toolCallId": call.id})
         if approval.decision in ("allow-once", "allow-always"):
             return ev.Approved(call.id, approval.by, approval.args)

@@ -9,6 +9,7 @@ from runtime.gateway.frames import invalid
 from runtime.vocab import JsonObject
 
 MOST_BYTES: Final = 20_971_520
+MOST_IMAGE: Final = 6_291_456
 MOST: Final = 20
 KINDS: Final = ("image/", "audio/", "video/", "application/pdf", "text/")
 
@@ -23,6 +24,8 @@ def parts_of(text: str, attachments: Sequence[Mapping[str, Any]] = ()) -> tuple[
 
 def _part(given: Mapping[str, Any], number: int) -> JsonObject:
     at = f"at /attachments/{number}"
+    if not isinstance(given, Mapping):
+        raise invalid(f"{at}: must be object")
     data, mime = given.get("content", given.get("data")), str(given.get("mimeType") or given.get("contentType") or "")
     if not isinstance(data, str) or not data:
         raise invalid(f"{at}: content required")
@@ -35,8 +38,9 @@ def _part(given: Mapping[str, Any], number: int) -> JsonObject:
         content = b64decode(data, validate=True)
     except (binascii.Error, ValueError) as exc:
         raise invalid(f"{at}: content must be base64") from exc
-    if len(content) > MOST_BYTES:
-        raise invalid(f"{at}: larger than {MOST_BYTES} bytes")
+    most = MOST_IMAGE if mime.startswith("image/") else MOST_BYTES
+    if len(content) > most:
+        raise invalid(f"{at}: larger than {most} bytes")
     if mime.startswith("text/"):
         name = str(given.get("fileName") or "attachment")
         return {"text": f"[{name}]\n{content.decode('utf-8', 'replace')}"}

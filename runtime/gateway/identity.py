@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from runtime.errors import InputError
 
@@ -18,15 +18,15 @@ class Identity:
 
     path: Path
     _shown: dict[str, Any] | None = None
+    _turn: trio.Lock = field(factory=trio.Lock)
 
     async def shown(self) -> dict[str, Any]:
-        """Return id and public key."""
-        if self._shown is None:
-            raw = await trio.to_thread.run_sync(self._public)
-            self._shown = {
-                "deviceId": sha256(raw).hexdigest(),
-                "publicKey": urlsafe_b64encode(raw).rstrip(b"=").decode(),
-            }
+        """Return id and public key. Raises InputError where the file cannot be used."""
+        async with self._turn:  # two who ask at once get one key
+            if self._shown is None:
+                raw = await trio.to_thread.run_sync(self._public)
+                key = urlsafe_b64encode(raw).rstrip(b"=").decode()
+                self._shown = {"deviceId": sha256(raw).hexdigest(), "publicKey": key}
         return self._shown
 
     def _public(self) -> bytes:
@@ -37,10 +37,20 @@ class Identity:
             private = Ed25519PrivateKey.from_private_bytes(self.path.read_bytes())
         except FileNotFoundError:
             private = Ed25519PrivateKey.generate()
-            raw = private.private_bytes(form.Encoding.Raw, form.PrivateFormat.Raw, form.NoEncryption())
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(raw)
+            self._write(private.private_bytes(form.Encoding.Raw, form.PrivateFormat.Raw, form.NoEncryption()))
+        except OSError as exc:
+            raise InputError(f"{self.path}: cannot be read ({exc.strerror})") from exc
         except ValueError as exc:
             raise InputError(f"{self.path}: is no Ed25519 key") from exc
-        return private.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
+        public: bytes = private.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
+        return public
+
+    def _write(self, raw: bytes) -> None:
+        """Write the key whole or not at all: half a key would be in the way for ever."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(raw)
+            fresh.replace(self.path)
+        except OSError as exc:
+            raise InputError(f"{self.path}: cannot be written ({exc.strerror})") from exc

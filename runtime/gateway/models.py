@@ -27,7 +27,7 @@ class Model:
 
 @define(eq=False)
 class Models:
-    """The models and agents of a gateway. `key` says whether the provider can be asked at all."""
+    """The models and agents of a gateway. `ready` says whether the provider can be asked at all."""
 
     models: dict[str, Model]
     primary: str
@@ -41,12 +41,11 @@ class Models:
         """Return provider, model and window of a session."""
         name = entry.model or str(self.agents.get(entry.agent, {}).get("model") or self.primary)
         model = self.known(name)
-        return (model.provider, model.id, model.window) if model is not None else ("google", name, WINDOW)
+        return (model.provider, model.id, model.window) if model is not None else ("google", bare(name), WINDOW)
 
     def known(self, name: str) -> Model | None:
         """Return the model of a name, with or without its provider."""
-        bare = name.split("/", 1)[1] if "/" in name else name
-        return self.models.get(bare)
+        return self.models.get(bare(name))
 
     def list(self) -> "list[dict[str, Any]]":
         """Return the rows of models.list."""
@@ -70,7 +69,7 @@ class Models:
     def known_primary(self) -> str:
         """Return the id of the default model."""
         model = self.known(self.primary)
-        return model.id if model is not None else self.primary
+        return model.id if model is not None else bare(self.primary)
 
     def defaults(self) -> dict[str, Any]:
         """Return what a new session would have."""
@@ -101,6 +100,11 @@ def models_of(provider: Mapping[str, Any], primary: str) -> dict[str, Model]:
                 reasoning=bool(one.get("reasoning")),
                 input=tuple(one.get("input") or ("text",)),
             )
-    bare = primary.split("/", 1)[1] if "/" in primary else primary
-    found.setdefault(bare, Model(bare, bare))
+    default = bare(primary)
+    found.setdefault(default, Model(default, default))
     return found
+
+
+def bare(name: str) -> str:
+    """Return the name of a model without its provider."""
+    return name.split("/", 1)[1] if "/" in name else name

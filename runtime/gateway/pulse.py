@@ -44,7 +44,7 @@ class Pulse:
                 self.degraded_since = None
             elif self.degraded_since is None:
                 self.degraded_since = time.time_ns() // 1_000_000
-            due = max(due + EVERY, now)
+            due = EVERY + (now if self.late[-1] >= LATE_MS else due)  # a late one is not followed at once
 
     def shown(self) -> dict[str, Any]:
         """Return the member `eventLoop` of answers."""

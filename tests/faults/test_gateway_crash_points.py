@@ -14,6 +14,7 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
+from runtime.gateway.entries import Entry
 from runtime.ports import Deliver, ModelRequest
 from runtime.stores.backlog import Entry as Written
 from runtime.stores.memory import Kept, MemoryStore
@@ -22,7 +23,7 @@ from tests.fakes.gateway import House, desk_of
 from tests.fakes.world import CountingChance, calls, running, text
 
 MARK = re.compile(r"\bm\d+\b")
-FAMILIES = ("chat", "runs")
+FAMILIES = ("chat", "runs", "sessions_change", "sessions_create", "sessions_end")
 KEY = "agent:main:s"
 TERMINAL = ("ok", "error", "aborted")
 
@@ -33,6 +34,11 @@ class Recorder(MemoryStore):
     def __init__(self, kept: Kept | None = None) -> None:
         super().__init__(kept)
         self.log: list[Written] = []
+
+    @property
+    def written(self) -> int:
+        """How much is on disk."""
+        return self._settled
 
     def last_record(self) -> int:
         """How much must be on disk for the last record to be there."""
@@ -264,3 +270,76 @@ async def test_what_was_acknowledged_survives_a_crash_at_any_point(
                 await judged(house, told, kept)
             except AssertionError as exc:
                 raise AssertionError(f"{exc} (after {kept} of {len(log)} entries)") from exc
+
+
+# --- the list of sessions
+
+
+Seen = dict[str, tuple[Any, ...]]
+OTHER = "agent:main:t"
+CHANGES: Sequence[tuple[str, dict[str, Any]]] = (
+    ("sessions.create", {"key": KEY, "label": "one"}),
+    ("chat.send", {"sessionKey": KEY, "message": "please m1", "idempotencyKey": "m1"}),
+    ("sessions.patch", {"key": KEY, "label": "two"}),
+    ("sessions.patch", {"key": KEY, "pinned": True, "category": "work"}),
+    ("chat.inject", {"sessionKey": KEY, "message": "put in"}),
+    ("sessions.create", {"key": OTHER, "label": "three"}),
+    ("chat.send", {"sessionKey": OTHER, "message": "please m2", "idempotencyKey": "m2"}),
+    ("sessions.compact", {"key": KEY, "maxLines": 1}),
+    ("sessions.reset", {"key": KEY}),
+    ("chat.send", {"sessionKey": KEY, "message": "please m3", "idempotencyKey": "m3"}),
+    ("sessions.patch", {"key": KEY, "label": None, "pinned": False}),
+    ("sessions.delete", {"key": OTHER}),
+    ("sessions.delete", {"key": KEY}),
+)
+
+
+def seen(house: House) -> Seen:
+    """What is there of each session that a client could notice."""
+    directory = house.desk.directory
+    return {
+        one.key: (
+            one.session,
+            one.label,
+            one.pinned,
+            bool(one.archived),
+            one.members.get("category"),
+            said_in(house, one),
+        )
+        for one in directory
+    }
+
+
+def said_in(house: House, entry: Entry) -> tuple[str, ...]:
+    return tuple(line.text for line in house.desk.directory.transcript(entry).lines)
+
+
+async def test_a_change_of_the_list_that_was_acknowledged_survives_a_crash_at_any_point(
+    autojump_clock: MockClock,
+) -> None:
+    versions: list[tuple[int, Seen]] = [(0, {})]
+    async with gateway() as house:
+        store = house.store
+        assert isinstance(store, Recorder)
+        for name, params in CHANGES:
+            await house.call(name, **params)
+            versions.append((store.written, seen(house)))
+            if name == "chat.send":
+                await house.rest(params["sessionKey"])
+                await store.room()
+                versions.append((store.written, seen(house)))
+        log = store.log
+    for kept in range(len(log) + 1):
+        least = max(n for n, (written, _) in enumerate(versions) if written <= kept)
+        possible = [version for _, version in versions[least:]]
+        async with gateway(disk(log[:kept]), 1_000) as house:
+            for key in list(seen(house)):
+                await house.rest(key)
+            found = seen(house)
+            for key in (KEY, OTHER):
+                fitting = [one.get(key) for one in possible]
+                assert found.get(key) in fitting, f"{key} is {found.get(key)} after {kept} of {len(log)} entries"
+            await house.written()
+            left = {row.session for row in house.store.sessions()}
+            deleted = least == len(versions) - 1
+            assert not deleted or not left, f"{left} is left after {kept} of {len(log)} entries"

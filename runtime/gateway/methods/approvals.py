@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
-from runtime.approvals import Approval, Approvals, Decided, Unknown
+from runtime.approvals import SECONDS, Approval, Approvals, Decided, Unknown
 from runtime.errors import InputError
 from runtime.gateway.asking import request_of, shown
 from runtime.gateway.frames import GatewayError, invalid
@@ -82,7 +82,7 @@ async def request(call: Call) -> Any:
     command = params.command or " ".join(params.command_argv or ())
     if not command:
         raise invalid("command is required")
-    seconds = params.timeout_ms / 1000 if params.timeout_ms else None
+    seconds = min(params.timeout_ms, 10**12) / 1000 if params.timeout_ms else SECONDS
     try:
         approval = approvals.request(
             "exec",
@@ -102,7 +102,7 @@ async def request(call: Call) -> Any:
                 warning=params.warning_text,
             ),
             name=params.id or "",
-            **({"seconds": seconds} if seconds else {}),
+            seconds=seconds,
         )
     except InputError as exc:
         raise invalid(str(exc)) from exc

@@ -1,10 +1,10 @@
 """chat.send, .history, .abort, .inject, .metadata: the conversation of a session (CONTRACT section 6)."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway import history as conversation
 from runtime.gateway import rows
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
@@ -14,10 +14,6 @@ from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
-
-LIMIT: Final = 200
-HISTORY_BYTES: Final = 6 * 2**20
-"""Messages and bytes of a history where nobody said how many."""
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
 Mode = Literal["read-only", "guarded", "workspace", "full"]
@@ -114,7 +110,10 @@ async def send(call: Call) -> Any:
     if command is not None:
         return await run_command(call, entry, command, params.idempotency_key)
     mode = params.queue_mode or entry.queue or desk.extras["models"].queue_mode
-    ack = await desk.runs.send(Ask(entry, params.idempotency_key, params.message, parts, "chat", mode, call.sender))
+    ask = Ask(entry, params.idempotency_key, params.message, parts, "chat", mode, call.sender)
+    if desk.runs.known(ask) is None:
+        check_expected(call, entry)
+    ack = await desk.runs.send(ask)
     answer: dict[str, Any] = {"runId": ack.run, "status": ack.status}
     return answer | ({"interruptedActiveRun": True} if ack.interrupted else {})
 
@@ -126,30 +125,84 @@ def check_agent(call: Call, key: str) -> None:
         raise invalid(f'unknown agent id "{agent}"')
 
 
+def check_expected(call: Call, entry: Entry) -> None:
+    """Refuse a message whose sender has another picture of the session than there is."""
+    params = call.params
+    overrides = params.expected_tool_overrides
+    if params.expected_permission_mode not in (ABSENT, entry.mode) or (
+        overrides is not ABSENT and (overrides or None) != (entry.members.get("toolOverrides") or None)
+    ):
+        reason = {"reason": "session-settings-changed"}
+        raise invalid("the settings of the session are not those that were expected; look again, then retry", reason)
+    if params.expected_leaf_entry_id is not ABSENT and params.expected_leaf_entry_id != leaf(call, entry):
+        reason = {"reason": "active-leaf-changed"}
+        raise invalid("the conversation does not end where it was expected to; look again, then retry", reason)
+    if params.expected_session_routing_contract is not None:  # nobody can have been given one here
+        reason = {"reason": "session-routing-changed"}
+        raise invalid("the session is not routed as was expected; look again, then retry", reason)
+
+
+def leaf(call: Call, entry: Entry) -> str | None:
+    """Return the id of the last message of a session."""
+    lines = call.desk.directory.transcript(entry).lines
+    return lines[-1].id if lines else None
+
+
 async def history(call: Call) -> Any:
-    """Return the last messages of a session."""
+    """Return the last messages of a session, those around one of them, or those that came after a cursor."""
     desk, params = call.desk, call.params
+    if params.session_id is not None and params.message_id is None:
+        raise invalid("sessionId requires messageId")
     key = desk.directory.key(params.session_key, params.agent_id)
-    models = desk.extras["models"]
     entry = desk.directory.get(key)
+    if params.session_id is not None and (entry is None or entry.session != params.session_id):
+        raise invalid("sessionId does not belong to sessionKey")
+    if params.cursor is not None:
+        return delta(call, key, entry)
     lines = [] if entry is None else desk.directory.transcript(entry).lines
-    end = max(0, len(lines) - (params.offset or 0))
-    start = max(0, end - (params.limit or LIMIT))
-    messages = [fitted(line.body, params.max_chars) for line in lines[start:end]]
-    answer: dict[str, Any] = {
-        "sessionKey": key,
-        "messages": messages,
-        "pendingInputs": pending(call, entry),
-        "hasMore": start > 0,
-        "totalMessages": len(lines),
-        "defaults": models.defaults(),
-        "sessionInfo": info(call, key, entry),
-    }
+    answer: dict[str, Any] = {"sessionKey": key, "pendingInputs": pending(call, entry)}
+    answer |= {"defaults": desk.extras["models"].defaults(), "sessionInfo": info(call, key, entry)}
+    if params.message_id is not None:
+        window = conversation.around(lines, params.message_id, params.limit) or conversation.Window(0, 0)
+    else:
+        window = conversation.newest(lines, params.limit, params.offset or 0)
+        answer |= {"hasMore": window.more, "totalMessages": len(lines)}
+        answer |= {"nextOffset": len(lines) - window.start} if window.more else {}
+        answer |= {"offset": params.offset} if params.offset is not None else {}
+    shown = lines[window.start : window.end]
+    answer["messages"] = [conversation.fitted(line.body, params.max_chars) for line in shown]
     if entry is not None:
-        answer |= {"sessionId": entry.session, "deltaCursor": f"{entry.session}:{len(lines)}"}
+        answer |= {"sessionId": entry.session, "deltaCursor": conversation.cursor(entry.session, lines)}
+        answer |= in_flight(call, entry)
         if entry.thinking is not None:
             answer["thinkingLevel"] = entry.thinking
     return answer
+
+
+def delta(call: Call, key: str, entry: Entry | None) -> dict[str, Any]:
+    """Return what came after a cursor, or that the client has to begin anew."""
+    lines = [] if entry is None else call.desk.directory.transcript(entry).lines
+    fresh = conversation.since(call.params.cursor, entry.session, lines) if entry is not None else None
+    if entry is None or fresh is None or len(fresh) > conversation.LIMIT:
+        return {"kind": "reset"}
+    return {
+        "kind": "delta",
+        "messages": [rows.message(call.desk, entry, line) for line in fresh],
+        "deltaCursor": conversation.cursor(entry.session, lines),
+        "pendingInputs": pending(call, entry),
+        "sessionInfo": info(call, key, entry),
+        **in_flight(call, entry),
+    }
+
+
+def in_flight(call: Call, entry: Entry) -> dict[str, Any]:
+    """Return the member `inFlightRun`, if the session is at work: what its run has said so far."""
+    live = call.desk.runs.roster.live.get(entry.session)
+    narration = call.desk.runs.narrations.get(call.desk.runs.current(live)) if live is not None else None
+    if narration is None:
+        return {}
+    run = narration.subject.run
+    return {"inFlightRun": {"runId": run, "text": narration.told, "startedAt": narration.started, "events": []}}
 
 
 def info(call: Call, key: str, entry: Entry | None) -> dict[str, Any]:
@@ -163,8 +216,7 @@ def info(call: Call, key: str, entry: Entry | None) -> dict[str, Any]:
             "updatedAt": None,
             "activeLeafEntryId": None,
         }
-    lines = call.desk.directory.transcript(entry).lines
-    return rows.session(call.desk, entry) | {"activeLeafEntryId": lines[-1].id if lines else None}
+    return rows.session(call.desk, entry) | {"activeLeafEntryId": leaf(call, entry)}
 
 
 def pending(call: Call, entry: Entry | None) -> dict[str, Any]:
@@ -173,17 +225,6 @@ def pending(call: Call, entry: Entry | None) -> dict[str, Any]:
     waiting = live.state.lane if live is not None else ()
     items = [{"runId": one.message.id, "text": one.message.text, "steer": one.steer} for one in waiting]
     return {"items": items, "total": len(items)}
-
-
-def fitted(body: Mapping[str, Any], most: int | None) -> Mapping[str, Any]:
-    """Return a message with its texts cut to so many characters."""
-    if most is None:
-        return body
-    content = body["content"]
-    if isinstance(content, str):
-        return {**body, "content": content[:most]}
-    cut = [{**one, "text": one["text"][:most]} if isinstance(one.get("text"), str) else one for one in content]
-    return {**body, "content": cut}
 
 
 async def abort(call: Call) -> Any:

@@ -16,6 +16,8 @@ from runtime.vocab import JsonObject
 RUN_SECONDS: Final = 48 * 3600.0
 """How long `agent` waits for a run where nobody said; runs have deadlines of their own."""
 WAIT_MS: Final = 30_000
+TIMEOUT: Final = "timeout"
+"""Why a run is given up that took longer than its sender gave it."""
 
 
 @frozen(kw_only=True)
@@ -91,11 +93,13 @@ async def agent(call: Call) -> Any:
         Ask(entry, params.idempotency_key, params.message, parts, "agent", "followup", call.sender)
     )
     if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
-        return finished(call, entry, ack.run, await desk.runs.wait(desk.runs.follow(ack.run), 0))
+        return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
     accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
     call.first(accepted | ({"sessionKey": entry.key} if named else {}))
-    seconds = params.timeout if params.timeout else RUN_SECONDS
-    run = await desk.runs.wait(desk.runs.follow(ack.run), seconds)
+    run = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
+    if run is None and params.timeout:  # what its sender gave it is over
+        desk.runs.abort(entry, ack.run, TIMEOUT)
+        run = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
     return finished(call, entry, ack.run, run)
 
 
@@ -106,19 +110,16 @@ def _target(call: Call) -> tuple[Entry, bool]:
         key = directory.key(params.session_key, params.agent_id)
     elif params.session_id:
         entry = directory.of(params.session_id)
-        if entry is not None:
-            return entry, True
-        key = directory.key(f"explicit:{params.session_id}", params.agent_id)
+        key = entry.key if entry is not None else directory.key(f"explicit:{params.session_id}", params.agent_id)
     elif params.agent_id or params.to:
         key = directory.key("main", params.agent_id)
     else:
         key = directory.key(f"explicit:{params.idempotency_key}")
     check_agent(call, key)
     named = bool(params.session_key or params.session_id or params.agent_id or params.to)
-    entry = directory.get(key)
-    if entry is None:
-        name = params.session_id or ("" if named else params.idempotency_key)
-        entry = directory.create(key, session=name, via="run", label=params.label)
+    name = params.session_id or ("" if named else params.idempotency_key)
+    entry, made = directory.ensure(key, session=name, via="run", label=params.label)
+    if made:
         desk.changed(entry, "create")
     if params.expected_existing_session_id not in (None, entry.session):
         raise invalid("the session is another one than expected")
@@ -127,8 +128,8 @@ def _target(call: Call) -> tuple[Entry, bool]:
 
 def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
     """Return the second answer of agent."""
-    if run is None:
-        return {"runId": name, "status": "timeout", "summary": "timeout"}
+    if run is None or run.stop == TIMEOUT:
+        return {"runId": name, "status": "timeout", "summary": "timeout" if run is None else "aborted"}
     if run.status != "ok":
         summary = run.error or ("the run was aborted" if run.status == "aborted" else run.status)
         told = {"runId": name, "status": "error", "summary": summary}
@@ -154,7 +155,8 @@ def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
         "lastCallUsage": used,
         "promptTokens": run.tokens[0],
     }
-    payloads = [{"text": run.answer, "mediaUrl": None}] if run.answer else []
+    said = call.desk.runs.answer(run)
+    payloads = [{"text": said, "mediaUrl": None}] if said else []
     meta = {
         "durationMs": max(0, run.ended - run.started),
         "agentMeta": about,
@@ -162,8 +164,8 @@ def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
         "stopReason": run.stop,
         "systemPromptReport": report(call, entry, provider, model),
         "finalPromptText": asked(call, entry, run.id),
-        "finalAssistantVisibleText": run.answer,
-        "finalAssistantRawText": run.answer,
+        "finalAssistantVisibleText": said,
+        "finalAssistantRawText": said,
         "replayInvalid": False,
         "livenessState": "working",
         "executionTrace": {
@@ -210,14 +212,15 @@ async def wait(call: Call) -> Any:
     params = call.params
     most = WAIT_MS if params.timeout_ms is None else params.timeout_ms
     runs = call.desk.runs
-    run = await runs.wait(runs.follow(params.run_id), most / 1000)
+    run = await runs.wait(params.run_id, min(most, 10**12) / 1000)
     if run is None:
         return {"runId": params.run_id, "status": "timeout"}
-    answer: dict[str, Any] = {"runId": params.run_id, "status": "ok" if run.status == "ok" else "error"}
+    status = "timeout" if run.stop == TIMEOUT else "ok" if run.status == "ok" else "error"
+    answer: dict[str, Any] = {"runId": params.run_id, "status": status}
     answer |= {"startedAt": run.started or run.created, "endedAt": run.ended}
     if run.status != "ok":
         return answer | {"error": run.error or run.status, "stopReason": run.stop}
-    text = run.answer
+    text = runs.answer(run)
     reply = {"disposition": "visible" if text else "empty", "text": text}
     return answer | {"stopReason": run.stop, "livenessState": "working", "terminalReply": reply}
 

@@ -14,7 +14,8 @@ from attrs import frozen
 from runtime.gateway.desk import Desk
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import encode, invalid
-from runtime.gateway.methods.chat import HistoryParams, fitted, history
+from runtime.gateway.history import fitted
+from runtime.gateway.methods.chat import HistoryParams, history
 from runtime.gateway.params import Items, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.transcript import Line

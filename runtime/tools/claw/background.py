@@ -142,6 +142,10 @@ class Job:
         self.news = trio.Event()
 
 
+END_SECONDS: Final = 15.0
+"""How long the end of the gateway waits for commands that are being killed."""
+
+
 @define(eq=False)
 class Background:
     """The registry; `async with` it. `ended` is told of commands that ended after their call had let go of them."""
@@ -161,10 +165,12 @@ class Background:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> bool:
         nursery, self._nursery = self._nursery, None
-        await self._finish(self._jobs.values())
-        if nursery is not None:
-            nursery.cancel_scope.cancel()
-        return bool(await self._stack.__aexit__(kind, exc, trace))
+        with trio.move_on_after(END_SECONDS, shield=True):
+            await self._finish(self._jobs.values())
+            if nursery is not None:
+                nursery.cancel_scope.cancel()
+            return bool(await self._stack.__aexit__(kind, exc, trace))
+        return False
 
     async def start(
         self, session: str, command: str, folder: str, environ: Mapping[str, str], *, pty: bool = False

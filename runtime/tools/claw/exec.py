@@ -128,7 +128,7 @@ async def _over(job: Job, seconds: float, context: ToolContext) -> bool:
     finally:
         job.live = None
         if not left:
-            await _ended(job, "manual-cancel")
+            await _ended(job, "manual-cancel")  # noqa: ASYNC102 - shields and bounds itself
     return job.end is not None
 
 

@@ -157,7 +157,7 @@ async def test_one_message_is_read_by_its_id(autojump_clock: MockClock) -> None:
         answer = await house.call("chat.message.get", sessionKey="work", messageId=name)
         assert answer == {"ok": True, "message": first}
         short = await house.call("chat.message.get", sessionKey="work", messageId=name, maxChars=3)
-        assert short["message"]["content"] == "hel"
+        assert short["message"]["content"] == "hel\n...(truncated)..."
         missing = await house.call("chat.message.get", sessionKey="work", messageId="nope")
         assert missing == {"ok": False, "unavailableReason": "not_found"}
 
