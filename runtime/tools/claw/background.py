@@ -167,10 +167,9 @@ class Background:
         nursery, self._nursery = self._nursery, None
         with trio.move_on_after(END_SECONDS, shield=True):
             await self._finish(self._jobs.values())
-            if nursery is not None:
-                nursery.cancel_scope.cancel()
-            return bool(await self._stack.__aexit__(kind, exc, trace))
-        return False
+        if nursery is not None:
+            nursery.cancel_scope.cancel()
+        return bool(await self._stack.__aexit__(kind, exc, trace))  # noqa: ASYNC102 - waits for what is cancelled
 
     async def start(
         self, session: str, command: str, folder: str, environ: Mapping[str, str], *, pty: bool = False
