@@ -92,6 +92,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         trio.open_nursery() as nursery,
     ):
         gateway = await compose(made, store, background, log)
+        await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(gateway.run)
         log("info", f"listening on {made.host}:{made.port}")
         if made.trouble:
@@ -101,16 +102,26 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
             print(f"No token is set; until the next start it is {given.made_token}", file=err, flush=True)
         if given.json:
             print(f'{{"ready":true,"host":"{made.host}","port":{made.port},"pid":{os.getpid()}}}', file=out, flush=True)
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    return 0
+
+
+async def _obey(
+    gateway: "Gateway", everything: trio.CancelScope, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Do what signals say: read the settings again, or stop in order; who asks twice waits for no run."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async with trio.open_nursery() as nursery:
             async for number in signals:
+                name = signal.Signals(number).name
                 if number == signal.SIGHUP:
                     await gateway.reload()
-                    continue
-                log("info", f"{signal.Signals(number).name}: draining")
-                await gateway.drain()
-                break
-        nursery.cancel_scope.cancel()
-    return 0
+                elif gateway.desk.draining:
+                    gateway.log("info", f"{name}: stopping now")
+                    everything.cancel()
+                else:
+                    gateway.log("info", f"{name}: draining")
+                    nursery.start_soon(gateway.stop, everything)
 
 
 @define(eq=False)
@@ -129,11 +140,11 @@ class Gateway:
         """Serve until cancelled."""
         from runtime.gateway.listener import serve
 
-        self._listeners = await trio.open_tcp_listeners(self.setup.port, host=self.setup.host, backlog=1024)
+        self._listeners = await listeners(self.setup.host, self.setup.port)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.desk.dispatcher.run)
-                for part in self.desk.extras.values():
+                for part in tuple(self.desk.extras.values()):
                     work = getattr(part, "run", None)
                     if work is not None:
                         await nursery.start(work)
@@ -168,6 +179,9 @@ class Gateway:
         while True:
             await trio.sleep(TICK_MS / 1000)
             self.desk.hub.tell("tick", {"ts": self.desk.clock.wall()}, lambda link: True)
+            self.desk.gather()
+            with trio.move_on_after(1):  # raises where the journal is broken: then nothing can be promised any more
+                await self.desk.dispatcher.journal.store.room()
 
     async def reload(self) -> None:
         """Read the settings again; what is wrong with them is logged and the old ones stay."""
@@ -188,6 +202,9 @@ class Gateway:
         self.setup = fresh
         models = models_of(fresh)
         desk.policy, desk.limiter.limit = fresh.policy, fresh.limiter.limit
+        if shared(old) != shared(fresh):  # CONTRACT section 3: who came in with it has to come again
+            came = [one for one in desk.connections.values() if one.shared]
+            desk.hub.close(4001, "gateway auth changed", came)
         desk.extras["models"] = models
         desk.ready, desk.reason = models.ready, fresh.trouble
         desk.dispatcher.most_open = fresh.most_runs
@@ -197,6 +214,11 @@ class Gateway:
             self.model.put(answers(fresh))
         seed_workspaces(models, self.log)
         levels(self.log, fresh)
+
+    async def stop(self, everything: trio.CancelScope) -> None:
+        """Stop in order, then end all that runs."""
+        await self.drain()
+        everything.cancel()
 
     async def drain(self) -> None:
         """Take no new work, tell clients, and give open runs some time."""
@@ -332,6 +354,26 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     return gateway
 
 
+class CannotListen(TwinstepError):
+    """The port is somebody else's, or not ours to take."""
+
+    code = "listen"
+
+
+async def listeners(host: str, port: int) -> list[trio.SocketListener]:
+    """Open the port. Raises CannotListen."""
+    try:
+        return await trio.open_tcp_listeners(port, host=host, backlog=1024)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        raise CannotListen(f"{host}:{port} cannot be listened on: {why}. Choose another with --port.") from exc
+
+
+def shared(made: Setup) -> tuple[str, str, str]:
+    """Return what clients have to know to be let in."""
+    return made.policy.mode, made.policy.token, made.policy.password
+
+
 def title_of(desk: Desk, run: Run) -> str:
     """Return what a run is called where it is shown as a task."""
     with suppress(CronRefused):  # it is of no job, or the job is gone
@@ -384,11 +426,11 @@ def models_of(made: Setup) -> Models:
 
 
 def answers(made: Setup) -> Model:
-    """Return the provider of answers: the API, or recorded answers in a demo."""
+    """Return the provider of answers: the API, or recorded answers in a demo, over and over."""
     if made.demo is not None:
-        from runtime.model.recorded import RecordedModel
+        from runtime.app.rounds import Rounds
 
-        return RecordedModel(made.demo, strict=False)
+        return Rounds(made.demo)
     return GeminiClient(Endpoint(base=made.base, version=made.api_version, key=Secret(made.key), surface="gateway"))
 
 

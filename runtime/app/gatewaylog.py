@@ -1,10 +1,12 @@
 """The log of the daemon: lines for people on a terminal, JSON lines otherwise. Writes no secret: it gets none."""
 
 import json
+import os
 import time
 from collections.abc import Callable
+from select import select
 from traceback import format_exception
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from attrs import define, field
 
@@ -12,6 +14,8 @@ from runtime.app.clock import iso
 from runtime.app.logfile import LogFile
 
 COLOURS = {"error": "31", "warn": "33", "info": "36"}
+PIECE: Final = 4_096
+"""Bytes that a pipe takes at once or not at all (pipe(7), PIPE_BUF); where it is writable, it has room for as many."""
 LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "silent")
 
 
@@ -29,6 +33,8 @@ class Log:
     failed: Callable[[str], None] = field(default=lambda text: None)
     least: str = "info"
     shown: str = "info"
+    lost: int = 0
+    _torn: bool = False
 
     def __call__(self, level: str, text: str, exc: BaseException | None = None, **fields: Any) -> None:
         """Write one event."""
@@ -48,10 +54,28 @@ class Log:
         try:
             terminal = self.out.isatty()
             if self.form == "json" or (self.form is None and not terminal):
-                print(line, file=self.out, flush=True)
+                self._print(line)
                 return
             colour = COLOURS.get(level, "0")
             shown = f"\x1b[{colour}m{level}\x1b[0m" if terminal else level
-            print(f"{entry['time']} {shown} {text}", file=self.out, flush=True)
+            self._print(f"{entry['time']} {shown} {text}")
         except (OSError, ValueError):
             pass  # nobody reads the log: the gateway goes on
+
+    def _print(self, line: str) -> None:
+        """Print a line. One that nobody takes is lost: the gateway does not wait for whoever reads its log."""
+        try:
+            handle = self.out.fileno()
+        except (OSError, ValueError):  # no file behind it
+            print(line, file=self.out, flush=True)
+            return
+        if self.lost:
+            line = f"({self.lost} lines are missing here: nobody read them)\n{line}"
+        data = ("\n" * self._torn + line).encode("utf-8", "backslashreplace") + b"\n"
+        for start in range(0, len(data), PIECE):
+            if not select([], [handle], [], 0)[1]:
+                self.lost += 1
+                self._torn = start > 0
+                return
+            os.write(handle, data[start : start + PIECE])
+        self.lost, self._torn = 0, False

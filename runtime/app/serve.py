@@ -10,7 +10,9 @@ from typing import Final
 
 import trio
 
+from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
+from runtime.errors import TwinstepError
 
 EPILOG: Final = """\
 examples:
@@ -26,13 +28,13 @@ exit codes: 0 stopped by a signal, 1 error, 78 settings that a gateway cannot st
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="twinstep serve",
         description="Run the gateway: sessions over WebSocket and HTTP on one port.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--port", type=int, help="port (default: OPENCLAW_GATEWAY_PORT, gateway.port, 18789)")
+    made.add_argument("--port", type=port, help="port (default: OPENCLAW_GATEWAY_PORT, gateway.port, 18789)")
     made.add_argument("--bind", choices=["loopback", "lan", "tailnet", "auto", "custom"], help="where to listen")
     made.add_argument("--token", help="shared secret of clients (auth mode token)")
     made.add_argument("--password", help="shared secret of clients (auth mode password)")
@@ -50,4 +52,23 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     given = parser().parse_args(argv)
     from runtime.app import gateway
 
-    return trio.run(gateway.main, given, dict(os.environ), sys.stderr, out)
+    try:
+        return trio.run(gateway.main, given, dict(os.environ), sys.stderr, out)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(TwinstepError)
+        if ours is None or others is not None:
+            raise
+        raise alone(ours) from group
+
+
+def port(text: str) -> int:
+    """Return a port. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 0 < int(text[:9]) < 65_536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def alone(group: BaseExceptionGroup[TwinstepError]) -> TwinstepError:
+    """Return the first error of a group."""
+    first = group.exceptions[0]
+    return alone(first) if isinstance(first, BaseExceptionGroup) else first

@@ -30,7 +30,7 @@ from runtime.step import Settings
 
 PEER_VERSION: Final = "2026.9.6"
 """The version of the peer whose contract is kept: clients compare it with their own."""
-DEMO: Final = Path(__file__).with_name("gateway-demo.responses")
+DEMO: Final = Path(__file__).parent / "recordings" / "gateway.responses"
 INSTRUCTIONS: Final = ("AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "TOOLS.md", "MEMORY.md")
 """Files of a workspace that the model is told, in this order."""
 LARGEST: Final = 65_536
@@ -88,7 +88,8 @@ class Setup:
         pieces = [SYSTEM.format(workspace=workspace, tools=", ".join(tools))]
         for name in INSTRUCTIONS:
             try:
-                text = (workspace / name).read_text("utf-8", "replace")[:LARGEST]
+                with (workspace / name).open(encoding="utf-8", errors="replace") as file:
+                    text = file.read(LARGEST)
             except OSError:
                 continue
             if text.strip():
@@ -108,8 +109,12 @@ plain.
 def setup(given: Any, environ: Mapping[str, str]) -> Setup:
     """Return what this gateway is set to. Raises Unstartable."""
     flags, here = flags_of(given), os.getcwd()
-    key = revision_key(places_of(environ, here, flags).state / REVISION_KEY, os.urandom)
-    return settled(given, environ, load(environ, here, flags, key=key))
+    try:
+        key = revision_key(places_of(environ, here, flags).state / REVISION_KEY, os.urandom)
+        loaded = load(environ, here, flags, key=key)
+    except InputError as exc:
+        raise Unstartable(str(exc)) from exc
+    return settled(given, environ, loaded)
 
 
 def flags_of(given: Any) -> Flags:
@@ -135,10 +140,9 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         for name, agent in config.agents.entries.items()
     }
     agents.setdefault(config.agents.default, {"workspace": config.agents.workspace, "model": None, "name": None})
-    folder = places.state
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = made_folder(places.state)
     state = Path(given.state) if given.state else folder / "state" / "twinstep.db"
-    state.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(state.parent)
     policy = _policy(config, given)
     return Setup(
         given,
@@ -167,6 +171,15 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         config.cron_enabled,
         config.agents.default,
     )
+
+
+def made_folder(path: Path) -> Path:
+    """Return a folder that is there now. Raises Unstartable."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise Unstartable(f"{path}: the folder cannot be made: {exc.strerror}") from exc
+    return path
 
 
 def _model(config: Any) -> tuple[GoogleModel | None, str]:

@@ -65,6 +65,11 @@ class Connection:
         """The name of the client's program."""
         return self.accepted.client.id if self.accepted is not None else ""
 
+    @property
+    def shared(self) -> bool:
+        """Whether it came in with the secret that all share, and not as a device of its own."""
+        return self.accepted is not None and self.accepted.auth_method in ("token", "password")
+
     # --- what the hub does; none of it waits
 
     def tell(self, event: bytes) -> None:

@@ -25,7 +25,7 @@ from runtime.gateway.waiting import FOREVER, Answers, Waiting
 from runtime.ports import Chance, Clock
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
-from runtime.sessions.session import Session
+from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.step import OPEN, REST, State, Step
 from runtime.step import events as ev
 from runtime.step.replay import replay
@@ -179,6 +179,8 @@ class Runs:
 
         Returns the ticket of the last of these records.
         """
+        if len(session.state.lane) >= LANE_MESSAGES:  # before anything is written: a flood must not fill the journal
+            raise InputError(f"{LANE_MESSAGES} messages wait for session {session.id} already")
         kept = [run]
         said = Message(run.id, ask.text, ask.parts, sender=ask.sender)
         if busy and ask.mode in ("followup", "collect"):

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import unavailable
+from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.params import Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.runs import Ask
@@ -176,7 +177,7 @@ async def info(call: Call) -> Any:
     """Return what machine and process this is."""
     desk = call.desk
     pulse = desk.extras.get("pulse")
-    disk = shutil.disk_usage(desk.state_dir)
+    total, free = room(desk.state_dir)
     page = os.sysconf("SC_PAGESIZE")
     host = platform.node()
     rss = pulse.rss if pulse is not None else 0
@@ -205,12 +206,21 @@ async def info(call: Call) -> Any:
             "externalBytes": 0,
             "arrayBuffersBytes": 0,
         },
-        "disks": [{"path": desk.state_dir, "totalBytes": disk.total, "availableBytes": disk.free}],
-        "diskTotalBytes": disk.total,
-        "diskAvailableBytes": disk.free,
+        "disks": [{"path": desk.state_dir, "totalBytes": total, "availableBytes": free}],
+        "diskTotalBytes": total,
+        "diskAvailableBytes": free,
         "diskPath": desk.state_dir,
         "defaultAgentUtilityModel": {"status": "unavailable"},
     }
+
+
+def room(folder: str) -> tuple[int, int]:
+    """Return how many bytes the disk of a folder has, and how many are free; zeros where it cannot be asked."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return 0, 0
+    return disk.total, disk.free
 
 
 async def identity(call: Call) -> Any:
@@ -249,7 +259,9 @@ async def wake(call: Call) -> Any:
     desk, params = call.desk, call.params
     if not desk.ready:
         raise unavailable(desk.reason)
-    entry, made = desk.directory.ensure(desk.directory.key(params.session_key, params.agent_id), via="run")
+    key = desk.directory.key(params.session_key, params.agent_id)
+    check_agent(call, key)
+    entry, made = desk.directory.ensure(key, via="run")
     if made:
         desk.changed(entry, "create")
     parts: tuple[JsonObject, ...] = ({"text": f"System: {params.text}"},)

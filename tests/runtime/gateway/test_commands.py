@@ -1,0 +1,136 @@
+"""Slash commands: answered with one final, once, and without the model."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from runtime.gateway.commands import COMMANDS, command_of
+from runtime.gateway.frames import GatewayError
+from runtime.stores.memory import Kept
+from tests.fakes.gateway import FakeLink, House, serving
+from tests.fakes.world import CountingChance, text
+
+FAMILIES = ("chat", "runs")
+KEY = "agent:main:main"
+
+
+async def command(house: House, said: str, run: str = "c1", link: FakeLink | None = None) -> tuple[Any, str]:
+    """Send a command; return its answer, and the text that clients are told."""
+    listener = house.link()
+    answers = await house.answers("chat.send", link, sessionKey="main", message=said, idempotencyKey=run)
+    assert len(answers) == 1
+    told = listener.events("chat", runId=run)
+    return answers[0], told[0]["message"]["content"][0]["text"] if told else ""
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("/status", ("status", "")),
+        ("/Queue  collect now ", ("queue", "collect now")),
+        ("/new", ("new", "")),
+        ("/", None),
+        ("/nosuch thing", None),
+        (" /status", None),
+        ("hello /status", None),
+        ("/usr/bin/env", None),
+    ],
+)
+def test_only_known_words_are_commands(said: str, found: tuple[str, str] | None) -> None:
+    assert command_of(said) == found
+
+
+async def test_a_command_is_answered_once_without_the_model(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        link = house.link()
+        answer, said = await command(house, "/status")
+        assert answer == {"runId": "c1", "status": "started"}
+        assert "Session: agent:main:main" in said
+        assert house.world.model.requests == []
+        (told,) = link.events("chat")
+        assert (told["state"], told["seq"], told["message"]["stopReason"]) == ("final", 1, "stop")
+        assert told["message"]["__openclaw"] == {"contextFreeCommand": True}
+
+
+async def test_an_unknown_word_goes_to_the_model(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.turn(KEY, "/nosuch", "r1")
+        assert len(house.world.model.requests) == 1
+
+
+async def test_a_client_may_mean_a_word_literally(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        given = {"sessionKey": "main", "message": "/status", "idempotencyKey": "r1"}
+        await house.call("chat.send", **given, suppressCommandInterpretation=True)
+        await house.rest(KEY)
+        assert len(house.world.model.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["new", "reset"])
+async def test_a_new_session_is_begun_once_for_one_id(autojump_clock: MockClock, name: str) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept) as house:
+        await house.turn(KEY, "hello", "r1")
+        before = house.entry(KEY).session
+        await command(house, f"/{name}")
+        fresh = house.entry(KEY).session
+        assert fresh != before
+        answer, told = await command(house, f"/{name}")
+        assert (answer, told) == ({"runId": "c1", "status": "ok"}, "")
+        assert house.entry(KEY).session == fresh
+        with pytest.raises(GatewayError) as error:
+            await command(house, "/status")
+        assert (error.value.details or {})["reason"] == "chat-request-conflict"
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=CountingChance(1_000)) as house:
+        assert (await command(house, f"/{name}"))[0]["status"] == "ok"
+        assert house.entry(KEY).session == fresh
+
+
+async def test_a_new_session_needs_an_administrator(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.turn(KEY, "hello", "r1")
+        before = house.entry(KEY).session
+        link = house.link(scopes=["operator.write"])
+        with pytest.raises(GatewayError) as error:
+            await command(house, "/new", link=link)
+        assert error.value.code == "FORBIDDEN"
+        assert house.entry(KEY).session == before
+        assert (await command(house, "/status", link=link))[0]["status"] == "started"
+
+
+async def test_a_busy_session_is_not_begun_anew(autojump_clock: MockClock) -> None:
+    async with serving([9.0, text("Hi.")], families=FAMILIES) as house:
+        await house.call("chat.send", sessionKey="main", message="x", idempotencyKey="r1")
+        await trio.sleep(1)
+        with pytest.raises(GatewayError, match="open run"):
+            await command(house, "/new")
+        assert "c1" not in house.desk.runs.shelf.items
+
+
+async def test_the_queue_mode_is_shown_and_set(autojump_clock: MockClock) -> None:
+    async with serving(families=FAMILIES) as house:
+        assert (await command(house, "/queue", "c1"))[1].startswith("Queue: steer (of ")
+        assert (await command(house, "/queue collect", "c2"))[1] == "Queue: collect"
+        assert house.entry(KEY).queue == "collect"
+        assert (await command(house, "/queue shout", "c3"))[1].startswith("There is no queue mode 'shout'")
+        assert house.entry(KEY).queue == "collect"
+        assert "Queue: collect" in (await command(house, "/status", "c4"))[1]
+
+
+async def test_the_open_run_can_be_stopped(autojump_clock: MockClock) -> None:
+    async with serving([9.0, text("Hi.")], families=FAMILIES) as house:
+        assert (await command(house, "/stop", "c1"))[1] == "Nothing was running."
+        await house.call("chat.send", sessionKey="main", message="x", idempotencyKey="r1")
+        await trio.sleep(1)
+        assert "Runs: r1" in (await command(house, "/status", "c2"))[1]
+        assert (await command(house, "/stop", "c3"))[1] == "Stopped 1 run(s)."
+        assert house.desk.runs.shelf.items["r1"].status == "aborted"
+
+
+async def test_help_names_every_command(autojump_clock: MockClock) -> None:
+    async with serving(families=FAMILIES) as house:
+        _, said = await command(house, "/help")
+        assert [line.split(":")[0] for line in said.splitlines()] == [f"/{name}" for name in sorted(COMMANDS)]
