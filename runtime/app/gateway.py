@@ -178,7 +178,7 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_MS / 1000)
-            self.desk.hub.tell("tick", {"ts": self.desk.clock.wall()}, lambda link: True)
+            await self.desk.hub.tell_all("tick", {"ts": self.desk.clock.wall()})
             self.desk.gather()
             with trio.move_on_after(1):  # raises where the journal is broken: then nothing can be promised any more
                 await self.desk.dispatcher.journal.store.room()

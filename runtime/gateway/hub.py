@@ -5,13 +5,16 @@ because it does not read.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+import trio
 from attrs import define, field
 
 from runtime.gateway.frames import event as encoded
 
 READ = "operator.read"
+TOGETHER: Final = 64
+"""So many get an event that is for everybody before other tasks have their turn."""
 
 
 class Link(Protocol):
@@ -78,16 +81,29 @@ class Hub:
         wanted: Wanted,
         version: dict[str, int] | None = None,
     ) -> None:
-        for tap in tuple(self.taps):
-            try:
-                tap(name, payload)
-            except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
-                self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
+        self._tap(name, payload)
         receivers = [link for link in among.values() if wanted(link)]
         if receivers:
             frame = encoded(name, payload, version)
             for link in receivers:
                 link.tell(frame)
+
+    def _tap(self, name: str, payload: Any) -> None:
+        for tap in tuple(self.taps):
+            try:
+                tap(name, payload)
+            except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
+                self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
+
+    async def tell_all(self, name: str, payload: Any) -> None:
+        """Send an event to everybody, some at a time: a large crowd would keep everything else waiting."""
+        self._tap(name, payload)
+        frame = encoded(name, payload, None)
+        for number, link in enumerate(tuple(self.links.values()), 1):
+            if link.id in self.links:
+                link.tell(frame)
+            if number % TOGETHER == 0:
+                await trio.lowlevel.checkpoint()
 
     def tell_watchers(self, key: str, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the messages of a session."""

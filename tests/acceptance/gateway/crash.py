@@ -469,7 +469,7 @@ async def _verified(trial: Trial) -> int:
 def main() -> int:
     """Run it and print what came of it."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--kills", type=int, default=100)
+    made.add_argument("--kills", type=int, default=1_000)
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--state", choices=["db", "jsonl"], default="db")
     made.add_argument("--sessions", type=int, default=SESSIONS)

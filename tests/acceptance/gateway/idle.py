@@ -2,10 +2,10 @@
 
     python -m tests.acceptance.gateway.idle --clients 10000 --seconds 60
 
-One process of plain sockets shakes hands for each client, answers pings, and reads what comes. Measured: memory of the
-gateway a client, its processor time while nothing happens but ticks and pings, and the latency of chat turns of one
-client meanwhile, first with crowds that may not read (only ticks reach them), with --readers with some that hear every
-event. Prints one line of JSON.
+Processes of their own, with plain sockets, shake hands for each client, answer pings, and read what comes. Measured:
+memory of the gateway a client, its processor time while nothing happens but ticks and pings, and the latency of chat
+turns of one client meanwhile, first beside clients that may not read (only ticks reach them), with --readers beside
+some more that hear every event. Prints one line of JSON.
 """
 
 import argparse
@@ -13,10 +13,13 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from base64 import b64encode
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -26,12 +29,13 @@ from attrs import define, field
 
 from tests.acceptance.gateway.client import connected, hello_params
 from tests.acceptance.gateway.model import StubModel
-from tests.acceptance.gateway.process import Process, ended, free_port, machine
+from tests.acceptance.gateway.process import ROOT, Process, ended, free_port, machine
 from tests.acceptance.gateway.soak import Soak, at
 
 FILES: Final = 2_000
 """Open files besides those of the clients."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 32
+PROCESSES: Final = 2
 SETTLE: Final = 5.0
 JOIN_SECONDS: Final = 300.0
 TURNS: Final = 30
@@ -149,17 +153,68 @@ def shown(name: str, seconds: list[float]) -> dict[str, float]:
     }
 
 
-async def gathered(nursery: trio.Nursery, crowd: Crowd, count: int) -> float:
-    """Have that many join; return how long it took."""
-    began = time.perf_counter()
-    for _ in range(count):
-        nursery.start_soon(crowd.attend)
+@define(eq=False)
+class Crowds:
+    """Crowds in processes of their own, so that what they cost is not taken for what the gateway costs."""
+
+    port: int
+    scopes: str
+    running: list[trio.Process] = field(factory=list)
+
+    async def gather(self, nursery: trio.Nursery, count: int) -> float:
+        """Have that many join; return how long it took."""
+        began = time.perf_counter()
+        shares = [count // PROCESSES + (n < count % PROCESSES) for n in range(PROCESSES)]
+        async with trio.open_nursery() as joining:
+            for share in shares:
+                words = ["--crowd", str(self.port), "--clients", str(share), "--scopes", self.scopes]
+                command = [sys.executable, "-m", "tests.acceptance.gateway.idle", *words]
+                run = partial(trio.run_process, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+                process = await nursery.start(partial(run, check=False))
+                self.running.append(process)
+                joining.start_soon(answer, process, "joined", share)
+        return time.perf_counter() - began
+
+    async def counts(self) -> dict[str, int]:
+        """What they heard so far, all together."""
+        total: Counter[str] = Counter()
+        for process in self.running:
+            assert process.stdin is not None
+            await process.stdin.send_all(b"\n")
+            total.update(await answer(process, "frames"))
+        return total
+
+
+async def answer(process: trio.Process, member: str, wanted: int | None = None) -> dict[str, int]:
+    """The next line of a crowd, which must have this member, with this value if one is given."""
+    assert process.stdout is not None
+    text = b""
     with trio.fail_after(JOIN_SECONDS):
-        while crowd.joined < count and not crowd.gone:
-            await crowd.changed.park()
-    if crowd.gone:
-        raise RuntimeError(f"{crowd.joined} joined, {crowd.gone} did not stay: {crowd.reasons[0]}")
-    return time.perf_counter() - began
+        while not text.endswith(b"\n"):
+            text += bytes(await process.stdout.receive_some()) or b"the crowd is gone\n"
+    if member.encode() not in text:
+        raise RuntimeError(text.decode())
+    said: dict[str, int] = json.loads(text)
+    if wanted not in (None, said[member]):
+        raise RuntimeError(f"{said}: {wanted} should have joined")
+    return said
+
+
+async def crowded(port: int, scopes: tuple[str, ...], count: int) -> None:
+    """Be a crowd: say when all are there, and for each line that is read what they heard so far."""
+    crowd = Crowd(port, scopes)
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(crowd.attend)
+        with trio.move_on_after(JOIN_SECONDS):
+            while crowd.joined < count and not crowd.gone:
+                await crowd.changed.park()
+        print(json.dumps({"joined": crowd.joined, "reasons": crowd.reasons[:3]}), flush=True)
+        asked = trio.lowlevel.FdStream(os.dup(0))
+        while await asked.receive_some(1):
+            counts = {"frames": crowd.frames, "ticks": crowd.ticks, "gone": crowd.gone}
+            print(json.dumps(counts), flush=True)
+        nursery.cancel_scope.cancel()
 
 
 async def idled(given: argparse.Namespace, home: Path) -> dict[str, Any]:
@@ -173,25 +228,27 @@ async def idled(given: argparse.Namespace, home: Path) -> dict[str, Any]:
             await process.start()
             made |= shown("alone", await talked(process, TURNS))
             before = process.rss()
-            crowd = Crowd(process.port)
-            made["seconds to join"] = round(await gathered(nursery, crowd, given.clients), 1)
+            crowds = Crowds(process.port, "")
+            made["seconds to join"] = round(await crowds.gather(nursery, given.clients), 1)
             await trio.sleep(SETTLE)
             made["rss before MiB"] = round(before / 2**20, 1)
             made["rss with all MiB"] = round(process.rss() / 2**20, 1)
             made["rss a client kB"] = round((process.rss() - before) / given.clients / 1000, 1)
-            began, cpu, frames = time.perf_counter(), process.cpu(), crowd.frames
+            heard = await crowds.counts()
+            began, cpu = time.perf_counter(), process.cpu()
             await trio.sleep(given.seconds)
             made["cpu while idle %"] = round(100 * (process.cpu() - cpu) / (time.perf_counter() - began), 1)
-            made["frames to idle clients"] = crowd.frames - frames
-            made["ticks a client"] = round(crowd.ticks / given.clients, 2)
+            counts = await crowds.counts()
+            made["frames to idle clients"] = counts["frames"] - heard["frames"]
+            made["ticks a client"] = round((counts["ticks"] - heard["ticks"]) / given.clients, 2)
             made |= shown("beside them", await talked(process, TURNS))
             made["rss after MiB"] = round(process.rss() / 2**20, 1)
-            made["left early"] = crowd.gone
             if given.readers:
-                readers = Crowd(process.port, ("operator.read",))
-                await gathered(nursery, readers, given.readers)
+                readers = Crowds(process.port, "operator.read")
+                await readers.gather(nursery, given.readers)
                 made |= {"readers": given.readers} | shown("with readers", await talked(process, TURNS))
-                made["readers that were dropped"] = readers.gone
+                made["readers that were dropped"] = (await readers.counts())["gone"]
+            made["left early"] = (await crowds.counts())["gone"]
         finally:
             process.kill()
         nursery.cancel_scope.cancel()
@@ -205,14 +262,19 @@ def main() -> int:
     made.add_argument("--seconds", type=float, default=60.0)
     made.add_argument("--readers", type=int, default=0, help="so many more that hear all events, at the end")
     made.add_argument("--keep", metavar="DIR", help="a home that stays")
+    made.add_argument("--crowd", metavar="PORT", type=int, help="be such a crowd for a gateway (what this starts)")
+    made.add_argument("--scopes", default="")
     given = made.parse_args()
-    signal.signal(signal.SIGTERM, ended)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = given.clients + given.readers + FILES
     if most != resource.RLIM_INFINITY and most < wanted:
         print(f"idle: {wanted} open files are needed, and {most} are allowed (ulimit -Hn)", file=sys.stderr)
         return 2
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    if given.crowd:
+        trio.run(crowded, given.crowd, tuple(given.scopes.split()), given.clients)
+        return 0
+    signal.signal(signal.SIGTERM, ended)
     with tempfile.TemporaryDirectory(prefix="idle-") as temporary:
         home = Path(given.keep or temporary).absolute()
         home.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import trio
 
-from runtime.gateway.hub import Hub, readers
+from runtime.gateway.hub import TOGETHER, Hub, readers
 from tests.fakes.gateway import FakeLink, granted
 
 READ = granted(["operator.read"])
@@ -116,3 +117,21 @@ def test_connections_are_closed_all_or_some() -> None:
     assert [one.closed for one in links] == [(4001, "gateway auth changed"), None]
     hub.close(1012, "service restart")
     assert links[1].closed == (1012, "service restart")
+
+
+async def test_a_crowd_is_told_some_at_a_time_and_who_left_meanwhile_is_not() -> None:
+    hub, crowd = Hub(), [link(str(number)) for number in range(3 * TOGETHER)]
+    for one in crowd:
+        hub.add(one)
+    heard: list[int] = []
+
+    async def somebody_else() -> None:
+        heard.append(sum(bool(one.frames) for one in crowd))
+        hub.remove(crowd[-1])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(somebody_else)
+        await hub.tell_all("tick", {"n": 1})
+    assert 0 < heard[0] < len(crowd)
+    assert [told(hub, one) for one in crowd[:-1]] == [[{"n": 1}]] * (len(crowd) - 1)
+    assert crowd[-1].frames == []
