@@ -142,8 +142,8 @@ def free_port() -> int:
 
 
 def ended(number: int, frame: object) -> None:
-    """Leave as after Ctrl+C, so that no gateway is left behind."""
-    raise KeyboardInterrupt
+    """Leave as after Ctrl+C, which Trio understands, so that no gateway is left behind."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def machine() -> str:
