@@ -1,0 +1,106 @@
+"""What of a session a debugger may name: fields of frozen values, by the names of the debugger's language. Pure.
+
+One table serves expressions, trees, completion and redaction. A name that starts with an underscore, a method and a
+property that is not listed here do not exist. A field that is `secret` is shown as how long it is, to no role as text.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final
+
+from attrs import fields, frozen, has
+
+from runtime.step.state import State, Turn
+from runtime.vocab import Content
+
+Get = Callable[[Any], Any]
+
+
+@frozen
+class Field:
+    """One field of a class: how it is read, and whether its value may be shown."""
+
+    name: str
+    get: Get
+    secret: bool = False
+    about: str = ""
+
+
+def _turn_number(state: State) -> int:
+    return state.turn.number if state.turn is not None else 0
+
+
+def _calls(state: State) -> Any:
+    return state.turn.calls if state.turn is not None else ()
+
+
+def _chunks(state: State) -> Any:
+    return state.turn.chunks if state.turn is not None else ()
+
+
+def _streamed(state: State) -> str:
+    return "".join(text_of(chunk) for chunk in _chunks(state))
+
+
+def text_of(chunk: Mapping[str, Any]) -> str:
+    """Return the visible text of one piece of a streamed answer, as the API sent it."""
+    found: list[str] = []
+    candidates = chunk.get("candidates")
+    for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
+        content = candidate.get("content") if isinstance(candidate, Mapping) else None
+        parts = content.get("parts") if isinstance(content, Mapping) else None
+        for part in parts if isinstance(parts, (list, tuple)) else ():
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str) and not part.get("thought"):
+                found.append(part["text"])
+    return "".join(found)
+
+
+_HIDDEN: Final[Mapping[type, frozenset[str]]] = {
+    State: frozenset({"rolled", "turn"}),
+    Turn: frozenset({"rolled"}),
+}
+_MADE: Final[Mapping[type, tuple[Field, ...]]] = {
+    State: (
+        Field("turn", _turn_number, about="number of the open turn in its prompt, from 1; 0 between prompts"),
+        Field("calls", _calls, about="the calls of the open turn"),
+        Field("chunks", _chunks, about="the pieces of the answer under way, as the API sent them"),
+        Field("streamed", _streamed, about="the visible text of the answer under way"),
+        Field("answer", lambda state: state.answer, about="what the model said last for this prompt"),
+        Field("model", lambda state: state.settings.model, about="the model that is asked"),
+        Field("retry", lambda state: state.turn, about="the open turn with its counters of failed tries"),
+    ),
+    Content: (
+        Field("text", lambda content: content.text, about="the visible text of all parts"),
+        Field("is_results", lambda content: content.is_results, about="whether it answers tool calls"),
+    ),
+}
+SECRET_KEYS: Final = frozenset(
+    """api_key apikey authorization cookie credential credentials password passphrase private_key secret set-cookie
+    token access_token refresh_token client_secret x-goog-api-key x-api-key bearer""".split()
+)
+"""Keys of JSON objects whose values are never shown, in lower case."""
+
+
+@cache
+def fields_of(kind: type) -> Mapping[str, Field]:
+    """Return the fields of a frozen class by name, in order; none for any other class."""
+    if not has(kind):
+        return {}
+    hidden = _HIDDEN.get(kind, frozenset())
+    found = {
+        one.name: Field(one.name, _getter(one.name), one.name in SECRET_KEYS)
+        for one in fields(kind)
+        if not one.name.startswith("_") and one.name not in hidden
+    }
+    return found | {one.name: one for one in _MADE.get(kind, ())}
+
+
+def _getter(name: str) -> Get:
+    from operator import attrgetter
+
+    return attrgetter(name)
+
+
+def is_secret(key: object) -> bool:
+    """Whether the value of this key of a JSON object must not be shown."""
+    return isinstance(key, str) and key.lower() in SECRET_KEYS
