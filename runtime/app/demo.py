@@ -143,7 +143,7 @@ async def _tour(dispatcher: Dispatcher, show: Show, workspace: Path) -> None:
     dispatcher.listeners.append(show.step)
     session = Session(State(SystemChance().uuid()))
 
-    def stop(one: Session, kind: StepKind, call: str) -> str | None:
+    def stop(one: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
         return "breakpoint: before write_file runs" if kind is StepKind.CALL_RUN and "write_file" in call else None
 
     show.say(f"The model's answers were written by hand (no model said them); all else is real. Prompt: {PROMPT}")

@@ -16,12 +16,12 @@ from attrs import define, field
 
 from runtime.errors import InputError, JournalError, JournalFull, LocalError, NoTransition, TwinstepError
 from runtime.sessions.actors import actor_of
-from runtime.sessions.gate import Gate
+from runtime.sessions.gate import Gate, Until, after
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
 from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.sessions.tasks import PromptTasks, Task
-from runtime.step import OPEN, REST, Event, Phase, State, Step, StepKind, advance, kind_of, ready
+from runtime.step import OPEN, REST, CallPhase, Event, Phase, State, Step, StepKind, advance, kind_of, ready
 from runtime.step import events as ev
 from runtime.step.effects import Effect
 from runtime.step.outstanding import key_of, outstanding
@@ -182,15 +182,35 @@ class Dispatcher:
         self.wake(session)
 
     def step(self, session: Session, by: str, count: int = 1, generation: int | None = None) -> None:
-        """Let a held session take `count` steps and hold it again before the next. Its clocks run meanwhile.
+        """Let a session take `count` steps and hold it again before the next; else as `run_until`."""
+        if count < 1:
+            raise LocalError(f"a session takes one step or more, not {count}")
+        self.run_until(session, by, after(count), generation)
+
+    def run_until(self, session: Session, by: str, until: Until, generation: int | None = None) -> None:
+        """Let a session go on until `until` says stop, a breakpoint does or the prompt is over. Its clocks run then.
 
         Raises NoTransition where `generation` is not that of the hold in force.
         """
-        if count < 1:
-            raise LocalError(f"a session takes one step or more, not {count}")
         self._unhold(session, by, generation)
         if session.state.hold is None:
-            self.gate.grant(session, count, by)
+            self.gate.grant(session, until, by)
+        self.wake(session)
+
+    def focus(self, session: Session, call: str) -> None:
+        """Let only one call of a session go on, with its processes and deadlines; "" lets all.
+
+        It ends with the call. Raises InputError where the open turn has no such call that could go on.
+        """
+        if call:
+            turn = session.state.turn
+            found = turn.call(call) if turn is not None else None
+            if found is None or found.phase is CallPhase.FINISHED:
+                raise InputError(f"session {session.id} has no call {call!r} that could go on")
+        session.focus = call
+        if session.state.hold is None:
+            session.processes.thaw(call)
+            session.deadlines.thaw(call)
         self.wake(session)
 
     def back(self, session: Session, seq: int, branch: str, by: str, reason: str = "") -> Step:
@@ -283,14 +303,14 @@ class Dispatcher:
             self.wake(session)
 
     def _admitted(self, session: Session, event: Event) -> bool:
-        return self.gate.admit(session, kind_of(session.state, event), getattr(event, "call", ""))
+        return self.gate.admit(session, kind_of(session.state, event), getattr(event, "call", ""), event)
 
     def _choose(self, session: Session) -> Event | None:
         # What the machine can do by itself comes first, so that outcomes which arrive while a session is held do not
         # change the step that it stands before.
-        wanted = ready(session.state)
-        if wanted:
-            return wanted[0]
+        wanted = next(filter(session.focused, ready(session.state)), None)
+        if wanted is not None:
+            return wanted
         event = session.first()
         if event is None and session.addressed and session.state.phase in REST and self._slot(session):
             return ev.Received(session.said or Message(session.state.lane[0].message.id, "", ()))
@@ -326,6 +346,8 @@ class Dispatcher:
         session.consumed(event)
         session.states.append(session.state)
         session.state = step.after
+        if session.focus:
+            self._refocus(session)
         if not step.kind.controls or event.on is ev.On.FAULT:
             session.steps += 1
             if session.armed:
@@ -422,15 +444,23 @@ class Dispatcher:
             session.processes.freeze()
             return
         self.gate.open(session, passing=self._choose(session) is not None)
-        session.processes.thaw()
-        session.deadlines.thaw()
+        session.processes.thaw(session.focus)
+        session.deadlines.thaw(session.focus)
+        self.performer.told(session)
+
+    def _refocus(self, session: Session) -> None:
+        """Let the focus go with its call."""
+        turn = session.state.turn
+        call = turn.call(session.focus) if turn is not None else None
+        if call is None or call.phase is CallPhase.FINISHED:
+            self.focus(session, "")
 
     def _stand_at_rest(self, session: Session) -> None:
         """Say that it is held when the last granted step ended the prompt: no next step would."""
         if session.state.hold is not None or not self.gate.holds(session):
             return
         try:
-            self.gate.admit(session, StepKind.MESSAGE_RECEIVE, "")
+            self.gate.stand(session)
         except JournalFull:
             self._crowded = True
             self.wake(session)

@@ -1,7 +1,8 @@
-"""The gate: where one session stands still while the others go on. Holds, counts and lets pass; changes no state.
+"""The gate: where one session stands still while the others go on. Holds and lets pass; changes no state.
 
-A session is held before a step, identified by how many steps it has taken. Breakpoints are predicates; the debugger
-brings its own. A gate that nobody closed costs the test of `session.armed` and of an empty list.
+A session is held before a step, identified by how many steps it has taken. Breakpoints and the ends of granted steps
+are predicates; the debugger brings its own. A gate that nobody closed costs the test of `session.armed` and of an empty
+list.
 """
 
 from collections.abc import Callable
@@ -9,16 +10,29 @@ from collections.abc import Callable
 from attrs import define, field
 
 from runtime.sessions.session import Session
-from runtime.step import StepKind
+from runtime.step import REST, Event, StepKind
 
-Breakpoint = Callable[[Session, StepKind, str], str | None]
-"""Takes session, step kind and call id; returns the cause of a stop, or None."""
+Breakpoint = Callable[[Session, StepKind, str, Event], str | None]
+"""Takes session, step kind, call id and the event that would be applied; returns the cause of a stop, or None.
+
+It is asked once at each border, unless it stops the session there.
+"""
+Until = Callable[[Session, StepKind, str, Event, int], bool]
+"""Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
 
 
 @define(eq=False)
 class _Held:
-    credit: int = 0
+    """A gate that is closed: for every step, or for those from which `until` says so."""
+
+    until: Until | None = None
     by: str = "gate"
+    taken: int = 0
+
+
+def after(count: int) -> Until:
+    """Stop when so many steps were taken."""
+    return lambda session, kind, call, event, taken: taken >= count
 
 
 @define(eq=False)
@@ -34,10 +48,12 @@ class Gate:
     breakpoints: list[Breakpoint] = field(factory=list)
     _held: dict[str, _Held] = field(factory=dict)
     _passed: dict[str, int] = field(factory=dict)
+    _found: dict[str, tuple[int, str | None]] = field(factory=dict)
 
     def close(self, session: Session) -> None:
         """Hold the session before its next step, whatever steps it was granted."""
         self._held[session.id] = _Held()
+        self._found.pop(session.id, None)
         session.armed = True
 
     def open(self, session: Session, *, passing: bool = True) -> None:
@@ -47,18 +63,17 @@ class Gate:
             self._passed[session.id] = session.steps
         self.arm(session)
 
-    def grant(self, session: Session, steps: int, by: str = "gate") -> None:
-        """Let a session take this many steps past all breakpoints, then hold it in the name of `by`."""
-        held = self._held.setdefault(session.id, _Held())
-        held.credit += steps
-        held.by = by
+    def grant(self, session: Session, until: Until, by: str = "gate") -> None:
+        """Let a session take steps until `until` says stop, a breakpoint does, or the prompt is over; then hold it in
+        the name of `by`."""
+        self._held[session.id] = _Held(until, by)
         session.armed = True
 
     def took(self, session: Session) -> None:
-        """Count a step that was taken. One that was admitted and not taken costs no credit."""
+        """Count a step that was taken. One that was admitted and not taken does not count."""
         held = self._held.get(session.id)
-        if held is not None and held.credit:
-            held.credit -= 1
+        if held is not None:
+            held.taken += 1
 
     def watch(self, stop: Breakpoint) -> None:
         """Add a breakpoint. It is asked before every step of every session that is not held."""
@@ -77,33 +92,55 @@ class Gate:
         """Drop what is known of a session that is unloaded or closed."""
         self._held.pop(session.id, None)
         self._passed.pop(session.id, None)
+        self._found.pop(session.id, None)
         session.armed = False
 
-    def holds(self, session: Session) -> bool:
-        """Whether the session is held and has no step to take."""
+    def granted(self, session: Session) -> bool:
+        """Whether the session takes steps that were granted."""
         held = self._held.get(session.id)
-        return held is not None and held.credit == 0
+        return held is not None and held.until is not None
 
-    def admit(self, session: Session, kind: StepKind, call: str) -> bool:
+    def holds(self, session: Session) -> bool:
+        """Whether the session, which is at rest, is to stand there: it took a step that was granted, or has none."""
+        held = self._held.get(session.id)
+        return held is not None and (held.until is None or (held.taken > 0 and session.state.phase in REST))
+
+    def stand(self, session: Session) -> None:
+        """Say that a session at rest is held, in the name of whoever granted it its last steps."""
+        held = self._held.get(session.id)
+        if held is not None and session.state.hold is None:
+            self.announce(session, StepKind.MESSAGE_RECEIVE, "", "step", held.by)
+
+    def admit(self, session: Session, kind: StepKind, call: str, event: Event) -> bool:
         """Decide whether the session may take this step now. Asked for armed sessions, and where breakpoints are."""
         held = self._held.get(session.id)
-        if held is None:
-            cause = self._match(session, kind, call)
-            if cause is not None:
-                self.announce(session, kind, call, cause, "breakpoint")
-            return cause is None
-        if held.credit:
-            return True
-        if session.state.hold is None:  # the last step that was granted is taken
+        if held is not None and held.until is None:
+            return False
+        cause = self._match(session, kind, call, event)
+        if cause is not None:
+            self.announce(session, kind, call, cause, "breakpoint")
+            return False
+        if held is not None and held.until is not None and held.until(session, kind, call, event, held.taken):
             self.announce(session, kind, call, "step", held.by)
-        return False
+            return False
+        return True
 
-    def _match(self, session: Session, kind: StepKind, call: str) -> str | None:
-        if self._passed.get(session.id) == session.steps:
+    def _match(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
+        if not self.breakpoints or self._passed.get(session.id) == session.steps:
             return None
+        found = self._found.pop(session.id, None)
+        if found is None or found[0] != session.steps:
+            found = (session.steps, self._ask(session, kind, call, event))
+        if found[1] is None:
+            self._passed[session.id] = session.steps
+        else:
+            self._found[session.id] = found  # the journal may not take the stop now
+        return found[1]
+
+    def _ask(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         for stop in tuple(self.breakpoints):
             try:
-                cause = stop(session, kind, call)
+                cause = stop(session, kind, call, event)
             except Exception as exc:  # noqa: BLE001 - a failing debug hook is dropped; the debuggee lives (OTP sys)
                 self.unwatch(stop)
                 self.complain(f"a breakpoint failed and was dropped: {type(exc).__name__}: {exc}")

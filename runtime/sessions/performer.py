@@ -42,6 +42,9 @@ class Contexts(Protocol):
 
 
 Reply = Callable[[Session, str], Awaitable[None]]
+Perform = Callable[[Session, effects.Effect, Deliver], Awaitable[Event]]
+Instead = Callable[[Session, effects.Effect, Deliver, Perform], Awaitable[Event]]
+"""Stands in for the performing of an effect, which it is handed; for faults that somebody wants to see handled."""
 Around = Callable[[ev.Settings], "Surroundings"]
 
 
@@ -61,8 +64,8 @@ class Performer:
     """One for a runtime. It cannot be built without a judge.
 
     `unknown(name, offered)` is the sentence for a call of a tool that is not there. `reply` hands an answer to the
-    outbox. `live` shows what a running tool prints. `ask` asks a person about a call and returns `Approved` or
-    `Denied`.
+    outbox. `live` shows what a running tool prints, `overhear` hears it first. `ask` asks a person about a call and
+    returns `Approved` or `Denied`.
     """
 
     judge: Judge
@@ -76,9 +79,33 @@ class Performer:
     unknown: Callable[[str, Iterable[str]], str]
     live: Callable[[Session, str, str], None] = field(default=lambda session, call, text: None)
     ask: Callable[[Session, Call], Awaitable[Event]] | None = None
+    overhear: Callable[[Session, str, str], None] | None = None
+    instead: Instead | None = None
 
     async def perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
         """Do what `effect` names and return its outcome; chunks on the way go to `deliver`."""
+        if self.instead is not None:
+            return await self.instead(session, effect, deliver, self._perform)
+        return await self._perform(session, effect, deliver)
+
+    def tell(self, session: Session, call: str, text: str) -> None:
+        """Show what a running tool prints; while the session is held it is kept, as far as there is room.
+
+        What there is no room for is not shown: it is in the result of the call.
+        """
+        if self.overhear is not None:
+            self.overhear(session, call, text)
+        if session.state.hold is None:
+            self.live(session, call, text)
+        else:
+            session.keep(call, text)
+
+    def told(self, session: Session) -> None:
+        """Show what was kept while the session was held."""
+        while session.unshown:
+            self.live(session, *session.unshown.popleft())
+
+    async def _perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
         match effect:
             case effects.Screen(message):
                 return ev.Screened(await self._verdict(session, self.judge.screen(session.id, message)))
@@ -87,7 +114,7 @@ class Performer:
             case effects.Ask(request, tape):
                 return await self._ask(request, tape, deliver)
             case effects.Wait(seconds):
-                await session.deadlines.sleep(seconds)
+                await session.deadlines.sleep(seconds, "retry")
                 return ev.Waited()
             case effects.JudgeCall():
                 return await self._judge(session, effect)
@@ -106,13 +133,13 @@ class Performer:
             case effects.RunHook(event):
                 return ev.Hooked(event)
 
-    async def _verdict(self, session: Session, asked: Awaitable[Verdict]) -> Verdict:
-        with session.deadlines.within(JUDGE_SECONDS):
+    async def _verdict(self, session: Session, asked: Awaitable[Verdict], call: str = "") -> Verdict:
+        with session.deadlines.within(JUDGE_SECONDS, "judge", call):
             return await asked
         return Verdict(Decision.REVIEW, "judge.deadline", f"The judge gave no verdict in {JUDGE_SECONDS:.0f} s.")
 
     async def _context(self, session: Session) -> Event:
-        with session.deadlines.within(CONTEXT_SECONDS):
+        with session.deadlines.within(CONTEXT_SECONDS, "context"):
             return await self.contexts.build(session.state.settings)
         return ev.Fault("context.build", f"The context was not built in {CONTEXT_SECONDS:.0f} s.", "context")
 
@@ -147,7 +174,7 @@ class Performer:
         if wrong is not None:
             return ev.Invalid(call.id, wrong, call.revision)
         labels = session.state.history[-1].labels if session.state.history else ()
-        verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels))
+        verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels), call.id)
         return ev.Judged(call.id, verdict, call.revision)
 
     async def _run(self, session: Session, effect: effects.RunTool) -> Event:
@@ -160,7 +187,7 @@ class Performer:
             "execution_failed", f"The tool did not end within {TOOL_SECONDS:.0f} s and was stopped."
         )
         started = self.clock.mono()
-        with session.deadlines.within(TOOL_SECONDS):
+        with session.deadlines.within(TOOL_SECONDS, "tool", call.id):
             result = await self._guarded(tool, call.args, context)
         took = (self.clock.mono() - started) // 1_000_000
         fatal = result.error is not None and result.error.type == "no_space_left"
@@ -196,14 +223,14 @@ class Performer:
             options=around.options,
             model=session.state.settings.model,
             clock=self.clock,
-            processes=session.processes,
+            processes=session.processes.of(call),
             generate=generate,
-            deadline=session.deadlines.within,
-            live=lambda text: self.live(session, call, text),
+            deadline=lambda seconds: session.deadlines.within(seconds, "limit", call),
+            live=lambda text: self.tell(session, call, text),
         )
 
     async def _send(self, session: Session, text: str) -> Event:
-        with session.deadlines.within(SEND_SECONDS):
+        with session.deadlines.within(SEND_SECONDS, "reply"):
             await self.reply(session, text)
             return ev.Sent()
         return ev.Fault("reply.send", f"The reply was not taken in {SEND_SECONDS:.0f} s.", "send")

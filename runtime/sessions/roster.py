@@ -4,6 +4,8 @@ Takes no step. A parked session comes back when somebody asks for it; one that w
 comes back with what it waited for made ready again.
 """
 
+from collections.abc import Callable
+
 from attrs import define, field
 
 from runtime.errors import InputError, LocalError
@@ -15,11 +17,13 @@ from runtime.step import events as ev
 
 @define(eq=False)
 class Roster:
-    """Finds, opens, parks and brings back sessions."""
+    """Finds, opens, parks and brings back sessions. `heard` are told of each that is opened or brought back, before it
+    takes a step."""
 
     dispatcher: Dispatcher
     live: dict[str, Session] = field(factory=dict)
     parked: set[str] = field(factory=set)
+    heard: list[Callable[[str, Session], None]] = field(factory=list)
 
     def open(self, name: str, settings: ev.Settings) -> Session:
         """Begin a session. Raises InputError where there is one of that name."""
@@ -28,7 +32,12 @@ class Roster:
         session = Session(State(name))
         self.dispatcher.control(session, ev.Opened(settings), "system")
         self.live[name] = session
+        self._tell("opened", session)
         return session
+
+    def _tell(self, what: str, session: Session) -> None:
+        for heard in tuple(self.heard):
+            heard(what, session)
 
     def get(self, name: str) -> Session:
         """Return a session, brought back from the journal where it is not live. Raises JournalError.
@@ -53,6 +62,7 @@ class Roster:
             session.processes.freeze()
         self.live[name] = session
         self.parked.discard(name)
+        self._tell("loaded", session)
         return session
 
     async def park(self, session: Session) -> None:
@@ -79,6 +89,7 @@ class Roster:
             session.rested.unpark_all()
             del self.live[session.id]
             self.parked.add(session.id)
+            self._tell("parked", session)
 
 
 def _busy(session: Session) -> bool:

@@ -18,6 +18,8 @@ from runtime.vocab import Message
 INBOX_EVENTS: Final = 256
 INBOX_CHARACTERS: Final = 4_000_000
 """How much of a stream is read ahead of a session that is held; above, reading stops (DESIGN f.5)."""
+UNSHOWN_CHARACTERS: Final = 65_536
+"""How much of what tools print is kept while a session is held. Their processes stand still, so little comes."""
 FIRST_SNAPSHOT: Final = 500
 """Records before the first snapshot of a session. The next one comes after as many again as there are by then: so
 snapshots cost a constant share of a session, however long it gets."""
@@ -32,15 +34,18 @@ KEPT_WATCHED: Final = 2_000
 class Session:
     """One live session.
 
-    `armed` says that the gate has something to say about its steps. `steps` counts the steps that were taken (not the
-    control records), and so names a border. `ticket` is the journal's ticket of the last record. `said` is a message
-    that the next step takes; those that have to wait are in the lane of the state. `trouble` says why the last outcome
-    was dropped. `broken` says why the session stands still for good: the journal takes nothing more, or it was
-    unloaded. Who waits in `changed` is woken with every step, who waits in `rested` when it comes to rest or breaks.
+    `armed` says that the gate has something to say about its steps. With a `focus`, only the steps of that call are
+    taken, and those of no call; it ends with the call. `steps` counts the steps that were taken (not the control
+    records), and so names a border. `ticket` is the journal's ticket of the last record. `said` is a message that
+    the next step takes; those that have to wait are in the lane of the state. `trouble` says why the last outcome
+    was dropped. `unshown` is what tools printed while it was held, by call. `broken` says why the session stands
+    still for good: the journal takes nothing more, or it was unloaded. Who waits in `changed` is woken with every
+    step, who waits in `rested` when it comes to rest or breaks.
     """
 
     state: State
     armed: bool = False
+    focus: str = ""
     queued: bool = False
     steps: int = 0
     ticket: int = 0
@@ -51,6 +56,7 @@ class Session:
     characters: int = 0
     states: "deque[State]" = field(factory=lambda: deque(maxlen=KEPT_IDLE))
     said: Message | None = None
+    unshown: "deque[tuple[str, str]]" = field(factory=deque)
     deadlines: Deadlines = field(factory=Deadlines)
     processes: ProcessGroups = field(factory=ProcessGroups)
     tasks: PromptTasks | None = None
@@ -98,10 +104,20 @@ class Session:
         while self.inbox:
             event, task = self.inbox[0]
             if task is None or not task.stale:
-                return event
+                return event if self.focused(event) else self._later()
             self.dropped += 1
             self._take()
         return None
+
+    def _later(self) -> Event | None:
+        """The first outcome that the focus does not keep waiting."""
+        return next(
+            (event for event, task in self.inbox if self.focused(event) and not (task is not None and task.stale)), None
+        )
+
+    def focused(self, event: Event) -> bool:
+        """Whether the focus lets this event be applied."""
+        return not self.focus or getattr(event, "call", "") in ("", self.focus)
 
     def consumed(self, event: Event) -> None:
         """Remove what was applied, or cannot be, from where it waited: the inbox, or the place of the next message."""
@@ -109,6 +125,12 @@ class Session:
             self._take()
         elif isinstance(event, Received) and event.message is self.said:
             self.said = None
+        elif self.focus:
+            place = next((n for n, (one, _) in enumerate(self.inbox) if one is event), None)
+            if place is not None:
+                self.inbox.rotate(-place)
+                self._take()
+                self.inbox.rotate(place)
 
     def shed(self, live: frozenset[Key]) -> None:
         """Drop the outcomes that nobody waits for any more: those of tasks whose key is not in `live`."""
@@ -130,6 +152,11 @@ class Session:
             self.characters -= _weight(event)
         if not self.crowded:
             self._room.unpark_all()
+
+    def keep(self, call: str, text: str) -> None:
+        """Keep what a tool printed until the session goes on, if there is room for it."""
+        if sum(len(one) for _, one in self.unshown) + len(text) <= UNSHOWN_CHARACTERS:
+            self.unshown.append((call, text))
 
     def watch(self, watched: bool) -> None:
         """Keep more states while somebody looks into the session."""

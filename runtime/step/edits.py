@@ -1,147 +1,200 @@
 """What a person may change in a session, and what follows from it. Refuses what is ill-typed or too late.
 
-Every edited call and message is judged again: an edit never goes round the judge.
+Every edited call, reply and message that was not screened is judged again: an edit never goes round the judge.
 """
 
-import re
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-from runtime.errors import RemoteError
-from runtime.step.events import Edited
-from runtime.step.state import Call, State, rewritten
-from runtime.step.table import REST, CallPhase, Phase
-from runtime.vocab import Content, ToolResult, encode, evolve, nested_within
+from runtime.step.events import Change, Edited
+from runtime.step.rewriting import EditRefused, Rewrite, history, reply
+from runtime.step.state import Call, State
+from runtime.step.table import CallPhase, Phase
+from runtime.vocab import ToolResult, Toolset, encode, evolve, nested_within
 
-_INDEX: Final = re.compile("[0-9]{1,9}")
+__all__ = ["EDITABLE", "OPS", "EditRefused", "apply"]
 
-
-class EditRefused(RemoteError):
-    """The edit names nothing that is there, has the wrong type, or comes too late. Nothing was changed."""
-
-    code = "edit_refused"
+MOST_CHANGES: Final = 100
+"""Changes that one edit may make."""
 
 
 def apply(state: State, event: Edited) -> State:
-    """Return the state after the edit. `EDITABLE` lists the paths."""
-    if not nested_within(event.value):
-        raise EditRefused(f"{event.path}: the value is nested too deep")
-    head, _, rest = event.path.partition(".")
-    change = _CHANGES.get(head)
-    if change is None:
-        raise EditRefused(f"{event.path}: no such path; editable are {', '.join(sorted(EDITABLE))}")
+    """Return the state after all changes of the edit. `EDITABLE` lists the paths. Raises EditRefused."""
+    if len(event.more) >= MOST_CHANGES:
+        raise EditRefused(f"an edit makes {MOST_CHANGES} changes or fewer, not {len(event.more) + 1}")
+    for change in event.changes:
+        state = _applied(state, change, event.by)
+    return evolve(state, touched=True)
+
+
+def _applied(state: State, change: Change, by: str) -> State:
+    if not nested_within(change.value):
+        raise EditRefused(f"{change.path}: the value is nested too deep")
+    head, _, rest = change.path.partition(".")
+    rewrite = _CHANGES.get(head)
+    if rewrite is None:
+        raise EditRefused(f"{change.path}: no such path; editable are {', '.join(sorted(EDITABLE))}")
+    if change.op not in OPS.get(_form(head, rest), ("set",)):
+        raise EditRefused(f"{change.path}: it cannot be changed by {change.op!r}")
     try:
-        encode(event.value)
+        encode(change.value)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise EditRefused(f"{event.path}: must be a JSON value ({exc})") from exc
-    return evolve(change(state, rest, event), touched=True)
+        raise EditRefused(f"{change.path}: must be a JSON value ({exc})") from exc
+    return rewrite(state, rest, change, by)
 
 
-def _model(state: State, rest: str, event: Edited) -> State:
-    if rest or not isinstance(event.value, str) or not event.value:
-        raise EditRefused(f"{event.path}: must be the name of a model, not {event.value!r}")
-    return evolve(state, settings=evolve(state.settings, model=event.value))
+def _form(head: str, rest: str) -> str:
+    if head == "history" and rest:
+        return "history.N"
+    if head == "calls" and rest.endswith(".result"):
+        return "calls.ID.result"
+    return head
 
 
-def _system(state: State, rest: str, event: Edited) -> State:
+def _model(state: State, rest: str, change: Change, by: str) -> State:
+    if rest or not isinstance(change.value, str) or not change.value:
+        raise EditRefused(f"{change.path}: must be the name of a model, not {change.value!r}")
+    return evolve(state, settings=evolve(state.settings, model=change.value))
+
+
+def _settings(state: State, rest: str, change: Change, by: str) -> State:
+    least = {"max_turns": -1, "max_attempts": 1}.get(rest)
+    if least is None:
+        raise EditRefused(f"{change.path}: of the settings, `max_turns` and `max_attempts` can be changed")
+    if isinstance(change.value, bool) or not isinstance(change.value, int) or not least <= change.value < 2**31:
+        raise EditRefused(f"{change.path}: must be a whole number from {least}, not {change.value!r}")
+    return evolve(state, settings=evolve(state.settings, **{rest: change.value}))
+
+
+def _system(state: State, rest: str, change: Change, by: str) -> State:
     if state.context is None:
         raise EditRefused("system: the context is not built yet; stop after context.build")
-    if rest or not isinstance(event.value, str):
-        raise EditRefused(f"{event.path}: must be text, not {type(event.value).__name__}")
-    return evolve(state, context=evolve(state.context, system=event.value))
+    if rest or not isinstance(change.value, str):
+        raise EditRefused(f"{change.path}: must be text, not {type(change.value).__name__}")
+    return evolve(state, context=evolve(state.context, system=change.value))
 
 
-def _message(state: State, rest: str, event: Edited) -> State:
+def _tools(state: State, rest: str, change: Change, by: str) -> State:
+    if state.context is None:
+        raise EditRefused("tools: the context is not built yet; stop after context.build")
+    whole, names = state.context.offered or state.context.toolset, change.value
+    if names is None and not rest:
+        return evolve(state, context=evolve(state.context, toolset=whole, offered=None))
+    if rest or not isinstance(names, (list, tuple)) or not all(name in whole.names for name in names):
+        raise EditRefused(f"{change.path}: must be null for all, or a list of some of {', '.join(whole.names)}")
+    return evolve(state, context=evolve(state.context, toolset=_only(whole, frozenset(names)), offered=whole))
+
+
+def _only(whole: Toolset, names: frozenset[str]) -> Toolset:
+    declarations = [one for one in json.loads(whole.declarations) if one.get("name") in names]
+    return Toolset(
+        tuple(name for name in whole.names if name in names),
+        tuple(name for name in whole.serial if name in names),
+        {name: effect for name, effect in whole.effects.items() if name in names},
+        encode(declarations).decode(),
+    )
+
+
+def _message(state: State, rest: str, change: Change, by: str) -> State:
     if state.prompt is None or state.phase not in (Phase.SCREEN, Phase.SCREENING):
         raise EditRefused("message: it can be changed only before it was screened; edit the history instead")
-    if rest or not isinstance(event.value, str) or not event.value:
-        raise EditRefused(f"{event.path}: must be text that is not empty, not {event.value!r}")
-    said = {"text": event.value, "parts": ({"text": event.value},)}
+    value = change.value
+    said: dict[str, Any] = {"text": value, "parts": ({"text": value},)}
+    if isinstance(value, Mapping):
+        said = {"text": value.get("text"), "parts": value.get("parts")}
+    parts = said["parts"]
+    if rest or not isinstance(said["text"], str) or not said["text"]:
+        raise EditRefused(f"{change.path}: must be text that is not empty, not {value!r}")
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, Mapping) for part in parts):
+        raise EditRefused(f"{change.path}: must be text, or an object with `text` and a list `parts` of objects")
+    said["parts"] = tuple(parts)
     if state.steering is not None:
         return evolve(state, steering=evolve(state.steering, **said), phase=Phase.SCREEN)
     message = evolve(state.prompt.message, **said)
     return evolve(state, prompt=evolve(state.prompt, message=message), phase=Phase.SCREEN)
 
 
-def _history(state: State, rest: str, event: Edited) -> State:
-    if event.path == "history":
-        return _shortened(state, event)
-    if not _INDEX.fullmatch(rest) or int(rest) >= len(state.history):
-        raise EditRefused(f"{event.path}: the history has {len(state.history)} contents, counted from 0")
-    value = event.value
-    parts = value.get("parts") if isinstance(value, Mapping) else None
-    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, Mapping) for part in parts):
-        raise EditRefused(f"{event.path}: must be an object with a list `parts` of objects")
-    old = state.history[int(rest)]
-    labels = tuple(dict.fromkeys((*old.labels, f"edited:{event.by}")))
-    changed = Content(old.role, tuple(parts), labels)
-    return evolve(state, **rewritten(state.history.set(int(rest), changed)))
-
-
-def _shortened(state: State, event: Edited) -> State:
-    count = event.value
-    if state.phase not in REST:
-        raise EditRefused("history: it can lose its beginning only while no prompt is open")
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(state.history):
-        raise EditRefused(f"history: must be how many of the {len(state.history)} contents go, not {count!r}")
-    kept = state.history[count:]
-    if kept and (kept[0].role != "user" or kept[0].is_results):
-        raise EditRefused("history: what is left must begin with what a person said")
-    return evolve(state, **rewritten(kept))
-
-
-def _calls(state: State, rest: str, event: Edited) -> State:
+def _calls(state: State, rest: str, change: Change, by: str) -> State:
     # A call id may hold dots (model-made), so the member is what follows the longest id that matches.
     turn = state.turn
     found = [call for call in turn.calls if rest.startswith(f"{call.id}.")] if turn else []
     if not found or turn is None:
-        raise EditRefused(f"{event.path}: no such call in this turn")
+        raise EditRefused(f"{change.path}: no such call in this turn")
     call = max(found, key=lambda one: len(one.id))
     member = rest[len(call.id) + 1 :]
+    if change.op == "delete":
+        return evolve(state, phase=Phase.CALLS, turn=turn.with_call(_unanswered(state, call, change)))
     if call.phase in (CallPhase.RUNNING, CallPhase.FINISHED):
-        raise EditRefused(f"{event.path}: the call is {call.phase.value}; go back to the step before it ran")
-    return evolve(state, turn=turn.with_call(_changed_call(call, member, event)))
+        raise EditRefused(f"{change.path}: the call is {call.phase.value}; go back to the step before it ran")
+    return evolve(state, turn=turn.with_call(_changed_call(call, member, change, by)))
 
 
-def _changed_call(call: Call, member: str, event: Edited) -> Call:
+def _unanswered(state: State, call: Call, change: Change) -> Call:
+    made_up = call.result is not None and any(label.startswith("edited:") for label in call.result.labels)
+    if not made_up or state.phase not in (Phase.CALLS, Phase.TURN_END):
+        raise EditRefused(f"{change.path}: only a made-up result can be taken away, and only while its turn is open")
+    return evolve(call, phase=CallPhase.JUDGE, result=None, verdict=None, revision=call.revision + 1)
+
+
+def _changed_call(call: Call, member: str, change: Change, by: str) -> Call:
     if member == "args" or member.startswith("args."):
-        args = _set(call.args, member.split(".")[1:], event)
+        args = _set(call.args, member.split(".")[1:], change)
         phase = CallPhase.QUEUED if call.phase is CallPhase.QUEUED else CallPhase.JUDGE
         return evolve(call, args=args, phase=phase, revision=call.revision + 1, edited=True, verdict=None)
     if member == "result":
-        if not isinstance(event.value, str):
-            raise EditRefused(f"{event.path}: must be the text that the model gets, not {type(event.value).__name__}")
-        result = ToolResult(output=event.value, display=event.value, labels=(f"edited:{event.by}",))
-        return evolve(call, phase=CallPhase.FINISHED, result=result, edited=True)
-    raise EditRefused(f"{event.path}: of a call, `args`, `args.NAME` and `result` can be changed")
+        return evolve(call, phase=CallPhase.FINISHED, result=_made_up(change, by), edited=True)
+    raise EditRefused(f"{change.path}: of a call, `args`, `args.NAME` and `result` can be changed")
 
 
-def _set(args: Mapping[str, Any], keys: list[str], event: Edited) -> dict[str, Any]:
+def _made_up(change: Change, by: str) -> ToolResult:
+    value, labels = change.value, (f"edited:{by}",)
+    if isinstance(value, str):
+        return ToolResult(output=value, display=value, labels=labels)
+    if isinstance(value, Mapping) and list(value) == ["error"] and isinstance(value["error"], str):
+        return evolve(ToolResult.failed("execution_failed", value["error"]), labels=labels)
+    kind = type(value).__name__
+    raise EditRefused(f'{change.path}: must be the text that the model gets, or {{"error": text}}, not {kind}')
+
+
+def _set(args: Mapping[str, Any], keys: list[str], change: Change) -> dict[str, Any]:
     if not keys:
-        if not isinstance(event.value, Mapping):
-            raise EditRefused(f"{event.path}: must be an object, not {type(event.value).__name__}")
-        return dict(event.value)
+        if not isinstance(change.value, Mapping):
+            raise EditRefused(f"{change.path}: must be an object, not {type(change.value).__name__}")
+        return dict(change.value)
     inner = args.get(keys[0], {})
     if len(keys) > 1 and not isinstance(inner, Mapping):
-        raise EditRefused(f"{event.path}: {keys[0]} is no object")
-    return {**args, keys[0]: event.value if len(keys) == 1 else _set(inner, keys[1:], event)}
+        raise EditRefused(f"{change.path}: {keys[0]} is no object")
+    return {**args, keys[0]: change.value if len(keys) == 1 else _set(inner, keys[1:], change)}
 
 
-_CHANGES: Final[Mapping[str, Callable[[State, str, Edited], State]]] = {
+_CHANGES: Final[Mapping[str, Rewrite]] = {
     "model": _model,
+    "settings": _settings,
     "system": _system,
+    "tools": _tools,
     "message": _message,
-    "history": _history,
+    "history": history,
+    "reply": reply,
     "calls": _calls,
 }
+OPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "history.N": ("set", "insert", "delete", "move"),
+    "calls.ID.result": ("set", "delete"),
+}
+"""What can be done at a path; where none is listed, `set`."""
 EDITABLE: Final[Mapping[str, str]] = {
     "model": "name of the model, from the next request on",
+    "settings.max_turns": "how many turns a prompt may take, -1 for any number",
+    "settings.max_attempts": "how often one request is tried",
     "system": "text of the system instruction",
-    "message": "text of the message, before it was screened",
+    "tools": "names of the tools that are offered, out of those there are; null for all",
+    "message": "text of the message, before it was screened; or an object with `text` and `parts`",
     "history": "how many contents go from the beginning, while no prompt is open",
-    "history.N": "content N, as an object with `parts`",
+    "history.N": "content N, as an object with `parts`; one that is inserted has a `role`; moved is it to a number",
+    "reply": "text of the reply, before it leaves; it is judged again",
     "calls.ID.args": "arguments of a call that has not started; the call is judged again",
     "calls.ID.args.NAME": "one argument of such a call",
-    "calls.ID.result": "a made-up result, given to the model in place of running the call",
+    "calls.ID.result": "a made-up result, given to the model in place of running the call; deleted, the call is judged",
 }
 """Every path an edit may name, with what it means."""

@@ -282,14 +282,36 @@ class Cancelled:
 
 
 @frozen
+class Change:
+    """One change of an edit: `op` is set, insert, delete or move; `path` is a form that `runtime.step.edits` lists."""
+
+    path: str
+    value: Any = None
+    op: str = "set"
+
+
+@frozen
 class Edited:
-    """A person changed a value. `path` is one of the forms that `runtime.step.edits` lists."""
+    """A person changed a value, or several at once: `more` follow the first, and all are made or none."""
 
     on: ClassVar = On.EDIT
     path: str
     value: Any
     by: str
     reason: str = ""
+    op: str = "set"
+    more: tuple[Change, ...] = ()
+
+    @classmethod
+    def of(cls, changes: "tuple[Change, ...]", by: str, reason: str = "") -> "Edited":
+        """Return the edit that makes these changes, of which there must be one at least, in their order."""
+        first, *more = changes
+        return cls(first.path, first.value, by, reason, first.op, tuple(more))
+
+    @property
+    def changes(self) -> "tuple[Change, ...]":
+        """All changes, in the order in which they are made."""
+        return (Change(self.path, self.value, self.op), *self.more)
 
 
 @frozen

@@ -136,7 +136,7 @@ _HANDLERS: Final[Mapping[On, Callable[[State, Any], Moved]]] = {
 
 _STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE})
 _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
-    On.EDIT: frozenset({Phase.SCREEN, Phase.TURN_END}),
+    On.EDIT: frozenset({Phase.SCREEN, Phase.CALLS, Phase.TURN_END, Phase.REPLY}),
     On.HOLD: frozenset(),
     On.RELEASE: frozenset(),
     On.BRANCH: frozenset(AGAIN.values()) | {Phase.TURN_END},

@@ -30,16 +30,21 @@ from runtime.vocab import (
 
 @frozen
 class Context:
-    """What the model is told about the world: system text, tools on offer, parts before the first prompt."""
+    """What the model is told about the world: system text, tools on offer, parts before the first prompt.
+
+    Where a person took some tools away, `offered` are those that there were.
+    """
 
     system: str
     toolset: Toolset
     opening: tuple[JsonObject, ...] = ()
+    offered: Toolset | None = None
 
     @cached_property
     def digest(self) -> bytes:
-        """Digest of all members."""
-        return digest(self.system.encode(errors="replace"), self.toolset.digest, encode(self.opening))
+        """Digest of all members. `offered` counts where it is set, so that older journals stay good."""
+        more = (self.offered.digest,) if self.offered is not None else ()
+        return digest(self.system.encode(errors="replace"), self.toolset.digest, encode(self.opening), *more)
 
 
 @frozen

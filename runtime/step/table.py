@@ -202,8 +202,9 @@ ALWAYS: Final[Mapping[On, tuple[StepKind, frozenset[Phase]]]] = MappingProxyType
         On.UNQUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
     }
 )
-"""What any of these phases answers. EDIT, HOLD, RELEASE, QUEUE and UNQUEUE stay in the phase; BRANCH and RECOVER go
-where AGAIN says; CANCEL leads to CANCELLED, FAULT to FAILED, CLOSE to CLOSED."""
+"""What any of these phases answers. HOLD, RELEASE, QUEUE and UNQUEUE stay in the phase; EDIT does too, or goes back to
+where what was changed is judged; BRANCH and RECOVER go where AGAIN says; CANCEL leads to CANCELLED, FAULT to FAILED,
+CLOSE to CLOSED."""
 
 HOOK_BEFORE: Final[Mapping[Phase, str]] = MappingProxyType(
     {_P.TURN: "BeforeAgent", _P.REQUEST: "BeforeModel", _P.REPLY: "AfterAgent"}

@@ -320,7 +320,7 @@ class World:
         """Stop before the next steps of this kind, of one session or any, `times` times."""
         left = [times]
 
-        def stop(one: Session, at: StepKind, call: str) -> str | None:
+        def stop(one: Session, at: StepKind, call: str, event: ev.Event) -> str | None:
             if at is not kind or left[0] == 0 or session not in (None, one):
                 return None
             left[0] -= 1

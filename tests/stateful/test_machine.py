@@ -225,10 +225,18 @@ class Machine(RuleBasedStateMachine):
             f"calls.{call}.args": {"a": 2},
             f"calls.{call}.args.x": 3,
             f"calls.{call}.result": "made up",
+            "reply": "other",
+            "tools": ["glob"],
+            "settings.max_turns": 9,
             "nothing": None,
         }
         path = data.draw(st.sampled_from([*good, *list(good)[4:7] * 2]))
-        self.give(ev.Edited(path, good[path] if data.draw(KIND) else data.draw(JSON), "me"))
+        op, value = "set", good[path] if data.draw(KIND) else data.draw(JSON)
+        if path.startswith("history.") and data.draw(st.booleans()):
+            made = {"role": "user", "parts": [{"text": "t"}]}
+            op, value = data.draw(st.sampled_from([("insert", made), ("delete", None), ("move", at)]))
+        more = (ev.Change(f"calls.{call}.result", op="delete"),) if data.draw(st.booleans()) else ()
+        self.give(ev.Edited(path, value, "me", op=op, more=more))
 
     def back(self, data: st.DataObject) -> None:
         """Somebody goes back to an earlier step, on a branch of its own."""

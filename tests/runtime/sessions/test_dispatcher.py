@@ -27,7 +27,7 @@ async def test_a_held_session_holds_up_nobody(autojump_clock: MockClock) -> None
     async with running([calls(("read", {}))], [text("done")]) as world:
         held, free = world.open("held"), world.open("free")
         world.dispatcher.gate.watch(
-            lambda session, kind, call: "test" if session is held and kind is StepKind.CALL_RUN else None
+            lambda session, kind, call, event: "test" if session is held and kind is StepKind.CALL_RUN else None
         )
         world.dispatcher.gate.arm(held)
         world.say(held)
@@ -45,7 +45,7 @@ async def test_a_held_session_holds_up_nobody(autojump_clock: MockClock) -> None
 async def test_arguments_changed_at_a_stop_are_judged_again_and_run() -> None:
     async with running([calls(("read", {"n": 1}))], [text("done")]) as world:
         session = world.open()
-        world.dispatcher.gate.watch(lambda one, kind, call: "test" if kind is StepKind.CALL_RUN else None)
+        world.dispatcher.gate.watch(lambda one, kind, call, event: "test" if kind is StepKind.CALL_RUN else None)
         world.dispatcher.gate.arm(session)
         world.say(session)
         state = await world.held(session)

@@ -47,7 +47,7 @@ def kinds(steps: list[Step]) -> list[tuple[StepKind, str]]:
     return [(step.kind, step.call) for step in steps if not step.kind.controls]
 
 
-def never(session: Session, kind: StepKind, call: str) -> str | None:
+def never(session: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
     """A breakpoint that stops nobody."""
     return None
 
@@ -231,7 +231,7 @@ async def test_what_arrives_while_a_session_is_held_does_not_change_the_step_it_
     async with running([calls(("read", {"n": 1}), ("shell", {"n": 2}))], [text("done")]) as world:
         session, trail = world.open(), world.trail()
         world.dispatcher.gate.watch(
-            lambda one, kind, call: "test" if kind is StepKind.CALL_RUN and call.startswith("shell") else None
+            lambda one, kind, call, event: "test" if kind is StepKind.CALL_RUN and call.startswith("shell") else None
         )
         world.say(session)
         await world.held(session)
@@ -278,7 +278,7 @@ async def test_a_breakpoint_that_fails_is_dropped_and_the_session_lives() -> Non
     async with running([text("done")]) as world:
         session = world.open()
 
-        def broken(one: Session, kind: StepKind, call: str) -> str | None:
+        def broken(one: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
             raise ZeroDivisionError("oh")
 
         world.dispatcher.gate.watch(broken)

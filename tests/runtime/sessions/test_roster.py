@@ -61,7 +61,7 @@ async def crashed(world: World, before: str) -> None:
     """Run a prompt up to the step `before`, commit, and let the process die there."""
     roster = Roster(world.dispatcher)
     session = roster.open("s", Settings("m"))
-    world.dispatcher.gate.watch(lambda one, kind, call: "crash" if kind.value == before else None)
+    world.dispatcher.gate.watch(lambda one, kind, call, event: "crash" if kind.value == before else None)
     world.dispatcher.gate.arm(session)
     world.dispatcher.say(session, GO)
     await world.held(session)

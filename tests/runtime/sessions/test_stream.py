@@ -44,7 +44,7 @@ async def test_a_stream_cut_at_any_border_gives_the_same_message(
         session = world.open()
         stops: list[StepKind] = []
 
-        def stop(one: object, kind: StepKind, call: str) -> str | None:
+        def stop(one: object, kind: StepKind, call: str, event: object) -> str | None:
             if kind in (StepKind.MODEL_CHUNK, StepKind.MODEL_RESPONSE) and chunks(session) == cut and not stops:
                 stops.append(kind)
                 return "test"

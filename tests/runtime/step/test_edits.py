@@ -210,7 +210,7 @@ ILL: list[Case] = [
     (ANY, "history.0", {}, "must be an object with a list `parts`"),
     (ANY, f"calls.{READ}.args", [], "must be an object, not list"),
     (ANY, f"calls.{READ}.args", None, "must be an object, not NoneType"),
-    (ANY, f"calls.{READ}.result", {"output": "x"}, "must be the text that the model gets, not dict"),
+    (ANY, f"calls.{READ}.result", {"output": "x"}, "must be the text that the model gets, or"),
     (ANY, f"calls.{READ}.name", "x", "of a call, `args`, `args.NAME` and `result` can be changed"),
     (ANY, f"calls.{READ}.argsx", "x", "of a call, `args`, `args.NAME` and `result` can be changed"),
     (ANY, f"calls.{READ}.", "x", "of a call, `args`, `args.NAME` and `result` can be changed"),
@@ -220,6 +220,17 @@ ILL: list[Case] = [
     (ANY, f"calls.{READ}.args", {"a": {1, 2}}, "must be a JSON value"),
     (ANY, f"calls.{READ}.args", {("a", "b"): 1}, "must be a JSON value"),
     (ANY, "history.0", {"parts": [{"text": b"raw"}]}, "must be a JSON value"),
+    (ANY, "settings.mode", "yolo", "of the settings, `max_turns` and `max_attempts` can be changed"),
+    (ANY, "settings.max_turns", -2, "must be a whole number from -1, not -2"),
+    (ANY, "settings.max_attempts", 0, "must be a whole number from 1, not 0"),
+    (ANY, "settings.max_turns", True, "must be a whole number"),
+    (ANY, "settings.max_turns", 2**31, "must be a whole number"),
+    (ANY, "tools", ["rm"], "must be null for all, or a list of some of read_file, glob"),
+    (ANY, "tools", "glob", "must be null for all"),
+    (ANY, "tools.glob", None, "must be null for all"),
+    (lambda: Run.opened().say(), "message", {"text": "x"}, "must be text, or an object with `text` and a list `parts`"),
+    (lambda: Run.opened().say(), "message", {"parts": []}, "must be text that is not empty"),
+    (ANY, f"calls.{READ}.result", {"error": 1}, "must be the text that the model gets, or"),
 ]
 
 
@@ -269,10 +280,14 @@ def test_a_message_is_refused_once_it_was_screened(phase: Phase) -> None:
 def test_every_listed_path_has_a_meaning_and_is_served() -> None:
     assert list(EDITABLE) == [
         "model",
+        "settings.max_turns",
+        "settings.max_attempts",
         "system",
+        "tools",
         "message",
         "history",
         "history.N",
+        "reply",
         "calls.ID.args",
         "calls.ID.args.NAME",
         "calls.ID.result",

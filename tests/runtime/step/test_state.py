@@ -34,7 +34,9 @@ def rich() -> State:
     failed = Run.opened().asked().give(ev.StreamBroke("http", "bad", 400, body="x")).state
     lane = (Waiting(message("one", "m2"), True), Waiting(message("two", "m3")))
     state = evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)))
-    return evolve(state, lane=lane, steering=message("three", "m4"))
+    assert state.context is not None
+    context = evolve(state.context, offered=state.context.toolset)
+    return evolve(state, context=context, lane=lane, steering=message("three", "m4"))
 
 
 def others(value: Any, path: str) -> Iterator[tuple[str, Any]]:
