@@ -171,7 +171,7 @@ class Dispatcher:
         Raises JournalError and NoTransition, and then nothing was paused. Pausing twice changes nothing.
         """
         if session.state.hold is None:
-            kind, call = self._next(session)
+            kind, call, _ = self.next(session)
             self._announce(session, kind, call, cause, by)
             self.journal.store.flush()  # no step will
 
@@ -218,11 +218,11 @@ class Dispatcher:
 
         Raises JournalError where that state is neither kept nor in the journal.
         """
-        earlier = self._recall(session, seq)
+        earlier = self.recall(session, seq)
         step = self._apply(session, ev.Branched(branch, seq, by, reason), by, rebased(earlier, session.state))
         self._prune(session)
         if session.state.hold is not None:  # it stands before another step now
-            kind, call = self._next(session)
+            kind, call, _ = self.next(session)
             self._announce(session, kind, call, "back", by)
         self.wake(session)
         return step
@@ -468,18 +468,20 @@ class Dispatcher:
             self.complaints.append(f"{session.id}: {exc}")
             self._break(session, exc)
 
-    def _next(self, session: Session) -> tuple[StepKind, str]:
+    def next(self, session: Session) -> tuple[StepKind, str, Event | None]:
+        """Return the kind, call and event of the step that a session stands before; no event while it waits for one."""
         event = self._choose(session)
         if event is not None:
             try:
-                return kind_of(session.state, event), getattr(event, "call", "")
+                return kind_of(session.state, event), getattr(event, "call", ""), event
             except NoTransition:
                 pass  # a late outcome, which will be dropped when its turn comes
         waiting = outstanding(session.state)
         name, call, _ = min(waiting) if waiting else ("", "", 0)
-        return AWAITED.get(name, StepKind.MESSAGE_RECEIVE), call
+        return AWAITED.get(name, StepKind.MESSAGE_RECEIVE), call, None
 
-    def _recall(self, session: Session, seq: int) -> State:
+    def recall(self, session: Session, seq: int) -> State:
+        """Return the state after a record. Raises JournalError where it is neither kept nor in the journal."""
         for state in (session.state, *session.states):
             if state.seq == seq:
                 return state

@@ -96,6 +96,12 @@ def _only(whole: Toolset, names: frozenset[str]) -> Toolset:
     )
 
 
+def _note(state: State, rest: str, change: Change, by: str) -> State:
+    if rest or change.value is None:
+        raise EditRefused(f"{change.path}: must be what was done, not {change.value!r}")
+    return state
+
+
 def _message(state: State, rest: str, change: Change, by: str) -> State:
     if state.prompt is None or state.phase not in (Phase.SCREEN, Phase.SCREENING):
         raise EditRefused("message: it can be changed only before it was screened; edit the history instead")
@@ -177,6 +183,7 @@ _CHANGES: Final[Mapping[str, Rewrite]] = {
     "history": history,
     "reply": reply,
     "calls": _calls,
+    "note": _note,
 }
 OPS: Final[Mapping[str, tuple[str, ...]]] = {
     "history.N": ("set", "insert", "delete", "move"),
@@ -196,5 +203,6 @@ EDITABLE: Final[Mapping[str, str]] = {
     "calls.ID.args": "arguments of a call that has not started; the call is judged again",
     "calls.ID.args.NAME": "one argument of such a call",
     "calls.ID.result": "a made-up result, given to the model in place of running the call; deleted, the call is judged",
+    "note": "nothing: it says in the journal what somebody did to the world of the session",
 }
 """Every path an edit may name, with what it means."""

@@ -27,6 +27,8 @@ def _undo(state: State, change: Change) -> tuple[Change, ...]:
 
 def _value(state: State, head: str, rest: str) -> object:
     context = state.context
+    if head == "note":
+        return "undo"
     if head == "model":
         return state.settings.model
     if head == "settings":

@@ -225,6 +225,8 @@ ILL: list[Case] = [
     (ANY, "settings.max_attempts", 0, "must be a whole number from 1, not 0"),
     (ANY, "settings.max_turns", True, "must be a whole number"),
     (ANY, "settings.max_turns", 2**31, "must be a whole number"),
+    (ANY, "note", None, "must be what was done, not None"),
+    (ANY, "note.x", "y", "must be what was done"),
     (ANY, "tools", ["rm"], "must be null for all, or a list of some of read_file, glob"),
     (ANY, "tools", "glob", "must be null for all"),
     (ANY, "tools.glob", None, "must be null for all"),
@@ -291,6 +293,7 @@ def test_every_listed_path_has_a_meaning_and_is_served() -> None:
         "calls.ID.args",
         "calls.ID.args.NAME",
         "calls.ID.result",
+        "note",
     ]
     assert [text for text in EDITABLE.values() if not text] == []
 

@@ -246,6 +246,15 @@ def test_an_edit_is_bounded() -> None:
     assert refused(talked().state, *many) == "an edit makes 100 changes or fewer, not 101"
 
 
+def test_a_note_changes_nothing_but_that_somebody_was_there() -> None:
+    state = talked().state
+    after = changed(state, Change("note", {"what": "killed a process"}))
+    assert after.touched
+    assert plain(after) == plain(state)
+    edit = ev.Edited.of((Change("note", "x"),), "me")
+    assert plain(advance(after, inverse(state, edit)).after) == plain(state)
+
+
 def test_later_changes_see_what_earlier_ones_did() -> None:
     state = changed(talked().state, Change("history.0", op="delete"), Change("history.0", op="delete"))
     assert texts(state)[0] == "two"

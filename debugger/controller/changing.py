@@ -1,0 +1,282 @@
+"""Commands that change a session. Each change is typed, refused when it comes late, audited, and journaled by name.
+
+A change that the machine refuses has changed nothing. What was changed is judged again as if it had come that way.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+from attrs import define
+from cattrs import BaseValidationError, transform_error
+
+from debugger.controller.engine import Debugger
+from debugger.controller.faults import MODEL
+from debugger.controller.finding import by, driven, hold_of
+from debugger.controller.watched import Planned, Undo, Watched
+from debugger.inspect import Bounds, plain
+from debugger.inspect import diff as difference
+from debugger.protocol import params as p
+from debugger.protocol.commands import includes
+from debugger.protocol.errors import Failure
+from debugger.server import Caller, Handler
+from runtime.errors import NoTransition
+from runtime.sessions.session import Session
+from runtime.step import CallPhase, Event, On, Phase, advance
+from runtime.step import events as ev
+from runtime.step.calls import cancelled
+from runtime.step.records import CONVERTER
+from runtime.step.undoing import inverse
+from runtime.vocab import Decision, Verdict
+
+ONCE: Final = frozenset({"model", "system", "tools", "settings"})
+"""What can be changed for one request."""
+INJECTED: Final = frozenset(
+    {
+        On.CHUNK,
+        On.ENDED,
+        On.BROKE,
+        On.WAITED,
+        On.FINISHED,
+        On.INVALID,
+        On.DENIED,
+        On.SENT,
+        On.COMPRESSED,
+        On.HOOKED,
+        On.CONTEXT,
+    }
+)
+"""Outcomes that a mutator may make up."""
+JUDGING: Final = frozenset({On.SCREENED, On.JUDGED, On.APPROVED, On.VETTED})
+"""Outcomes that stand for a judge or a person: they need the right to override."""
+OVERRIDE: Final = "debugger.override"
+"""The rule of a verdict that a person gave in place of the judge."""
+MOST_FAULTS: Final = 100
+
+
+@define(eq=False)
+class Changing:
+    """Handlers. Each takes caller and params (`debugger.protocol.params`)."""
+
+    debugger: Debugger
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return them by the names of their commands."""
+        return {
+            "edit": self.edit,
+            "undo": self.undo,
+            "redo": self.redo,
+            "say": self.say,
+            "inject": self.inject,
+            "fault": self.fault,
+            "kill": self.kill,
+            "stream": self.stream,
+            "verdict": self.verdict,
+        }
+
+    async def edit(self, caller: Caller, params: p.Edit) -> Any:
+        """Make changes to a held session, all or none."""
+        session, watched = self._at(caller, params.session, params.at)
+        changes = tuple(ev.Change(one.path, one.value, one.op) for one in params.changes)
+        made = ev.Edited.of(changes, caller.user, params.reason)
+        if params.once and not all(one.path.partition(".")[0] in ONCE for one in changes):
+            raise Failure(
+                "bad_params", f"for one request only {', '.join(sorted(ONCE))} can be changed", at="with.once"
+            )
+        if params.dry:
+            await trio.lowlevel.checkpoint()
+            after = advance(session.state, made).after
+            return {"at": watched.mark, "dry": True} | difference(session.state, after)
+        undo = Undo(made, inverse(session.state, made))
+        answer = await self._edit(caller, session, made, "edit", params.reason)
+        if params.once:
+            watched.once = undo.back
+        else:
+            watched.done.append(undo)
+            watched.undone.clear()
+        return answer
+
+    async def undo(self, caller: Caller, params: p.Session) -> Any:
+        """Take the last edit back, if the session has taken no step since."""
+        session, watched = self._at(caller, params.session)
+        if not watched.done:
+            raise Failure("refused", "there is no edit at this step that could be taken back")
+        last = watched.done[-1]
+        answer = await self._edit(caller, session, last.back, "undo", last.back.reason)
+        watched.undone.append(watched.done.pop())
+        return answer
+
+    async def redo(self, caller: Caller, params: p.Session) -> Any:
+        """Make the edit again that was taken back last."""
+        session, watched = self._at(caller, params.session)
+        if not watched.undone:
+            raise Failure("refused", "there is no edit at this step that was taken back")
+        last = watched.undone[-1]
+        answer = await self._edit(caller, session, last.made, "redo", last.made.reason)
+        watched.done.append(watched.undone.pop())
+        return answer
+
+    def _at(self, caller: Caller, name: str, at: int | None = None) -> tuple[Session, Watched]:
+        """Return a session that is held where the caller thinks it is. Raises Failure."""
+        session = driven(self.debugger, caller, name)
+        hold_of(session)
+        watched = self.debugger.look(session)
+        if at is not None and at != watched.mark:
+            raise Failure(
+                "moved", f"session {session.id} is at {watched.mark} now, not at {at}: look again", at="with.at"
+            )
+        return session, watched
+
+    async def _edit(
+        self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
+    ) -> dict[str, Any]:
+        before = session.state
+        changed = difference(before, advance(before, made).after)  # raises where the machine refuses
+        ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
+        self.debugger.dispatcher.control(session, made, by(caller))
+        self._told(session, caller, [one.path for one in made.changes])
+        await self.debugger.audit.store.committed(ticket)
+        return {"at": self.debugger.look(session).mark} | changed
+
+    def _note(self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any) -> int:
+        return self.debugger.audit.add(
+            action,
+            user=caller.user,
+            connection=caller.connection,
+            peer=str(caller.peer or ""),
+            session=session.id,
+            reason=reason,
+            before=before,
+            after=after,
+        )
+
+    def _told(self, session: Session, caller: Caller, paths: list[str]) -> None:
+        at = self.debugger.look(session).mark
+        self.debugger.tell("edited", {"session": session.id, "at": at, "by": caller.user, "paths": paths}, session.id)
+
+    async def _done(
+        self, caller: Caller, session: Session, what: str, events: tuple[Event, ...], reason: str = ""
+    ) -> dict[str, Any]:
+        """Let events happen that nobody's world brought: all that the machine would refuse, it refuses before any."""
+        state = session.state
+        for event in events:
+            try:
+                state = advance(state, event).after
+            except NoTransition as exc:
+                text = f"{event.on.value} has no place in a session that is {state.phase.value}"
+                raise Failure("refused", text) from exc
+        note = ev.Edited("note", {"what": what}, caller.user, reason)
+        ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
+        self.debugger.dispatcher.control(session, note, by(caller))
+        for event in events:
+            self.debugger.dispatcher.control(session, event, by(caller))
+        self._told(session, caller, [])
+        await self.debugger.audit.store.committed(ticket)
+        return {"at": self.debugger.look(session).mark}
+
+    async def say(self, caller: Caller, params: p.Say) -> Any:
+        """Send a message as the session's user would."""
+        debugger = self.debugger
+        session = driven(debugger, caller, params.session)
+        ticket = self._note(caller, session, "say", "", None, params.text)
+        debugger.names.say(session, params.text, caller.user)
+        await debugger.audit.store.committed(ticket)
+        return {"queued": len(session.state.lane)}
+
+    async def inject(self, caller: Caller, params: p.Inject) -> Any:
+        """Let an event from outside happen, or time pass for the deadlines of the session (`clock`, `seconds`)."""
+        session = driven(self.debugger, caller, params.session)
+        if params.event == "clock":
+            return await self._jump(caller, session, params)
+        if params.event == "cancel":
+            made: Event = ev.Cancelled(caller.user, params.reason)
+        else:
+            made = _event(caller, params)
+        return await self._done(caller, session, f"inject {params.event}", (made,), params.reason)
+
+    async def _jump(self, caller: Caller, session: Session, params: p.Inject) -> Any:
+        seconds = params.data.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 1e9:
+            raise Failure("bad_params", "must be seconds above 0", at="with.data.seconds")
+        answer = await self._done(caller, session, "inject clock", (), params.reason)
+        session.deadlines.jump(seconds)
+        return answer
+
+    async def fault(self, caller: Caller, params: p.Fault) -> Any:
+        """Let a call, or the request to the model, fail."""
+        session = driven(self.debugger, caller, params.session)
+        watched = self.debugger.look(session)
+        if len(watched.faults) >= MOST_FAULTS:
+            raise Failure("busy", f"{MOST_FAULTS} faults are planned for this session already")
+        if not params.call:
+            raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
+        answer = await self._done(caller, session, f"fault {params.call} {params.what} x{params.times}", ())
+        watched.faults.append(Planned(params.call, params.what, params.times, caller.user))
+        return answer | {"left": params.times}
+
+    async def kill(self, caller: Caller, params: p.OneCall) -> Any:
+        """End a running call; the model is told that it was stopped."""
+        session = driven(self.debugger, caller, params.session)
+        turn = session.state.turn
+        call = turn.call(params.call) if turn is not None else None
+        if call is None or call.phase is not CallPhase.RUNNING:
+            raise Failure("refused", f"session {session.id} has no running call {params.call!r}", at="with.call")
+        done = ev.Finished(call.id, cancelled(f"killed by {caller.user}"))
+        return await self._done(caller, session, "kill", (done,)) | {"call": call.id}
+
+    async def stream(self, caller: Caller, params: p.Stream) -> Any:
+        """End the answer under way here, end it with other words, or ask for it again."""
+        session = driven(self.debugger, caller, params.session)
+        if session.state.phase is not Phase.STREAMING:
+            raise Failure("refused", f"session {session.id} has no answer under way: it is {session.state.phase.value}")
+        waiting = sum(isinstance(event, ev.Chunk) for event, _ in session.inbox)
+        ended = ev.StreamEnded(self.debugger.clock.wall(), self.debugger.chance.random())
+        events: tuple[Event, ...] = (ev.Recovered(by(caller)),)
+        if params.what == "cut":
+            events = (ended,)
+        elif params.what == "replace":
+            if not params.text:
+                raise Failure("bad_params", "must be the words that the answer ends with", at="with.text")
+            events = (ev.Chunk(_words(params.text)), ended)
+        return await self._done(caller, session, f"stream {params.what}", events) | {"dropped": waiting}
+
+    async def verdict(self, caller: Caller, params: p.Override) -> Any:
+        """Decide about a call in place of the judge, or of the person who is asked."""
+        session = driven(self.debugger, caller, params.session)
+        turn = session.state.turn
+        call = turn.call(params.call) if turn is not None else None
+        phase = call.phase if call is not None else None
+        if call is None or phase not in (CallPhase.JUDGING, CallPhase.APPROVING):
+            raise Failure("refused", f"nobody is deciding about a call {params.call!r} now", at="with.call")
+        decision = Decision.ALLOW if params.decision == "allow" else Decision.BLOCK
+        made: Event = ev.Judged(call.id, Verdict(decision, OVERRIDE, params.reason), call.revision)
+        if phase is CallPhase.APPROVING:
+            allowed = decision is Decision.ALLOW
+            made = ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason)
+        answer = await self._done(caller, session, f"verdict {params.decision}", (made,), params.reason)
+        return answer | {"decision": params.decision}
+
+
+def _event(caller: Caller, params: p.Inject) -> Event:
+    names = {on.value: on for on in INJECTED | JUDGING}
+    on = names.get(params.event)
+    if on is None:
+        known = ", ".join(sorted([*names, "cancel", "clock"]))
+        raise Failure("bad_params", f"no such event; there are {known}", at="with.event")
+    if on in JUDGING and not includes(caller.role, "override"):
+        raise Failure("forbidden", f"{params.event} stands for a verdict, and needs the role override", at="with.event")
+    try:
+        made: Event = CONVERTER.structure(dict(params.data), ev.EVENTS[on])
+    except BaseValidationError as exc:
+        raise Failure("bad_params", "; ".join(transform_error(exc, path="data"))[:400], at="with.data") from exc
+    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+        raise Failure("bad_params", f"{type(exc).__name__}: {exc}"[:400], at="with.data") from exc
+    return made
+
+
+def _words(text: str) -> dict[str, Any]:
+    return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]}
+
+
+def _plain(change: ev.Change) -> dict[str, Any]:
+    return {"path": change.path, "op": change.op, "value": plain(change.value, Bounds(text=2_000))}

@@ -1,0 +1,385 @@
+"""The debugger of one daemon: stands at the gate, hears every step, tells of every stop. Performs no command itself.
+
+Everything it does to a session goes through the dispatcher, so it is journaled like anything else. It never waits for a
+client, and no session waits for it: breakpoints are predicates, and what clients are told goes into bounded queues.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any, Final
+
+import trio
+from attrs import define, field
+
+from debugger.audit import Audit
+from debugger.border import Border, Edge
+from debugger.breakpoints import Book, Hit
+from debugger.controller.faults import Faults
+from debugger.controller.names import Names
+from debugger.controller.stopping import stopped
+from debugger.controller.watched import Watched
+from debugger.leases import Due, Leases
+from debugger.schema import text_of
+from debugger.server import Caller, Service
+from runtime.errors import JournalError, TwinstepError
+from runtime.ports import Chance, Clock
+from runtime.sessions.actors import actor_of
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.roster import Roster
+from runtime.sessions.session import Session
+from runtime.step import Event, On, Phase, Step, StepKind
+from runtime.step import events as ev
+
+UNATTENDED_SECONDS: Final = 300.0
+"""How long a session stays stopped by a breakpoint while nobody drives it."""
+BREAKPOINT: Final = "breakpoint"
+SILENT: Final = frozenset({"closed", "opened"})
+
+
+@define(eq=False)
+class _Open:
+    """How long a prompt has been open without the time that it was held."""
+
+    began: float
+    held: float = 0.0
+    since: float | None = None
+
+    def seconds(self, now: float) -> float:
+        """Seconds up to now."""
+        return (self.since if self.since is not None else now) - self.began - self.held
+
+
+@define(eq=False)
+class Debugger:
+    """Install it with `install`; `run` takes care of leases that run out. `complain` is told of faults of ours."""
+
+    roster: Roster
+    names: Names
+    audit: Audit
+    clock: Clock
+    chance: Chance
+    complain: Callable[[str, Exception], None] = field(default=lambda where, exc: None)
+    unattended_seconds: float = UNATTENDED_SECONDS
+    book: Book = field(factory=Book)
+    leases: Leases = field(factory=Leases)
+    service: Service | None = None
+    watched: dict[str, Watched] = field(factory=dict)
+    stops: int = 0
+    _hits: dict[str, Hit] = field(factory=dict)
+    _opened: dict[str, _Open] = field(factory=dict)
+    _held: dict[str, float] = field(factory=dict)
+    _unattended: dict[str, float] = field(factory=dict)
+    _wake: trio.Event = field(factory=trio.Event)
+    obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
+    """Called with a stop whose breakpoints have commands."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The scheduler of the sessions."""
+        return self.roster.dispatcher
+
+    # --- its place in the runtime
+
+    def install(self) -> None:
+        """Stand at the gate, and listen."""
+        dispatcher, performer = self.dispatcher, self.dispatcher.performer
+        dispatcher.listeners.append(self._stepped)
+        self.roster.heard.append(self._heard)
+        performer.instead = Faults(self.watched.get, self.clock, self.chance).perform
+        show = performer.live
+
+        def live(session: Session, call: str, text: str) -> None:
+            show(session, call, text)
+            self._output(session, "tool", call, text)
+
+        performer.live = live
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Stand at the gate while there are breakpoints, and only then."""
+        gate = self.dispatcher.gate
+        if len(self.book) and self._before not in gate.breakpoints:
+            gate.watch(self._before)
+        elif not len(self.book):
+            gate.unwatch(self._before)
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Do what is due with sessions whose drivers are gone, until cancelled. These clocks freeze with no session."""
+        task_status.started()
+        while True:
+            self._wake = trio.Event()
+            due = self.leases.next_due()
+            nearest = min([inf if due is None else due, *self._unattended.values()])
+            with trio.move_on_at(nearest):
+                await self._wake.wait()
+            now = trio.current_time()
+            self.act(self.leases.due(now))
+            for name in [name for name, until in self._unattended.items() if until <= now]:
+                del self._unattended[name]
+                self.act([Due(name, "resume", BREAKPOINT, "nobody drives it")])
+
+    def act(self, due: Iterable[Due]) -> None:
+        """Let sessions go on, or cancel their prompts, because nobody drives them any more."""
+        for one in due:
+            session = self.roster.live.get(one.session)
+            if session is None:
+                continue
+            try:
+                self.audit.add(f"dead-man.{one.act}", user=one.user, session=session.id, reason=one.why)
+                if one.act == "cancel" and session.state.prompt is not None:
+                    self._cancel(session, one)
+                self.dispatcher.focus(session, "")
+                self.dispatcher.release(session, f"debugger:{one.user}")
+            except TwinstepError as exc:
+                self.complain(f"session {session.id} should {one.act}", exc)
+
+    def _cancel(self, session: Session, due: Due) -> None:
+        from runtime.step import OPEN
+
+        if session.state.phase in OPEN:
+            self.dispatcher.control(session, ev.Cancelled(due.user, due.why), f"debugger:{due.user}")
+
+    # --- connections
+
+    def joined(self, caller: Caller) -> None:
+        """A connection was let in."""
+        self._note("connect", caller)
+
+    def left(self, caller: Caller) -> None:
+        """A connection is gone: what it held goes on when its time is over."""
+        for watched in self.watched.values():
+            watched.displays.pop(caller.connection, None)
+        self.act(self.leases.lost(caller.connection, trio.current_time()))
+        self._note("disconnect", caller)
+        self._wake.set()
+
+    def _note(self, action: str, caller: Caller) -> None:
+        try:
+            self.audit.add(action, user=caller.user, connection=caller.connection, peer=str(caller.peer or ""))
+        except TwinstepError as exc:
+            self.complain(f"the audit of {action}", exc)
+
+    def attended(self, session: Session) -> None:
+        """Somebody drives the session now."""
+        self._unattended.pop(session.id, None)
+        self._wake.set()
+
+    # --- what handlers ask
+
+    def look(self, session: Session) -> Watched:
+        """Return what is kept of a session; from now on more of its states are kept too."""
+        found = self.watched.get(session.id)
+        if found is None or found.session is not session:
+            found = self.watched[session.id] = Watched(session, session.state.seq)
+            session.watch(True)
+        return found
+
+    def held_for(self, session: Session) -> float | None:
+        """Return for how many seconds a session is held, or None."""
+        since = self._held.get(session.id)
+        return None if since is None or session.state.hold is None else trio.current_time() - since
+
+    def border(
+        self,
+        session: Session,
+        kind: StepKind,
+        call: str,
+        event: Event | None,
+        edge: Edge = "before",
+        taken: Step | None = None,
+    ) -> Border:
+        """Return a border of a session as a value."""
+        key, agent = self.names.of(session.id)
+        opened = self._opened.get(session.id)
+        return Border(
+            session.id,
+            session.state,
+            kind,
+            edge,
+            event,
+            taken,
+            call,
+            session.steps,
+            key,
+            agent,
+            actor_of(session.state, event) if event is not None else "",
+            opened.seconds(trio.current_time()) if opened is not None else 0.0,
+        )
+
+    def here(self, session: Session) -> Border:
+        """Return the border that a session stands before, or would next."""
+        kind, call, event = self.dispatcher.next(session)
+        return self.border(session, kind, call, event)
+
+    def tell(self, event: str, data: Mapping[str, Any], session: str = "") -> None:
+        """Tell who is attached to a session, or with none everybody."""
+        if self.service is None or not self.service.links:
+            return
+        to = [one.connection for one in self.leases.watchers(session)] if session else list(self.service.links)
+        self.service.tell(to, event, data)
+
+    # --- at the gate
+
+    def _before(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
+        key, agent = self.names.of(session.id)
+        if not self.book.wants(session.id, kind, "before", key, agent):
+            return None
+        hit = self.book.before(self.border(session, kind, call, event), self.clock.wall())
+        if hit is None:
+            return None
+        self._say(session, hit)
+        if not hit.ids:
+            return None
+        self._hits[session.id] = hit
+        return hit.cause
+
+    def _say(self, session: Session, hit: Hit) -> None:
+        for number, line in hit.logs:
+            self.tell("log", {"session": session.id, "id": number, "line": line})
+        for complaint in hit.complaints:
+            self.tell("breakpoint", {"id": None, "what": "failed", "why": complaint})
+
+    # --- after each step
+
+    def _stepped(self, session: Session, step: Step) -> None:
+        on = step.event.on
+        watched = self.watched.get(session.id)
+        if watched is not None:
+            watched.saw(step)
+        if on is On.HOLD:
+            self._stood(session)
+        elif on is On.RELEASE:
+            self._went(session, getattr(step.event, "by", ""))
+        elif on is On.MESSAGE:
+            self._opened[session.id] = _Open(trio.current_time())
+        key, agent = self.names.of(session.id)
+        if self.book.wants(session.id, step.kind, "after", key, agent):
+            self._after(session, step)
+        if watched is not None:
+            self._taken(watched, step)
+
+    def _after(self, session: Session, step: Step) -> None:
+        border = self.border(session, step.kind, step.call, step.event, "after", step)
+        hit = self.book.after(border, self.clock.wall())
+        if hit is None:
+            return
+        self._say(session, hit)
+        if not hit.ids or session.broken is not None or session.state.phase is Phase.CLOSED:
+            return
+        if session.state.hold is not None:  # it stands already, and was changed there
+            self.tell("breakpoint", {"id": hit.ids[0], "what": "hit", "why": hit.cause}, session.id)
+            return
+        self._hits[session.id] = hit
+        try:
+            self.dispatcher.hold(session, BREAKPOINT, hit.cause)
+        except JournalError as exc:
+            self._hits.pop(session.id, None)
+            self.complain(f"session {session.id} was not stopped: {hit.cause}", exc)
+
+    def _taken(self, watched: Watched, step: Step) -> None:
+        session = watched.session
+        if isinstance(step.event, ev.Chunk):
+            self._output(session, "text", "", text_of(step.event.data))
+        if step.kind is StepKind.MODEL_RESPONSE and watched.once is not None:
+            back, watched.once = watched.once, None
+            try:
+                self.dispatcher.control(session, back, f"debugger:{back.by}")
+            except TwinstepError as exc:
+                self.complain(f"session {session.id}: what was meant for one request stays", exc)
+
+    def _output(self, session: Session, kind: str, call: str, text: str) -> None:
+        if text and self.leases.watchers(session.id):
+            self.tell("output", {"session": session.id, "kind": kind, "call": call, "text": text}, session.id)
+
+    def _stood(self, session: Session) -> None:
+        now = trio.current_time()
+        self.stops += 1
+        self._held[session.id] = now
+        opened = self._opened.get(session.id)
+        if opened is not None and opened.since is None:
+            opened.since = now
+        hit, hold = self._hits.pop(session.id, None), session.state.hold
+        if hold is not None and hold.by == BREAKPOINT and not self._driven(session):
+            self._unattended[session.id] = now + self.unattended_seconds
+            self._wake.set()
+        self._announce(session, hit)
+        if hit is not None and hit.commands:
+            self.obey(session, hit)
+
+    def _driven(self, session: Session) -> bool:
+        lease = self.leases.of(session.id)
+        return lease is not None
+
+    def _announce(self, session: Session, hit: Hit | None) -> None:
+        if self.service is None or not self.service.links:
+            return
+        watched = self.look(session)
+        try:
+            data = stopped(self, watched, hit)
+        except Exception as exc:  # noqa: BLE001 - what cannot be shown must not keep the stop from being told
+            self.complain(f"the stop of session {session.id} could not be shown", exc)
+            data = {"session": session.id, "at": watched.mark}
+        plain = [name for name in self.service.links if name not in watched.displays]
+        self.service.tell(plain, "stopped", data)
+        for connection in watched.displays:
+            shown = self.displays(watched, connection)
+            self.service.tell(
+                [connection], "stopped", {**data, "context": {**data.get("context", {}), "displays": shown}}
+            )
+
+    def displays(self, watched: Watched, connection: str) -> list[dict[str, Any]]:
+        """Return what a connection wants to see at each stop."""
+        from debugger.controller.stopping import shown
+
+        border = self.here(watched.session)
+        mine = watched.displays.get(connection, {})
+        return [{"id": number, "expr": one.source, **shown(one, border)} for number, one in mine.items()]
+
+    def _went(self, session: Session, by: str) -> None:
+        now = trio.current_time()
+        self._held.pop(session.id, None)
+        self._unattended.pop(session.id, None)
+        opened = self._opened.get(session.id)
+        if opened is not None and opened.since is not None:
+            opened.held += now - opened.since
+            opened.since = None
+        self.tell("continued", {"session": session.id, "by": by}, session.id)
+
+    # --- sessions that come and go
+
+    def _heard(self, what: str, session: Session) -> None:
+        if what == "parked":
+            self.forget(session)
+        elif what == "opened":
+            self._born(session)
+        elif session.state.hold is not None:
+            self._returned(session)
+        self.tell("closed" if what == "parked" else "opened", {"session": session.id})
+
+    def _born(self, session: Session) -> None:
+        """Stop a new session that a breakpoint wants before its first step."""
+        event = ev.Opened(session.state.settings)
+        key, agent = self.names.of(session.id)
+        if not self.book.wants(session.id, StepKind.SESSION_OPEN, "after", key, agent):
+            return
+        hit = self.book.after(self.border(session, StepKind.SESSION_OPEN, "", event, "after"), self.clock.wall())
+        if hit is None:
+            return
+        self._say(session, hit)
+        if hit.ids:
+            self._hits[session.id] = hit
+            self.dispatcher.hold(session, BREAKPOINT, hit.cause)
+
+    def _returned(self, session: Session) -> None:
+        """A session that was held when its process ended is held again: for as long as somebody may come back to it."""
+        self._held[session.id] = trio.current_time()
+        if not self._driven(session):
+            self._unattended[session.id] = trio.current_time() + self.unattended_seconds
+            self._wake.set()
+
+    def forget(self, session: Session) -> None:
+        """Drop what is kept of a session that was unloaded or closed."""
+        for kept in (self.watched, self._hits, self._opened, self._held, self._unattended):
+            kept.pop(session.id, None)
+        self.book.forget(session.id)
+        session.watch(False)

@@ -1,0 +1,60 @@
+"""Which session a client means, and whether it may drive it. Refuses names that fit several."""
+
+from debugger.controller.engine import Debugger
+from debugger.controller.names import Row
+from debugger.protocol.errors import Failure
+from debugger.server import Caller
+from runtime.errors import InputError, JournalError
+from runtime.sessions.session import Session
+from runtime.step.state import Hold
+
+SHOWN = 5
+"""Names that an error lists."""
+
+
+def find(debugger: Debugger, name: str) -> Session:
+    """Return the session of an id or key, or of the beginning of one that fits no other. Raises Failure."""
+    live = debugger.roster.live.get(name)
+    if live is not None:
+        return live
+    rows = list(debugger.names.rows())
+    exact = [row for row in rows if name in (row.session, row.key)]
+    found = exact or [row for row in rows if row.session.startswith(name) or _fits(row, name)]
+    if not found:
+        raise Failure("no_session", f"there is no session {name!r}", at="with.session")
+    if len(found) > 1:
+        some = ", ".join(row.key or row.session for row in found[:SHOWN])
+        raise Failure("no_session", f"{name!r} fits {len(found)} sessions: {some}", at="with.session")
+    try:
+        return debugger.names.get(found[0].session)
+    except (JournalError, InputError) as exc:
+        raise Failure("no_session", str(exc), at="with.session") from exc
+
+
+def _fits(row: Row, name: str) -> bool:
+    return bool(row.key) and (row.key.startswith(name) or row.key.rpartition(":")[2] == name)
+
+
+def driven(debugger: Debugger, caller: Caller, name: str) -> Session:
+    """Return a session that this caller drives. Raises Failure."""
+    session = find(debugger, name)
+    debugger.leases.check(session.id, caller.connection)
+    if session.broken is not None:
+        raise Failure("broken", f"session {session.id} stands still for good: {session.broken}")
+    return session
+
+
+def hold_of(session: Session, generation: int | None = None) -> Hold:
+    """Return the hold of a session, which must be the one that is meant. Raises Failure."""
+    hold = session.state.hold
+    if hold is None:
+        raise Failure("not_held", f"session {session.id} is running: pause it first")
+    if generation is not None and generation != hold.generation:
+        text = f"hold {generation} of session {session.id} is over; it stands in hold {hold.generation}"
+        raise Failure("stale", text, at="with.generation")
+    return hold
+
+
+def by(caller: Caller) -> str:
+    """Return how journals name whoever asks."""
+    return f"debugger:{caller.user}"

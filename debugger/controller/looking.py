@@ -1,0 +1,254 @@
+"""Commands that show something of a session and change nothing. What they show holds no secret, and is bounded."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import trio
+from attrs import define
+
+from debugger.controller.engine import Debugger
+from debugger.controller.finding import find
+from debugger.controller.stopping import shown
+from debugger.expressions import compile_expression, compile_path
+from debugger.inspect import Bounds, conversation, diff, next_request, plain, request_body, tree, where, why
+from debugger.inspect import find as search
+from debugger.inspect.tasks import facts_of, tasks
+from debugger.protocol import params as p
+from debugger.protocol.errors import Failure
+from debugger.server import Caller, Handler
+from runtime.errors import JournalError
+from runtime.sessions.session import Session
+from runtime.step import State
+from runtime.vocab import encode
+
+REQUEST: Final = "request"
+"""The path whose bytes are the next request to the model."""
+WHOLE: Final = Bounds(text=1 << 24)
+
+
+@define(eq=False)
+class Looking:
+    """Handlers. Each takes caller and params (`debugger.protocol.params`)."""
+
+    debugger: Debugger
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return them by the names of their commands."""
+        return {
+            "where": self.where,
+            "why": self.why,
+            "tree": self.tree,
+            "print": self.show,
+            "bytes": self.bytes,
+            "history": self.history,
+            "request": self.request,
+            "tasks": self.tasks,
+            "info": self.info,
+            "diff": self.diff,
+            "find": self.find,
+            "log": self.log,
+            "audit": self.audit,
+        }
+
+    async def _session(self, name: str) -> Session:
+        await trio.lowlevel.checkpoint()
+        session = find(self.debugger, name)
+        self.debugger.look(session)
+        return session
+
+    async def where(self, caller: Caller, params: p.Session) -> Any:
+        """Session, agent, prompt, turn, phase and calls."""
+        session = await self._session(params.session)
+        return where(self.debugger.here(session), self._facts(session))
+
+    async def why(self, caller: Caller, params: p.Session) -> Any:
+        """Why it stopped and what it waits for."""
+        session = await self._session(params.session)
+        return why(session.state, self._facts(session))
+
+    def _facts(self, session: Session) -> Any:
+        return facts_of(session, self.debugger.dispatcher, held=self.debugger.held_for(session))
+
+    async def tree(self, caller: Caller, params: p.Tree) -> Any:
+        """A part of the state."""
+        session = await self._session(params.session)
+        return tree(self.debugger.here(session), params.path or "state", params.start, params.count, params.depth)
+
+    async def show(self, caller: Caller, params: p.Expr) -> Any:
+        """The value of an expression."""
+        session = await self._session(params.session)
+        return shown(compile_expression(params.expr), self.debugger.here(session))
+
+    async def bytes(self, caller: Caller, params: p.Bytes) -> Any:
+        """A part of one value as it is on the wire. What is secret is veiled there too."""
+        session = await self._session(params.session)
+        if params.path == REQUEST:
+            return request_body(session.state, session.states, params.start, params.count)
+        value = plain(compile_path(params.path)(self.debugger.here(session)), WHOLE)
+        whole = encode(value)
+        piece = whole[params.start : params.start + params.count]
+        return {"text": piece.decode("utf-8", "replace"), "start": params.start, "total": len(whole)}
+
+    async def history(self, caller: Caller, params: p.Slice) -> Any:
+        """A part of the conversation."""
+        session = await self._session(params.session)
+        return conversation(session.state, params.start, params.count)
+
+    async def request(self, caller: Caller, params: p.NextRequest) -> Any:
+        """The next request to the model, by parts."""
+        session = await self._session(params.session)
+        return next_request(session.state, session.states, diff=params.diff)
+
+    async def tasks(self, caller: Caller, params: p.Session) -> Any:
+        """What runs for the session: tasks, deadlines, queues, processes."""
+        return await tasks(await self._session(params.session), self.debugger.dispatcher)
+
+    async def diff(self, caller: Caller, params: p.Diff) -> Any:
+        """What differs between two records."""
+        session = await self._session(params.session)
+        new = session.state if params.b is None else await self._state(session, params.b)
+        return diff(await self._state(session, params.a), new)
+
+    async def _state(self, session: Session, seq: int) -> State:
+        try:
+            return self.debugger.dispatcher.recall(session, seq)
+        except JournalError as exc:
+            raise Failure("no_step", f"session {session.id} has no record {seq}") from exc
+
+    async def find(self, caller: Caller, params: p.Find) -> Any:
+        """Text in the session."""
+        session = await self._session(params.session)
+        return search(session.state, params.text, params.limit)
+
+    async def log(self, caller: Caller, params: p.Slice) -> Any:
+        """A part of the records of the session; a negative start counts from the end."""
+        session = await self._session(params.session)
+        total = session.state.seq
+        first = max(0, total + params.start if params.start < 0 else params.start)
+        rows = []
+        for number, record in enumerate(self.debugger.dispatcher.journal.records(session.id, first)):
+            if number == params.count:
+                break
+            row = {"number": record.seq, "kind": record.kind, "on": record.event.on.value, "actor": record.actor}
+            rows.append(row | {"call": record.call, "branch": record.branch, "wall": record.wall})
+        return {"steps": rows, "total": total}
+
+    async def audit(self, caller: Caller, params: p.AuditLog) -> Any:
+        """The last entries of the audit."""
+        from attrs import asdict
+
+        audit = self.debugger.audit
+        made: dict[str, Any] = {"entries": [asdict(one) for one in await audit.entries(params.limit, params.session)]}
+        if params.verify:
+            report = await audit.verify()
+            made["verified"] = {"count": report.head.number, "hash": report.head.hash, "faults": list(report.faults)}
+        return made
+
+    async def info(self, caller: Caller, params: p.Info) -> Any:
+        """One table about a session."""
+        session = await self._session(params.session)
+        if params.topic == "audit":
+            return await self.audit(caller, p.AuditLog(session.id))
+        made: dict[str, Callable[[Session], Any]] = {
+            "calls": _calls,
+            "tools": _tools,
+            "agents": self._agents,
+            "usage": _usage,
+            "timers": _timers,
+            "locks": _locks,
+            "queue": partial(_queue, self.debugger),
+            "policy": _policy,
+            "clients": self._clients,
+        }
+        return {"topic": params.topic, "rows": made[params.topic](session)}
+
+    def _agents(self, session: Session) -> Any:
+        key, agent = self.debugger.names.of(session.id)
+        return [{"agent": agent, "key": key, "session": session.id}]
+
+    def _clients(self, session: Session) -> Any:
+        lease = self.debugger.leases.of(session.id)
+        return [
+            {
+                "connection": one.connection,
+                "user": one.user,
+                "drives": lease is not None and lease.connection == one.connection,
+            }
+            for one in self.debugger.leases.watchers(session.id)
+        ]
+
+
+def _calls(session: Session) -> Any:
+    turn = session.state.turn
+    return [
+        {"id": one.id, "name": one.name, "phase": one.phase.value, "wave": one.wave, "edited": one.edited}
+        | {"focus": session.focus == one.id, "args": plain(one.args, Bounds(text=400))}
+        for one in (turn.calls if turn is not None else ())
+    ]
+
+
+def _tools(session: Session) -> Any:
+    context = session.state.context
+    if context is None:
+        return []
+    offered = context.toolset
+    whole = context.offered or offered
+    return [
+        {
+            "name": name,
+            "effect": whole.effects.get(name, ""),
+            "serial": name in whole.serial,
+            "offered": name in offered.names,
+        }
+        for name in whole.names
+    ]
+
+
+def _usage(session: Session) -> Any:
+    use, state = session.state.usage, session.state
+    return [
+        {"what": name, "tokens": getattr(use, name)}
+        for name in ("prompt", "candidates", "cached", "thoughts", "tool", "total")
+    ] + [{"what": "last prompt", "tokens": state.last_prompt_tokens}, {"what": "turns", "turns": state.turns}]
+
+
+def _timers(session: Session) -> Any:
+    frozen = session.deadlines.frozen
+    return [
+        {
+            "name": one.name,
+            "call": one.call,
+            "seconds": _finite(one.seconds),
+            "left": _finite(one.left),
+            "frozen": frozen,
+        }
+        for one in session.deadlines.opened()
+    ]
+
+
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
+
+
+def _locks(session: Session) -> Any:
+    """A session holds no lock; this shows who waits for it, which is all that could stand still with it."""
+    return [{"waits_for": name, "tasks": count} for name, count in session.parked.items()]
+
+
+def _queue(debugger: Debugger, session: Session) -> Any:
+    ready, crowd = debugger.dispatcher.place(session)
+    return [
+        {"queue": "run queue", "place": ready},
+        {"queue": "waiting to open a prompt", "place": crowd},
+        {"queue": "inbox", "events": len(session.inbox), "characters": session.characters, "full": session.crowded},
+        {"queue": "lane", "messages": len(session.state.lane)},
+    ]
+
+
+def _policy(session: Session) -> Any:
+    settings = session.state.settings
+    return [
+        {"setting": name, "value": plain(getattr(settings, name))}
+        for name in ("mode", "interactive", "max_turns", "max_attempts", "hooks", "workspace")
+    ]

@@ -1,0 +1,74 @@
+"""What the debugger needs to know of sessions from whoever serves them, as a Protocol; and one for a runtime alone."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from attrs import define, frozen
+
+from runtime.errors import InputError
+from runtime.ports import Chance
+from runtime.sessions.roster import Roster
+from runtime.sessions.session import Session
+from runtime.step.events import Settings
+from runtime.vocab import Message
+
+
+@frozen
+class Row:
+    """One session of a list: its id, the key and agent that people know it by, when it was changed (ms since 1970)."""
+
+    session: str
+    key: str = ""
+    agent: str = ""
+    updated: int = 0
+
+
+class Names(Protocol):
+    """Sessions as people know them."""
+
+    def of(self, session: str) -> tuple[str, str]:
+        """Return key and agent of a session; empty where it has none. Asked at every step: it must be quick."""
+
+    def rows(self) -> Iterable[Row]:
+        """All sessions, live and parked."""
+
+    def get(self, session: str) -> Session:
+        """Return a session, brought back where it is not live. Raises JournalError, InputError."""
+
+    def new(self, key: str, agent: str) -> Session:
+        """Begin a session. Raises InputError."""
+
+    def say(self, session: Session, text: str, by: str) -> int:
+        """Send a message as its user would; return the ticket of its record. Raises InputError, JournalError."""
+
+
+@define(eq=False)
+class Plain:
+    """The sessions of a roster by their ids."""
+
+    roster: Roster
+    chance: Chance
+    settings: Settings
+
+    def of(self, session: str) -> tuple[str, str]:
+        """No session has a key."""
+        return "", ""
+
+    def rows(self) -> Iterable[Row]:
+        """All sessions, live and parked."""
+        return [Row(name) for name in sorted({*self.roster.live, *self.roster.parked})]
+
+    def get(self, session: str) -> Session:
+        """Return a session."""
+        return self.roster.get(session)
+
+    def new(self, key: str, agent: str) -> Session:
+        """Begin a session."""
+        if agent:
+            raise InputError(f"there is no agent {agent!r}: sessions have none here")
+        return self.roster.open(key or self.chance.uuid(), self.settings)
+
+    def say(self, session: Session, text: str, by: str) -> int:
+        """Put a message into the lane."""
+        message = Message(self.chance.uuid(), text, ({"text": text},), by, ("user", f"debugger:{by}"))
+        return self.roster.dispatcher.enqueue(session, message)

@@ -1,0 +1,130 @@
+"""Commands about breakpoints, and how they outlive the process: one document in the store."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+from attrs import asdict, define, field, fields
+
+from debugger.breakpoints import Breakpoint, count_of, describe, plain, structure
+from debugger.controller.engine import Debugger
+from debugger.protocol import params as p
+from debugger.server import Caller, Handler
+from runtime.errors import TwinstepError
+from runtime.ports import Store
+
+KIND: Final = "breakpoints"
+KEY: Final = "all"
+
+
+@define(eq=False)
+class Pointing:
+    """Handlers. Each takes caller and params (`debugger.protocol.params`). `owners` says whose a breakpoint is."""
+
+    debugger: Debugger
+    store: Store
+    owners: dict[int, str] = field(factory=dict)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return them by the names of their commands."""
+        return {
+            "break.add": self.add,
+            "break.change": self.change,
+            "break.delete": self.delete,
+            "break.list": self.list,
+            "break.save": self.save,
+            "break.load": self.load,
+        }
+
+    def recall(self) -> None:
+        """Set the breakpoints that were there when the last process ended. One that is not good any more is left out."""
+        for key, body in self.store.documents(KIND):
+            try:
+                kept = json.loads(body) if key == KEY else {}
+            except ValueError as exc:
+                self.debugger.complain("the breakpoints that were kept cannot be read", exc)
+                continue
+            for row in kept.get("rows", []):
+                try:
+                    self.debugger.book.load([row])
+                except TwinstepError as exc:
+                    self.debugger.complain("a breakpoint that was kept is no good", exc)
+            self.owners = {int(number): str(who) for number, who in kept.get("owners", {}).items()}
+        self.debugger.rearm()
+
+    async def _keep(self, caller: Caller, action: str, about: Any) -> None:
+        debugger = self.debugger
+        debugger.rearm()
+        there = {one.id for one in debugger.book}
+        self.owners = {number: who for number, who in self.owners.items() if number in there}
+        rows = {"rows": debugger.book.save(), "owners": self.owners}
+        self.store.put(KIND, KEY, json.dumps(rows).encode())
+        debugger.tell(
+            "breakpoint", {"id": about if isinstance(about, int) else None, "what": action, "why": caller.user}
+        )
+        await debugger.audit.write(action, user=caller.user, connection=caller.connection, after=about)
+
+    async def add(self, caller: Caller, params: p.Breakpoint) -> Any:
+        """Set a breakpoint."""
+        made = self.debugger.book.add(structure(given(params)))
+        self.owners[made.id] = caller.user
+        await self._keep(caller, "break.add", made.id)
+        return self._row(made)
+
+    async def change(self, caller: Caller, params: p.ChangeBreakpoint) -> Any:
+        """Change a breakpoint; enabling one lets it be heard again."""
+        book = self.debugger.book
+        members = given(params)
+        number = members.pop("id")
+        if set(members) <= {"enabled", "once"} and members:
+            book.enable([number], bool(members.get("enabled", True)), once=bool(members.get("once", False)))
+        else:
+            book.change(number, members)
+        await self._keep(caller, "break.change", number)
+        return self._row(book.get(number))
+
+    async def delete(self, caller: Caller, params: p.Breakpoints) -> Any:
+        """Delete breakpoints, all of those that are named or none."""
+        self.debugger.book.delete(params.ids)
+        await self._keep(caller, "break.delete", list(params.ids))
+        return {"deleted": list(params.ids)}
+
+    async def list(self, caller: Caller, params: p.Nothing) -> Any:
+        """All breakpoints with what they have counted."""
+        await trio.lowlevel.checkpoint()
+        return {"breakpoints": [self._row(one) for one in self.debugger.book]}
+
+    async def save(self, caller: Caller, params: p.Nothing) -> Any:
+        """All breakpoints as `break.load` takes them."""
+        await trio.lowlevel.checkpoint()
+        return {"specs": self.debugger.book.save()}
+
+    async def load(self, caller: Caller, params: p.LoadBreakpoints) -> Any:
+        """Set breakpoints that were saved, all or none."""
+        made = self.debugger.book.load(list(params.specs))
+        self.owners |= dict.fromkeys(made.values(), caller.user)
+        await self._keep(caller, "break.load", list(made.values()))
+        return {"ids": list(made.values())}
+
+    def _row(self, one: Breakpoint) -> dict[str, Any]:
+        count = count_of(one)
+        return {
+            "id": one.id,
+            **plain(one.spec),
+            "line": describe(one.spec, count),
+            "hits": count.hits,
+            "errors": count.errors,
+            "muted": count.muted,
+            "owner": self.owners.get(one.id, ""),
+        }
+
+
+def given(params: Any) -> dict[str, Any]:
+    """Return the members of params that say something."""
+    defaults = {one.name: one.default for one in fields(type(params))}
+    return {name: _plain(value) for name, value in asdict(params).items() if value != defaults.get(name)}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value

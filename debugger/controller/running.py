@@ -1,0 +1,172 @@
+"""Commands that let a session stand or go: pause, continue, step, finish, until, cancel, lock."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import trio
+from attrs import define
+
+from debugger.controller.attending import attached
+from debugger.controller.engine import Debugger
+from debugger.controller.finding import by, driven, hold_of
+from debugger.controller.grains import finish, until_of, until_true
+from debugger.controller.stopping import standing
+from debugger.controller.watched import Watched
+from debugger.expressions import compile_expression
+from debugger.protocol import params as p
+from debugger.protocol.errors import Failure
+from debugger.server import Caller, Handler
+from runtime.errors import TwinstepError
+from runtime.sessions.gate import Until
+from runtime.sessions.session import Session
+from runtime.step import OPEN, CallPhase
+from runtime.step import events as ev
+
+ALL = "*"
+"""The session that means every one: those with an open prompt to pause, those that the caller drives to go on."""
+
+
+@define(eq=False)
+class Running:
+    """Handlers. Each takes caller and params (`debugger.protocol.params`)."""
+
+    debugger: Debugger
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return them by the names of their commands."""
+        return {
+            "pause": self.pause,
+            "continue": self.go_on,
+            "step": self.step,
+            "finish": self.finish,
+            "until": self.until,
+            "cancel": self.cancel,
+            "lock": self.lock,
+        }
+
+    async def pause(self, caller: Caller, params: p.Session) -> Any:
+        """Hold a session at its next border, or every one that has an open prompt and that nobody else drives."""
+        await trio.lowlevel.checkpoint()
+        if params.session == ALL:
+            return {"sessions": [self._pause(caller, session)["session"] for session in self._open(caller)]}
+        return self._pause(caller, attached(self.debugger, caller, params.session))
+
+    def _pause(self, caller: Caller, session: Session) -> dict[str, Any]:
+        self.debugger.dispatcher.hold(session, by(caller))
+        return self._standing(session)
+
+    def _open(self, caller: Caller) -> Iterator[Session]:
+        for session in tuple(self.debugger.roster.live.values()):
+            if session.state.phase in OPEN and session.broken is None:
+                try:
+                    yield attached(self.debugger, caller, session.id)
+                except TwinstepError:
+                    continue  # somebody else drives it
+
+    async def go_on(self, caller: Caller, params: p.Held) -> Any:
+        """Let a session go on, or all that this connection drives."""
+        await trio.lowlevel.checkpoint()
+        if params.session == ALL:
+            mine = [one for one in self.debugger.roster.live.values() if self._drives(caller, one) and one.state.hold]
+            for session in mine:
+                self._free(session)
+                self.debugger.dispatcher.release(session, by(caller))
+            return {"sessions": [session.id for session in mine]}
+        session = driven(self.debugger, caller, params.session)
+        hold = hold_of(session, params.generation)
+        self._free(session)
+        self.debugger.dispatcher.release(session, by(caller), hold.generation)
+        return {"generation": hold.generation}
+
+    def _drives(self, caller: Caller, session: Session) -> bool:
+        lease = self.debugger.leases.of(session.id)
+        return lease is not None and lease.connection == caller.connection
+
+    def _free(self, session: Session) -> None:
+        """Only a lock that is on stays when the session goes on."""
+        if self.debugger.look(session).mode != "on":
+            self.debugger.dispatcher.focus(session, "")
+
+    async def step(self, caller: Caller, params: p.Steps) -> Any:
+        """Let a session go one step or more."""
+        await trio.lowlevel.checkpoint()
+        session = driven(self.debugger, caller, params.session)
+        watched = self.debugger.look(session)
+        call = params.call or watched.call
+        if params.call:
+            _call(session, params.call)
+        self._lock(watched, call)
+        return self._run(caller, session, params.generation, until_of(watched, params.grain, params.count, params.call))
+
+    def _lock(self, watched: Watched, call: str) -> None:
+        """With the lock on, or for a step, only one call goes on."""
+        session = watched.session
+        hold = session.state.hold
+        chosen = call or (hold.call if hold is not None else "")
+        if watched.mode == "off" or not chosen or not _goes_on(session, chosen):
+            return
+        self.debugger.dispatcher.focus(session, chosen)
+
+    async def finish(self, caller: Caller, params: p.Held) -> Any:
+        """Let a session go on to the end of its call or turn."""
+        await trio.lowlevel.checkpoint()
+        session = driven(self.debugger, caller, params.session)
+        watched = self.debugger.look(session)
+        hold_of(session, params.generation)
+        self._lock(watched, "")
+        return self._run(caller, session, params.generation, finish(watched))
+
+    async def until(self, caller: Caller, params: p.Until) -> Any:
+        """Let a session go on until an expression is true."""
+        await trio.lowlevel.checkpoint()
+        session = driven(self.debugger, caller, params.session)
+        expression = compile_expression(params.expr)
+        self._free(session)
+        return self._run(caller, session, params.generation, until_true(expression, self.debugger.border))
+
+    def _run(self, caller: Caller, session: Session, generation: int, until: Until) -> dict[str, Any]:
+        hold = hold_of(session, generation)
+        self.debugger.look(session).last = None
+        self.debugger.dispatcher.run_until(session, by(caller), until, hold.generation)
+        return {"generation": hold.generation}
+
+    async def cancel(self, caller: Caller, params: p.Cancel) -> Any:
+        """End the open prompt of a session. A session that is held stays so."""
+        debugger = self.debugger
+        session = driven(debugger, caller, params.session)
+        if session.state.phase not in OPEN:
+            raise Failure("refused", f"session {session.id} has no open prompt: it is {session.state.phase.value}")
+        ticket = debugger.audit.add(
+            "cancel", user=caller.user, connection=caller.connection, session=session.id, reason=params.reason
+        )
+        debugger.dispatcher.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
+        await debugger.audit.store.committed(ticket)
+        return self._standing(session)
+
+    async def lock(self, caller: Caller, params: p.Lock) -> Any:
+        """Say which of several calls go on while one of them is stepped."""
+        await trio.lowlevel.checkpoint()
+        session = driven(self.debugger, caller, params.session)
+        watched = self.debugger.look(session)
+        if params.call:
+            _call(session, params.call)
+        watched.mode, watched.call = params.mode, params.call
+        if params.mode == "on":
+            self._lock(watched, params.call)
+        else:
+            self.debugger.dispatcher.focus(session, "")
+        return {"mode": watched.mode, "call": session.focus or watched.call}
+
+    def _standing(self, session: Session) -> dict[str, Any]:
+        return standing(self.debugger.look(session), self.debugger.here(session))
+
+
+def _call(session: Session, name: str) -> None:
+    if not _goes_on(session, name):
+        raise Failure("bad_params", f"session {session.id} has no call {name!r} that could go on", at="with.call")
+
+
+def _goes_on(session: Session, name: str) -> bool:
+    turn = session.state.turn
+    found = turn.call(name) if turn is not None else None
+    return found is not None and found.phase is not CallPhase.FINISHED

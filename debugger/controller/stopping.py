@@ -1,0 +1,84 @@
+"""What a stop shows: where, why, the call with its arguments, displays. Everything a script needs to decide."""
+
+from typing import TYPE_CHECKING, Any
+
+from debugger.border import Border
+from debugger.breakpoints import Hit
+from debugger.controller.watched import Watched
+from debugger.expressions import ABSENT, Expression, ExpressionFailed
+from debugger.inspect import Bounds, plain, where, why
+from debugger.inspect.tasks import facts_of
+from runtime.sessions.session import Session
+
+if TYPE_CHECKING:
+    from debugger.controller.engine import Debugger
+
+TAIL = 2_000
+"""Characters of the answer under way that a stop shows."""
+
+
+def stopped(debugger: "Debugger", watched: Watched, hit: Hit | None) -> dict[str, Any]:
+    """Return the data of the event `stopped` for a session that is held."""
+    session = watched.session
+    border = debugger.here(session)
+    return {
+        **standing(watched, border),
+        "hits": list(hit.ids) if hit else [],
+        "context": context(debugger, session, border),
+    }
+
+
+def standing(watched: Watched, border: Border) -> dict[str, Any]:
+    """Return where a session stands, in short: what an edit and a command to go on must name."""
+    session = watched.session
+    hold = session.state.hold
+    return {
+        "session": session.id,
+        "key": border.key,
+        "phase": session.state.phase.value,
+        "held": hold is not None,
+        "generation": session.state.generation,
+        "at": watched.mark,
+        "turn": session.state.turn.number if session.state.turn else 0,
+        "step": {"kind": border.kind.value, "call": border.call, "edge": border.edge, "number": border.steps},
+        "cause": hold.cause if hold else "",
+        "by": hold.by if hold else "",
+        "touched": session.state.touched,
+    }
+
+
+def context(debugger: "Debugger", session: Session, border: Border) -> dict[str, Any]:
+    """Return all that a person or a script wants to see first."""
+    facts = facts_of(session, debugger.dispatcher, held=debugger.held_for(session))
+    state = session.state
+    streamed = "".join(_texts(border))
+    made: dict[str, Any] = {
+        "where": where(border, facts),
+        "why": why(state, facts),
+        "answer": {"characters": len(streamed), "tail": streamed[-TAIL:]},
+        "model": state.settings.model,
+        "tokens": state.usage.total,
+    }
+    turn = state.turn
+    call = turn.call(border.call) if turn is not None and border.call else None
+    if call is not None:
+        made["call"] = plain(call, Bounds(text=TAIL))
+    return made
+
+
+def _texts(border: Border) -> list[str]:
+    from debugger.schema import text_of
+
+    turn = border.state.turn
+    return [text_of(chunk) for chunk in turn.chunks] if turn is not None else []
+
+
+def shown(expression: Expression, border: Border) -> dict[str, Any]:
+    """Return the value of an expression, or why it has none."""
+    try:
+        value = expression(border)
+    except ExpressionFailed as exc:
+        return {"error": str(exc)}
+    if value is ABSENT:
+        return {"absent": True}
+    return {"value": plain(value)}

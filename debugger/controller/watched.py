@@ -1,0 +1,80 @@
+"""What the debugger keeps of one session beside the session: the number that an edit must name, undo, faults, the lock.
+
+Holds no lock and waits for nothing. It is made when somebody first looks into the session, and goes with it.
+"""
+
+from collections import deque
+from typing import Final, Literal
+
+from attrs import define, field
+
+from debugger.expressions import Expression
+from runtime.sessions.session import Session
+from runtime.step import Step, StepKind
+from runtime.step.events import Edited
+
+UNDO: Final = 200
+"""Edits that can be taken back one after another."""
+DISPLAYS: Final = 50
+"""Displays of one connection in one session."""
+Mode = Literal["off", "on", "step"]
+_PASSIVE: Final = frozenset({StepKind.CONTROL_QUEUE})
+"""Steps that do not make an edit late: a message that comes in while somebody thinks is none of its business."""
+
+
+@define(eq=False)
+class Undo:
+    """An edit, and the one that takes it back."""
+
+    made: Edited
+    back: Edited
+
+
+@define(eq=False)
+class Planned:
+    """A fault that somebody wants to see: what, for which call (an id, a glob over tools, or `model`), how often yet."""
+
+    call: str
+    what: str
+    left: int
+    by: str
+
+
+@define(eq=False)
+class Watched:
+    """One session under the debugger. `mark` is the number of the last record that an edit must know of.
+
+    `last` is the step that was taken last. `once` undoes an edit that was meant for one request. `displays` are by
+    connection and number.
+    """
+
+    session: Session
+    mark: int
+    last: Step | None = None
+    done: "deque[Undo]" = field(factory=lambda: deque(maxlen=UNDO))
+    undone: "deque[Undo]" = field(factory=lambda: deque(maxlen=UNDO))
+    faults: list[Planned] = field(factory=list)
+    mode: Mode = "off"
+    call: str = ""
+    once: Edited | None = None
+    displays: dict[str, dict[int, Expression]] = field(factory=dict)
+    unshown: int = 0
+
+    def saw(self, step: Step) -> None:
+        """Take note of a step."""
+        if step.kind in _PASSIVE:
+            return
+        self.mark = step.after.seq
+        if not step.kind.controls:
+            self.last = step
+            self.done.clear()
+            self.undone.clear()
+
+    def displayed(self, connection: str, expression: Expression) -> int | None:
+        """Let each stop show one more expression to a connection; return its number, or None where there are enough."""
+        mine = self.displays.setdefault(connection, {})
+        if len(mine) >= DISPLAYS:
+            return None
+        number = max(mine, default=0) + 1
+        mine[number] = expression
+        return number
