@@ -12,6 +12,7 @@ from debugger.expressions import bounds
 from debugger.expressions.compiling import ITEM_FUNCTIONS, NAMES, PATTERN_FUNCTIONS
 from debugger.expressions.functions import FUNCTIONS
 from debugger.expressions.operators import ARITHMETIC, COMPARISONS, LOGIC
+from debugger.expressions.patterns import MOST_CLASSES
 from debugger.expressions.template import MOST_EXPRESSIONS
 from debugger.schema import SECRET_KEYS, fields_of
 from docs.markdown import MADE, code, summary, table
@@ -86,8 +87,8 @@ A watched path is a path alone: `state.model`, `state.calls[0].args.path`, `stat
 
 ## Bounds
 
-An expression beyond the first rows is refused, an evaluation beyond the others fails: it has no value, and whoever
-asked is told.
+What is longer or deeper is refused when it is typed. An evaluation that takes more operations fails: it has no value,
+and whoever asked is told.
 
 """
 
@@ -132,6 +133,8 @@ def limits() -> str:
         ("characters of an expression, of a template", f"{bounds.LONGEST:,}"),
         ("names, members, literals, operators and calls", f"{bounds.MOST_NODES:,}"),
         ("levels of nesting", f"{bounds.DEEPEST:,}"),
+        ("patterns of `glob` and `matches`", f"{bounds.MOST_PATTERNS}"),
+        ("classes such as `\\pL` in a regular expression", f"{MOST_CLASSES}"),
         ("expressions of a template", f"{MOST_EXPRESSIONS:,}"),
         ("characters that a template makes; then it is cut", f"{bounds.MOST_SHOWN:,}"),
         ("operations of one evaluation", f"{bounds.MOST_OPERATIONS:,}"),

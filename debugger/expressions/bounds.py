@@ -15,6 +15,8 @@ MOST_NODES: Final = 200
 """Names, members, literals, operators and calls of an expression."""
 DEEPEST: Final = 32
 """Levels of nesting."""
+MOST_PATTERNS: Final = 10
+"""Patterns of `glob` and `matches` in one expression."""
 MOST_OPERATIONS: Final = 20_000
 """Operations of one evaluation."""
 ITEM_COST: Final = 2

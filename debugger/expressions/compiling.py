@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from debugger.expressions.bounds import ITEM_COST
+from debugger.expressions.bounds import ITEM_COST, MOST_PATTERNS
 from debugger.expressions.functions import FUNCTIONS, Function
 from debugger.expressions.operators import ARITHMETIC, COMPARISONS, NUMBERS, TEXTS, Operator
 from debugger.expressions.parsing import refused
@@ -76,6 +76,7 @@ class Compiler:
     source: str
     roots: Mapping[str, Root]
     used: set[str] = field(factory=set)
+    patterns: int = 0
     inside: int = 0  # how many any, all and count stand around this place
 
     def code(self, node: ast.expr) -> Code:
@@ -206,6 +207,9 @@ class Compiler:
         """A function of a text and a literal pattern."""
         match node.args:
             case [text, ast.Constant(value=str(pattern)) as place]:
+                self.patterns += 1
+                if self.patterns > MOST_PATTERNS:
+                    raise refused(place, self.source, f"more than {MOST_PATTERNS} patterns in one expression")
                 try:
                     fits = PATTERN_FUNCTIONS[name][0](pattern)
                 except ValueError as exc:

@@ -12,8 +12,11 @@ from typing import Any, Final
 from debugger.expressions.bounds import PATTERN_STEPS, Purse
 
 Matcher = Callable[[str, Purse], bool]
-MEMORY: Final = 512 * 1024
+MEMORY: Final = 256 * 1024
 """Bytes that one regular expression may take, its tables of states included."""
+MOST_CLASSES: Final = 10
+"""Classes of Unicode (`\\pL`) in one regular expression: each is hundreds of ranges, which takes time to read."""
+_CLASS: Final = re.compile(r"\\[pP]")
 
 
 def glob(pattern: str) -> Matcher:
@@ -30,6 +33,8 @@ def glob(pattern: str) -> Matcher:
 
 def regex(pattern: str) -> Matcher:
     """Compile a regular expression that is searched for anywhere in a text. Raises ValueError with RE2's reason."""
+    if len(_CLASS.findall(pattern)) > MOST_CLASSES:
+        raise ValueError(rf"more than {MOST_CLASSES} classes such as \pL")
     import re2
 
     options = re2.Options()

@@ -75,7 +75,17 @@ LITERALS: Final = (
     *('("a", "b")', "[1, 2.0, None]", "()", "(1,)", "[(1, 2), 3]"),
 )
 PATTERNS: Final = (
-    *('"*"', '"a*b?[x-z]*"', '"[!"', 'r"(a|b)*a(a|b){12}c"', 'r"(x+x+)+y"', 'r"(a*)*$"', 'r"\\pL{20}"', 'r"(?=a)"'),
+    *(
+        '"*"',
+        '"a*b?[x-z]*"',
+        '"[!"',
+        'r"(a|b)*a(a|b){12}c"',
+        'r"(x+x+)+y"',
+        'r"(a*)*$"',
+        'r"\\pL{20}"',
+        'r"(?i)\\pL\\pN\\PL"',
+        'r"(?=a)"',
+    ),
     *('r"((a{100}){100}){100}"', 'r"(.*)\\1"', '"("', f'"{"?" * 200}b"', f'"{"*a" * 100}b"', 'r"(?i)Ä|[^a]{50}"'),
 )
 HEAVY: Final = ("state.history", "state.chunks", "tool.args", "tool.args.wide", "tool.args.objects", "state.calls")

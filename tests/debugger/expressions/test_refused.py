@@ -104,6 +104,8 @@ HOSTILE = {
     "a regular expression that refers back": (r'matches(text, r"(a)\1")', 14),
     "a regular expression that is open": ('matches(text, "(")', 14),
     "a regular expression that is huge": ('matches(text, "((a{100}){100}){100}")', 14),
+    "a regular expression of many classes": ('matches(text, r"' + r"\pL" * 600 + '")', 14),
+    "many patterns": (" or ".join(['glob(text, "*")'] * 11), 10 * 19 + 11),
     "a text without an end": ('tool.name == "abc', 13),
     "a bracket without an end": ("(1", 0),
     "a bracket without a beginning": ("1)", 1),
