@@ -1,4 +1,4 @@
-"""A border: the place between two steps where a session can be stopped, as a value. What conditions may speak of. Pure."""
+"""A border: the place between two steps where a session can be stopped, as a value; what conditions speak of. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal

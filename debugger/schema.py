@@ -1,11 +1,13 @@
 """What of a session a debugger may name: fields of frozen values, by the names of the debugger's language. Pure.
 
 One table serves expressions, trees, completion and redaction. A name that starts with an underscore, a method and a
-property that is not listed here do not exist. A field that is `secret` is shown as how long it is, to no role as text.
+property that is not listed here do not exist. A field that is `secret` is shown as how long it is, to no role as text;
+expressions read it as a `Secret`, so that no condition can spell it out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from attrs import fields, frozen, has
@@ -18,12 +20,30 @@ Get = Callable[[Any], Any]
 
 @frozen
 class Field:
-    """One field of a class: how it is read, and whether its value may be shown."""
+    """One field of a class: how it is read, and whether its value may be shown.
+
+    `pieces` tells, of a field that is put together when it is read, of how many pieces; None where it just is there.
+    """
 
     name: str
     get: Get
     secret: bool = False
     about: str = ""
+    pieces: Callable[[Any], int] | None = None
+
+
+@frozen
+class Secret:
+    """What stands in the place of a secret value: its length in characters (of an object or list: its members)."""
+
+    length: int
+
+    @classmethod
+    def of(cls, value: object) -> "Secret | None":
+        """Hide a value. None stays None: there is nothing to hide."""
+        if value is None:
+            return None
+        return cls(len(value if isinstance(value, Sized) else str(value)))
 
 
 def _turn_number(state: State) -> int:
@@ -42,6 +62,14 @@ def _streamed(state: State) -> str:
     return "".join(text_of(chunk) for chunk in _chunks(state))
 
 
+def _answers(state: State) -> int:
+    return max(0, len(state.history) - (state.prompt.base if state.prompt else 0))
+
+
+def _parts(content: Content) -> int:
+    return len(content.parts)
+
+
 def text_of(chunk: Mapping[str, Any]) -> str:
     """Return the visible text of one piece of a streamed answer, as the API sent it."""
     found: list[str] = []
@@ -49,9 +77,11 @@ def text_of(chunk: Mapping[str, Any]) -> str:
     for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
         content = candidate.get("content") if isinstance(candidate, Mapping) else None
         parts = content.get("parts") if isinstance(content, Mapping) else None
-        for part in parts if isinstance(parts, (list, tuple)) else ():
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str) and not part.get("thought"):
-                found.append(part["text"])
+        found.extend(
+            part["text"]
+            for part in (parts if isinstance(parts, (list, tuple)) else ())
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str) and not part.get("thought")
+        )
     return "".join(found)
 
 
@@ -64,14 +94,24 @@ _MADE: Final[Mapping[type, tuple[Field, ...]]] = {
         Field("turn", _turn_number, about="number of the open turn in its prompt, from 1; 0 between prompts"),
         Field("calls", _calls, about="the calls of the open turn"),
         Field("chunks", _chunks, about="the pieces of the answer under way, as the API sent them"),
-        Field("streamed", _streamed, about="the visible text of the answer under way"),
-        Field("answer", lambda state: state.answer, about="what the model said last for this prompt"),
-        Field("model", lambda state: state.settings.model, about="the model that is asked"),
-        Field("retry", lambda state: state.turn, about="the open turn with its counters of failed tries"),
+        Field(
+            "streamed",
+            _streamed,
+            about="the visible text of the answer under way",
+            pieces=lambda state: len(_chunks(state)),
+        ),
+        Field(
+            "answer",
+            attrgetter("answer"),
+            about="what the model said last for this prompt",
+            pieces=_answers,
+        ),
+        Field("model", attrgetter("settings.model"), about="the model that is asked"),
+        Field("retry", attrgetter("turn"), about="the open turn with its counters of failed tries"),
     ),
     Content: (
-        Field("text", lambda content: content.text, about="the visible text of all parts"),
-        Field("is_results", lambda content: content.is_results, about="whether it answers tool calls"),
+        Field("text", attrgetter("text"), about="the visible text of all parts", pieces=_parts),
+        Field("is_results", attrgetter("is_results"), about="whether it answers tool calls", pieces=_parts),
     ),
 }
 SECRET_KEYS: Final = frozenset(
@@ -88,17 +128,11 @@ def fields_of(kind: type) -> Mapping[str, Field]:
         return {}
     hidden = _HIDDEN.get(kind, frozenset())
     found = {
-        one.name: Field(one.name, _getter(one.name), one.name in SECRET_KEYS)
+        one.name: Field(one.name, attrgetter(one.name), one.name in SECRET_KEYS)
         for one in fields(kind)
         if not one.name.startswith("_") and one.name not in hidden
     }
     return found | {one.name: one for one in _MADE.get(kind, ())}
-
-
-def _getter(name: str) -> Get:
-    from operator import attrgetter
-
-    return attrgetter(name)
 
 
 def is_secret(key: object) -> bool:

@@ -11,6 +11,8 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields, has
 
+from docs import expressions_page
+from docs.markdown import MADE, code, summary, table
 from runtime import errors
 from runtime.app import completion
 from runtime.gateway import scopes
@@ -29,28 +31,6 @@ from runtime.tools.declarations import ALIASES, SPECS
 from runtime.vocab import ApprovalMode, Decision, ToolSpec
 
 FOLDER: Final = Path(__file__).resolve().parent / "reference"
-MADE: Final = "<!-- Made by `make docs`. Do not edit. -->\n"
-
-
-def row(*cells: str) -> str:
-    """One line of a table."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table with a head."""
-    names = tuple(head)
-    return row(*names) + row(*("---" for _ in names)) + "".join(row(*cells) for cells in rows)
-
-
-def code(*texts: str) -> str:
-    """Names in the type of code, with commas between them."""
-    return ", ".join(f"`{text}`" for text in texts)
-
-
-def summary(text: str | None) -> str:
-    """A docstring up to its first empty line, as one line."""
-    return " ".join((text or "").split("\n\n")[0].split())
 
 
 def error_tree(root: type[errors.TwinstepError], depth: int = 0) -> Iterator[tuple[int, type[errors.TwinstepError]]]:
@@ -506,6 +486,7 @@ def param(kind: Any, one: Any) -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_line_page,
+    "debugger-expressions.md": expressions_page.page,
     "errors.md": errors_page,
     "gateway.md": gateway_page,
     "steps.md": steps_page,

@@ -113,7 +113,10 @@ class Turn:
 
     def call(self, name: str) -> Call | None:
         """Return the call with this id, or None."""
-        return next((call for call in self.calls if call.id == name), None)
+        for call in self.calls:
+            if call.id == name:
+                return call
+        return None
 
     def with_call(self, changed: Call) -> "Turn":
         """Return the turn with the call of that id replaced."""

@@ -18,6 +18,10 @@ PURE: Final = (
     "runtime.model.wire",
     "runtime.model.sse",
     "runtime.model.faults",
+    "debugger.schema",
+    "debugger.border",
+    "debugger.expressions",
+    "debugger.expressions.*",
 )
 
 # fmt: off

@@ -28,7 +28,12 @@ except OSError:
     peak = 0
 print(spent * 1000, peak / 1024)
 """
-MODULES: Final = {"attrs": "attrs", "prompt_toolkit": "prompt_toolkit", "trio-websocket": "trio_websocket"}
+MODULES: Final = {
+    "attrs": "attrs",
+    "google-re2": "re2",
+    "prompt_toolkit": "prompt_toolkit",
+    "trio-websocket": "trio_websocket",
+}
 """Where the module has another name than the distribution, or might be taken to have one."""
 
 
