@@ -5,8 +5,8 @@ dict. A border is asked about once; asking again before the same step of the sam
 nothing. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
@@ -14,6 +14,8 @@ from attrs import define, evolve, field, frozen
 from debugger.border import Border, Edge
 from debugger.breakpoints.breakpoint import Breakpoint, make
 from debugger.breakpoints.memory import Memory
+from debugger.breakpoints.plan import Plan, planned
+from debugger.breakpoints.saving import below, renumbered, specs_of
 from debugger.breakpoints.spec import BadSpec, Spec, plain, structure
 from runtime.step import StepKind
 
@@ -34,16 +36,6 @@ class Hit:
     complaints: tuple[str, ...] = ()
 
 
-@frozen
-class _Plan:
-    """Which breakpoints look at which borders of one session."""
-
-    key: str
-    agent: str
-    before: Mapping[StepKind, tuple[Breakpoint, ...]]
-    after: Mapping[StepKind, tuple[Breakpoint, ...]]
-
-
 _Wanted = tuple[Breakpoint, ...]
 
 
@@ -52,7 +44,7 @@ class Book:
     """The breakpoints. Ids count from 1 and are not used twice."""
 
     _breakpoints: dict[int, Breakpoint] = field(factory=dict)
-    _plans: dict[str, _Plan] = field(factory=dict)
+    _plans: dict[str, Plan] = field(factory=dict)
     _memories: dict[str, Memory] = field(factory=dict)
     _standing: dict[str, Memory] = field(factory=dict)
     _next: int = 1
@@ -110,7 +102,7 @@ class Book:
         return found
 
     def __iter__(self) -> Iterator[Breakpoint]:
-        return iter(sorted(self._breakpoints.values(), key=_by_id))
+        return iter(sorted(self._breakpoints.values(), key=attrgetter("id")))
 
     def __len__(self) -> int:
         return len(self._breakpoints)
@@ -125,17 +117,17 @@ class Book:
         An id is kept where it is free; else the breakpoint gets a new one, and those of `rows` that wait for it are
         told. Raises BadSpec with the path (`[3].when`).
         """
-        saved = _rows(rows)
-        ids, high = self._renumbered(saved)
+        saved = specs_of(rows)
+        ids, following = renumbered(saved, self._breakpoints, self._next)
         loaded = evolve(self, breakpoints=dict(self._breakpoints))
         for n, (number, spec) in enumerate(saved.items()):
             mapped = spec if spec.after is None else evolve(spec, after=ids.get(spec.after, spec.after))
-            with _below(f"[{n}]"):
+            with below(f"[{n}]"):
                 loaded._place(ids[number], mapped)
         for n, number in enumerate(saved):
-            with _below(f"[{n}]"):
+            with below(f"[{n}]"):
                 loaded._check_order(loaded.get(ids[number]))
-        self._breakpoints, self._next = loaded._breakpoints, high + 1
+        self._breakpoints, self._next = loaded._breakpoints, following
         self._changed()
         return ids
 
@@ -253,23 +245,12 @@ class Book:
             found = self._memories[session] = Memory()
         return found
 
-    def _planned(self, session: str, key: str, agent: str) -> _Plan:
+    def _planned(self, session: str, key: str, agent: str) -> Plan:
         if len(self._plans) >= MOST_SESSIONS:
             self._plans.clear()
-        mine = [one for one in self if one.concerns(session, key, agent)]
-        plan = _Plan(key, agent, _by_kind(mine, _places_before), _by_kind(mine, _places_after))
+        plan = planned(self, session, key, agent)
         self._plans[session] = plan
         return plan
-
-    def _renumbered(self, saved: Iterable[int]) -> tuple[dict[int, int], int]:
-        """Return an id for each saved one, and the highest of all."""
-        wanted = list(saved)
-        high = max([self._next - 1, *wanted])
-        ids: dict[int, int] = {}
-        for number in wanted:
-            high += number in self._breakpoints
-            ids[number] = high if number in self._breakpoints else number
-        return ids, high
 
     def _put(self, number: int, spec: Spec) -> Breakpoint:
         old = self._breakpoints.get(number)
@@ -313,47 +294,3 @@ class Book:
     def _changed(self) -> None:
         self._plans.clear()
         self._edition += 1
-
-
-def _by_id(one: Breakpoint) -> int:
-    return one.id
-
-
-def _places_before(one: Breakpoint) -> frozenset[StepKind]:
-    return one.places.before
-
-
-def _places_after(one: Breakpoint) -> frozenset[StepKind]:
-    return one.places.after
-
-
-def _by_kind(
-    breakpoints: list[Breakpoint], where: Callable[[Breakpoint], frozenset[StepKind]]
-) -> dict[StepKind, tuple[Breakpoint, ...]]:
-    found: dict[StepKind, tuple[Breakpoint, ...]] = {}
-    for one in breakpoints:
-        for kind in where(one):
-            found[kind] = (*found.get(kind, ()), one)
-    return found
-
-
-def _rows(rows: Any) -> dict[int, Spec]:
-    if not isinstance(rows, (list, tuple)):
-        raise BadSpec("specs", f"must be a list, not {type(rows).__name__}")
-    found: dict[int, Spec] = {}
-    for n, row in enumerate(rows):
-        members = dict(row) if isinstance(row, Mapping) else row
-        number = members.pop("id", None) if isinstance(members, dict) else None
-        if isinstance(members, dict) and (type(number) is not int or not 1 <= number < 2**31 or number in found):
-            raise BadSpec(f"[{n}].id", "must be a number from 1 that no other has")
-        found[number or 0] = structure(members, f"[{n}]")
-    return found
-
-
-@contextmanager
-def _below(at: str) -> Iterator[None]:
-    """Let a BadSpec name the place in the list as well."""
-    try:
-        yield
-    except BadSpec as exc:
-        raise BadSpec(f"{at}.{exc.at}", str(exc).removeprefix(f"{exc.at}: "), exc.position) from None

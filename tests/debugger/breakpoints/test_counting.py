@@ -59,7 +59,7 @@ def test_a_breakpoint_that_is_enabled_once_is_disabled_by_its_stop() -> None:
     assert hit(book) == [False]
     book.enable([one.id], once=True)
     assert hit(book, 2) == [True, False]
-    assert not one.spec.enabled
+    assert (one.spec.enabled, one.spec.once) == (False, False)
     book.enable([one.id])
     assert hit(book, 2) == [True, True]
 

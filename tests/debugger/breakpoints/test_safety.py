@@ -195,3 +195,15 @@ def test_memory_of_sessions_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
         assert book.before(Border(f"s{n}", State(f"s{n}"), StepKind.TURN_START, event=Go("turn.start")), 0) is not None
     assert len(book._memories) <= 3
     assert len(book._plans) <= 3
+
+
+def test_a_muted_breakpoint_is_heard_again_when_it_is_enabled() -> None:
+    book, state = failing()
+    one = book.get(1)
+    for n in range(MOST_ERRORS):
+        book.before(border(state=evolve(state, seq=n)), 0)
+    assert one.muted
+    book.enable([1])
+    hit = book.before(border(state=state), 0)
+    assert hit is not None
+    assert (len(hit.complaints), one.errors, one.muted) == (1, 1, False)

@@ -193,3 +193,36 @@ def test_a_bad_condition_is_refused_at_once_with_its_position() -> None:
 def test_a_refused_call_is_no_step() -> None:
     run = Run.opened().say().go().give(ev.Screened(BLOCK))
     assert stops(run, Spec(kinds=("turn.start",))) == []
+
+
+def test_a_step_that_ends_as_it_begins_stops_after_it() -> None:
+    """The context is built once; the next turn goes on with the one that is there."""
+    assert stops(two_turns(), Spec(kinds=("context.build",), edge="after")) == [
+        ("context.build", "after", "context"),
+        ("context.build", "after", "go"),
+    ]
+
+
+def test_a_breakpoint_that_was_set_meanwhile_is_met_where_a_step_is_asked_about_again() -> None:
+    book = Book()
+    book.add(Spec(kinds=("turn.start",), ignore=1))
+    border = next(b for b in borders(Run.opened().say().until(Phase.BUILD)) if b.kind is StepKind.TURN_START)
+    assert ask(book, border) is None
+    book.add(Spec(kinds=("turn.start",)))
+    hit = ask(book, border)
+    assert hit is not None
+    assert hit.ids == (1, 2)
+
+
+def test_a_session_that_gets_another_key_or_agent_is_looked_at_anew() -> None:
+    book = Book()
+    book.add(Spec(kinds=("turn.start",), session="telegram:*"))
+    book.add(Spec(kinds=("turn.start",), agent="reviewer"))
+
+    def hits(**who: str) -> list[tuple[int, ...]]:
+        return [hit.ids for _, hit in walk(book, Run.opened().say().until(Phase.BUILD), **who)]
+
+    assert hits() == []
+    assert hits(key="telegram:1") == [(1,)]
+    assert hits(key="telegram:1", agent="reviewer") == [(1, 2)]
+    assert hits(agent="reviewer") == [(2,)]

@@ -192,3 +192,35 @@ def test_a_large_piece_full_of_matches_costs_no_more_than_its_length() -> None:
 
 def test_a_match_that_begins_where_another_ended_is_found_with_the_next_piece() -> None:
     assert found_at("/rm -rf/", ["rm -rf /x; rm", " -rf /"]) == [0, 1]
+
+
+def test_pieces_of_another_answer_are_not_taken_for_the_same() -> None:
+    book = Book()
+    book.add(Spec(text="secret"))
+    run = Run.opened().asked().give(said("sec"), ev.StreamBroke("network", "reset")).until(Phase.STREAMING)
+    run.give(said("not "))
+    unasked = run.steps.pop()
+    run.give(said("ret"))
+    assert unasked.event == said("not ")
+    assert walk(book, run) == []
+
+
+def test_one_piece_that_comes_twice_is_two_pieces() -> None:
+    book = Book()
+    book.add(Spec(text="sec-sec-ret"))
+    run = Run.opened().asked()
+    twice = said("sec-")
+    run.give(twice, twice)
+    del run.steps[-1]
+    run.give(said("ret"))
+    assert len(walk(book, run)) == 1
+
+
+def test_the_edge_of_what_is_looked_back_at_is_not_the_beginning() -> None:
+    book = Book()
+    run = Run.opened().asked().give(said("y"), *(said("x" * 3_000) for _ in range(2)))
+    walk(book, run)
+    book.add(Spec(text="/^x*>/"))
+    assert walk(book, Run(run.state).give(said(">"))) == []
+    book.add(Spec(text="/x>/"))
+    assert len(walk(book, Run(run.state).give(said(">")))) == 1

@@ -113,3 +113,15 @@ def test_what_cannot_be_watched_is_refused(spec: Spec, at: str, position: int | 
         Book().add(spec)
     assert caught.value.at == at
     assert position is None or caught.value.position == position
+
+
+def test_what_changed_while_a_watchpoint_was_disabled_is_not_told_later() -> None:
+    book = Book()
+    book.add(Spec(watch="state.model"))
+    run = Run.opened()
+    walk(book, run)
+    book.enable([1], False)
+    away = Run(run.state).give(ev.Edited("model", "gemini-y", "debugger:ann"))
+    assert walk(book, away) == []
+    book.enable([1])
+    assert walk(book, Run(away.state).say()) == []
