@@ -22,6 +22,8 @@ PURE: Final = (
     "debugger.border",
     "debugger.expressions",
     "debugger.expressions.*",
+    "debugger.breakpoints",
+    "debugger.breakpoints.*",
 )
 
 # fmt: off

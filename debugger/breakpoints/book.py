@@ -1,0 +1,296 @@
+"""All breakpoints of a daemon, and what is asked of them: does anybody want this border? Pure; raises nothing there.
+
+The borders that are wanted are kept for each session by step kind, so that one that nobody wants costs a look into a
+dict. A border is asked about once; asking again before the same step of the same state gives the same answer and counts
+nothing. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, Final
+
+from attrs import define, evolve, field, frozen
+
+from debugger.border import Border, Edge
+from debugger.breakpoints.breakpoint import Breakpoint, make
+from debugger.breakpoints.memory import Memory
+from debugger.breakpoints.plan import Plan, planned
+from debugger.breakpoints.saving import below, renumbered, specs_of
+from debugger.breakpoints.spec import BadSpec, Spec, plain, structure
+from runtime.step import StepKind
+
+MOST: Final = 1_000
+MOST_SESSIONS: Final = 20_000
+
+
+@frozen
+class Hit:
+    """What breakpoints made of a border. With `ids` the session stops: `cause` is why, in one line, and `commands` are
+    the lines that belong to those breakpoints. `logs` are what log points said, each with its id. `complaints` are
+    sentences about breakpoints that failed."""
+
+    ids: tuple[int, ...] = ()
+    cause: str = ""
+    logs: tuple[tuple[int, str], ...] = ()
+    commands: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+
+
+_Wanted = tuple[Breakpoint, ...]
+
+
+@define(eq=False)
+class Book:
+    """The breakpoints. Ids count from 1 and are not used twice."""
+
+    _breakpoints: dict[int, Breakpoint] = field(factory=dict)
+    _plans: dict[str, Plan] = field(factory=dict)
+    _memories: dict[str, Memory] = field(factory=dict)
+    _standing: dict[str, Memory] = field(factory=dict)
+    _next: int = 1
+    _edition: int = 0
+
+    # --- what people do
+
+    def add(self, spec: Spec) -> Breakpoint:
+        """Set a breakpoint. Raises BadSpec."""
+        return self._put(self._next, spec)
+
+    def change(self, number: int, members: Mapping[str, Any]) -> Breakpoint:
+        """Set members of a breakpoint (JSON values). Its hits stay counted; failures, and with `ignore` the ignored
+        ones, are counted anew. Raises BadSpec, and then nothing is changed."""
+        old = self.get(number)
+        made = self._put(number, structure({**plain(old.spec), **members}))
+        made.hits, made.ignored = old.hits, 0 if "ignore" in members else old.ignored
+        return made
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Delete breakpoints: all, or none if one of them is not there or another waits for it. Raises BadSpec."""
+        gone = {self.get(number, f"ids[{n}]").id for n, number in enumerate(numbers)}
+        for one in self:
+            if one.spec.after in gone and one.id not in gone:
+                raise BadSpec("ids", f"breakpoint {one.id} waits for {one.spec.after}: change or delete it first")
+        for number in gone:
+            self._drop(number)
+        self._changed()
+
+    def enable(self, numbers: Iterable[int], on: bool = True, *, once: bool = False) -> None:
+        """Enable or disable breakpoints; with `once` the next stop disables them again. A muted one is heard again.
+
+        Raises BadSpec where one is not there, and then nothing is changed.
+        """
+        wanted = [self.get(number, f"ids[{n}]") for n, number in enumerate(numbers)]
+        for one in wanted:
+            one.spec = evolve(one.spec, enabled=on, once=once and not one.spec.temporary)
+            one.muted, one.errors = False, 0
+            for memory in self._memories.values():
+                memory.forget(one.id)
+        self._changed()
+
+    def group(self, name: str) -> tuple[int, ...]:
+        """Return the ids of a group. Raises BadSpec for one that nobody is in."""
+        found = tuple(one.id for one in self if one.spec.group == name)
+        if not found or not name:
+            raise BadSpec("group", f"no breakpoint is in a group {name[:60]!r}")
+        return found
+
+    def get(self, number: int, at: str = "id") -> Breakpoint:
+        """Return a breakpoint. Raises BadSpec where there is none."""
+        found = self._breakpoints.get(number)
+        if found is None:
+            raise BadSpec(at, f"there is no breakpoint {number}")
+        return found
+
+    def __iter__(self) -> Iterator[Breakpoint]:
+        return iter(sorted(self._breakpoints.values(), key=attrgetter("id")))
+
+    def __len__(self) -> int:
+        return len(self._breakpoints)
+
+    def save(self) -> list[dict[str, Any]]:
+        """Return all breakpoints as JSON values: their ids and what was asked for. Counts are not saved."""
+        return [{"id": one.id, **plain(one.spec)} for one in self]
+
+    def load(self, rows: Any) -> dict[int, int]:
+        """Set the breakpoints that were saved: all, or none where one is bad. Returns the new id for each saved one.
+
+        An id is kept where it is free; else the breakpoint gets a new one, and those of `rows` that wait for it are
+        told. Raises BadSpec with the path (`[3].when`).
+        """
+        saved = specs_of(rows)
+        ids, following = renumbered(saved, self._breakpoints, self._next)
+        loaded = evolve(self, breakpoints=dict(self._breakpoints))
+        for n, (number, spec) in enumerate(saved.items()):
+            mapped = spec if spec.after is None else evolve(spec, after=ids.get(spec.after, spec.after))
+            with below(f"[{n}]"):
+                loaded._place(ids[number], mapped)
+        for n, number in enumerate(saved):
+            with below(f"[{n}]"):
+                loaded._check_order(loaded.get(ids[number]))
+        self._breakpoints, self._next = loaded._breakpoints, following
+        self._changed()
+        return ids
+
+    # --- what the engine asks
+
+    def wants(self, session: str, kind: StepKind, edge: Edge, key: str = "", agent: str = "") -> bool:
+        """Whether any breakpoint looks at borders of this kind: if not, nobody need make one."""
+        if not self._breakpoints:
+            return False
+        plan = self._plans.get(session)
+        if plan is None or plan.key != key or plan.agent != agent:
+            plan = self._planned(session, key, agent)
+        return kind in (plan.before if edge == "before" else plan.after)
+
+    def before(self, border: Border, now: int) -> Hit | None:
+        """Return what breakpoints make of a step that is about to be taken; `now` in ms. Raises nothing."""
+        if self._standing and (again := self._repeated(border)) is not None:
+            return again
+        if not self._breakpoints:
+            return None
+        plan = self._plans.get(border.session)
+        if plan is None or plan.key != border.key or plan.agent != border.agent:
+            plan = self._planned(border.session, border.key, border.agent)
+        wanted = plan.before.get(border.kind)
+        return None if wanted is None else self._before(wanted, border, now)
+
+    def after(self, border: Border, now: int) -> Hit | None:
+        """Return what breakpoints make of a step that was taken; `now` in ms. Raises nothing."""
+        if not self._breakpoints:
+            return None
+        plan = self._plans.get(border.session)
+        if plan is None or plan.key != border.key or plan.agent != border.agent:
+            plan = self._planned(border.session, border.key, border.agent)
+        wanted = plan.after.get(border.kind)
+        return None if wanted is None else self._ask(wanted, border, self._memory(border.session), now)
+
+    def forget(self, session: str) -> None:
+        """Drop what is remembered of a session that is closed or unloaded."""
+        self._plans.pop(session, None)
+        self._standing.pop(session, None)
+        self._memories.pop(session, None)
+
+    # --- inside
+
+    def _repeated(self, border: Border) -> Hit | None:
+        """Return the stop that a breakpoint made which it used up, where it is asked for again."""
+        memory = self._standing.get(border.session)
+        if memory is None:
+            return None
+        if memory.asked is border.state and memory.edition == self._edition:
+            return memory.answers.get((border.kind, border.call))
+        del self._standing[border.session]
+        return None
+
+    def _before(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
+        memory = self._memory(border.session)
+        if memory.asked is not border.state or memory.edition != self._edition:
+            memory.asked, memory.edition = border.state, self._edition
+            memory.answers.clear()
+        place = (border.kind, border.call)
+        if place in memory.answers:
+            return memory.answers[place]  # type: ignore[no-any-return]
+        hit = self._ask(wanted, border, memory, now)
+        memory.answers[place] = evolve(hit, logs=(), complaints=()) if hit is not None and hit.ids else None
+        return hit
+
+    def _ask(self, wanted: _Wanted, border: Border, memory: Memory, now: int) -> Hit | None:
+        stops: list[tuple[Breakpoint, str]] = []
+        logs: list[tuple[int, str]] = []
+        complaints: list[str] = []
+        hit: list[int] = []
+        for one in wanted:
+            try:
+                met = one.met(border, memory)
+                if met is None:
+                    continue
+                hit.append(one.id)
+                if one.log is None:
+                    stops.append((one, met[1]))
+                elif (said := one.said(met[0], now)) is not None:
+                    logs.append((one.id, said))
+            except Exception as exc:  # noqa: BLE001 - whatever a breakpoint does, the session goes on
+                complaint = one.failed(exc)
+                if complaint is not None:
+                    complaints.append(complaint)
+                if one.muted:
+                    self._plans.clear()
+        memory.hit.update(hit)  # not before the next border: the order of ids means nothing
+        spent = [number for number in hit if self._spend(self._breakpoints[number])]
+        if spent and border.edge == "before":
+            self._standing[border.session] = memory
+        if not stops and not logs and not complaints:
+            return None
+        commands = tuple(line for one, _ in stops for line in one.spec.commands)
+        ids = tuple(one.id for one, _ in stops)
+        return Hit(ids, stops[0][1] if stops else "", tuple(logs), commands, tuple(complaints))
+
+    def _spend(self, one: Breakpoint) -> bool:
+        """Whether the hit used the breakpoint up. A temporary one is deleted (disabled, where another one waits for
+        it), a `once` one is disabled."""
+        if not one.spec.temporary and not one.spec.once:
+            return False
+        if one.spec.once or any(other.spec.after == one.id for other in self._breakpoints.values()):
+            one.spec = evolve(one.spec, enabled=False, once=False)
+        else:
+            self._drop(one.id)
+        self._plans.clear()
+        return True
+
+    def _memory(self, session: str) -> Memory:
+        found = self._memories.get(session)
+        if found is None:
+            if len(self._memories) >= MOST_SESSIONS:
+                del self._memories[next(iter(self._memories))]
+            found = self._memories[session] = Memory()
+        return found
+
+    def _planned(self, session: str, key: str, agent: str) -> Plan:
+        if len(self._plans) >= MOST_SESSIONS:
+            self._plans.clear()
+        plan = planned(self, session, key, agent)
+        self._plans[session] = plan
+        return plan
+
+    def _put(self, number: int, spec: Spec) -> Breakpoint:
+        old = self._breakpoints.get(number)
+        made = self._place(number, spec)
+        try:
+            self._check_order(made)
+        except BadSpec:
+            if old is None:
+                del self._breakpoints[number]
+            else:
+                self._breakpoints[number] = old
+            raise
+        self._next = max(self._next, number + 1)
+        for memory in self._memories.values():
+            memory.forget(number)
+        self._changed()
+        return made
+
+    def _place(self, number: int, spec: Spec) -> Breakpoint:
+        if number not in self._breakpoints and len(self._breakpoints) >= MOST:
+            raise BadSpec("id", f"there are {MOST} breakpoints already")
+        made = make(number, spec)
+        self._breakpoints[number] = made
+        return made
+
+    def _check_order(self, made: Breakpoint) -> None:
+        """Refuse to wait for what is not there, or for itself."""
+        seen, number = {made.id}, made.spec.after
+        while number is not None:
+            if number in seen:
+                raise BadSpec("after", f"breakpoint {made.id} would wait for itself")
+            seen.add(number)
+            number = self.get(number, "after").spec.after
+
+    def _drop(self, number: int) -> None:
+        del self._breakpoints[number]
+        for memory in self._memories.values():
+            memory.forget(number)
+            memory.hit.discard(number)
+
+    def _changed(self) -> None:
+        self._plans.clear()
+        self._edition += 1
