@@ -106,10 +106,18 @@ def encode(request: ModelRequest) -> bytes:
     Members in the peer's order: contents, systemInstruction, tools, toolConfig, generationConfig; those that would be
     empty are left out.
     """
-    pieces = _contents(request) or [b""]
+    pieces = contents_of(request) or [b""]
     # One join makes the body, so the brackets go to the first and the last piece instead of a second copy of all.
     pieces[0] = b'{"contents":[' + pieces[0]
     pieces[-1] += b"]"
+    pieces += members_of(request)
+    pieces[-1] += b"}"
+    return b",".join(pieces)
+
+
+def members_of(request: ModelRequest) -> list[bytes]:
+    """Return the members of the body behind `contents`, each as it stands there: `"name":value`."""
+    pieces = []
     if request.system:
         pieces.append(_system(request.system))
     if request.raw_tools is not None:
@@ -119,10 +127,11 @@ def encode(request: ModelRequest) -> bytes:
     if request.tool_config is not None:
         pieces.append(b'"toolConfig":' + encode_json(request.tool_config))
     pieces.append(_configuration(model_name(request.model), request.raw_tools is not None, request.extra or {}))
-    return b",".join(pieces)
+    return pieces
 
 
-def _contents(request: ModelRequest) -> list[bytes]:
+def contents_of(request: ModelRequest) -> list[bytes]:
+    """Return the entries of `contents`, each as it stands in the body: roles alternate, none is empty."""
     contents = list(request.contents)
     active = max(0, request.active)
     pieces = [content.wire for content in contents[:active]]
@@ -162,7 +171,7 @@ def _configuration(model: str, bare: bool, extra: JsonObject) -> bytes:
     config |= extra
     config.setdefault("thinkingConfig", thinking)
     kept = {name: value for name, value in config.items() if value is not None}
-    return b'"generationConfig":' + encode_json(kept) + b"}"
+    return b'"generationConfig":' + encode_json(kept)
 
 
 def _thinking(model: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 
 @define(eq=False)
@@ -16,6 +16,8 @@ class _Timer:
     left: float
     name: str
     call: str
+    seconds: float
+    task: trio.lowlevel.Task
     running: bool = False
 
     def run(self, running: bool, now: float) -> None:
@@ -32,6 +34,19 @@ class _Timer:
     def remaining(self, now: float) -> float:
         """How many seconds it has left."""
         return max(0.0, self.scope.deadline - now) if self.running else self.left
+
+
+@frozen
+class Deadline:
+    """An open deadline: what for, how long it was set for and what is left of it, in seconds, whether its clock runs,
+    and the Trio task that opened it."""
+
+    name: str
+    call: str
+    seconds: float
+    left: float
+    running: bool
+    task: trio.lowlevel.Task
 
 
 @define(eq=False)
@@ -58,7 +73,7 @@ class Deadlines:
     @contextmanager
     def _within(self, seconds: float, name: str, call: str) -> Iterator[trio.CancelScope]:
         with trio.CancelScope() as scope:
-            timer = _Timer(scope, seconds, name, call)
+            timer = _Timer(scope, seconds, name, call, seconds, trio.lowlevel.current_task())
             timer.run(self._runs(timer), trio.current_time())
             self._timers[timer] = None
             try:
@@ -97,6 +112,13 @@ class Deadlines:
         """Return name, call and the seconds left of each open deadline, the oldest first."""
         now = trio.current_time()
         return [(timer.name, timer.call, timer.remaining(now)) for timer in self._timers]
+
+    def opened(self) -> list[Deadline]:
+        """Return the open deadlines with all that is known of them, the oldest first."""
+        now = trio.current_time()
+        return [
+            Deadline(one.name, one.call, one.seconds, one.remaining(now), one.running, one.task) for one in self._timers
+        ]
 
     def _runs(self, timer: _Timer) -> bool:
         return not self.frozen and (not self.only or timer.call in ("", self.only))

@@ -111,6 +111,14 @@ class Dispatcher:
             "complaints": len(self.complaints),
         }
 
+    def place(self, session: Session) -> tuple[int | None, int | None]:
+        """Return the session's place among those that wait for a step, and among those that wait to open a prompt.
+
+        Counted from 0; None where it does not wait.
+        """
+        ready = self._ready.index(session) if session.queued else None
+        return ready, self._queue.index(session) if session in self._queue else None
+
     # --- what others call; each takes effect before it returns
 
     def wake(self, session: Session) -> None:

@@ -85,6 +85,12 @@ class Session:
         """Whether a stream must stop reading ahead."""
         return len(self.inbox) >= INBOX_EVENTS or self.characters >= INBOX_CHARACTERS
 
+    @property
+    def parked(self) -> dict[str, int]:
+        """How many Trio tasks wait for the next step, for rest, and for room in the inbox."""
+        lots = {"changed": self.changed, "rested": self.rested, "room": self._room}
+        return {name: len(lot) for name, lot in lots.items()}
+
     async def room(self) -> None:
         """Wait until the inbox takes more of a stream."""
         while self.crowded:

@@ -10,9 +10,13 @@ from runtime.step.outstanding import Key
 
 @define(eq=False)
 class Task:
-    """An effect under way. Once `stale`, what it still brings is dropped: the state it spoke to is gone."""
+    """An effect under way. Once `stale`, what it still brings is dropped: the state it spoke to is gone.
+
+    `started` is when it was wanted, in seconds of Trio's clock.
+    """
 
     key: Key
+    started: float = 0.0
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     stale: bool = False
 
@@ -23,6 +27,11 @@ class Task:
 
 
 Work = Callable[[Task], Awaitable[None]]
+
+
+def name_of(key: Key) -> str:
+    """Return the name that the Trio task of an effect has."""
+    return "/".join(map(str, key))
 
 
 @define(eq=False)
@@ -41,21 +50,26 @@ class PromptTasks:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for task, work in self._waiting:
-                nursery.start_soon(self._work, task, work)
+                nursery.start_soon(self._work, task, work, name=name_of(task.key))
             self._waiting.clear()
             await self._over.wait()
             nursery.cancel_scope.cancel()
+
+    @property
+    def running(self) -> "frozenset[trio.lowlevel.Task]":
+        """The Trio tasks of the effects that run; what they have started themselves hangs below them."""
+        return self._nursery.child_tasks if self._nursery is not None else frozenset()
 
     def start(self, key: Key, work: Work) -> None:
         """Start an effect; one of the same key that still runs is stopped."""
         older = self.tasks.get(key)
         if older is not None:
             older.stop()
-        task = self.tasks[key] = Task(key)
+        task = self.tasks[key] = Task(key, trio.current_time())
         if self._nursery is None:
             self._waiting.append((task, work))
         else:
-            self._nursery.start_soon(self._work, task, work, name="/".join(map(str, key)))
+            self._nursery.start_soon(self._work, task, work, name=name_of(key))
 
     def prune(self, live: frozenset[Key]) -> None:
         """Stop what the state no longer waits for."""

@@ -24,6 +24,20 @@ PURE: Final = (
     "debugger.expressions.*",
     "debugger.breakpoints",
     "debugger.breakpoints.*",
+    "debugger.inspect",
+    "debugger.inspect.ahead",
+    "debugger.inspect.conversation",
+    "debugger.inspect.difference",
+    "debugger.inspect.editing",
+    "debugger.inspect.facts",
+    "debugger.inspect.paths",
+    "debugger.inspect.plain",
+    "debugger.inspect.request",
+    "debugger.inspect.search",
+    "debugger.inspect.tokens",
+    "debugger.inspect.tree",
+    "debugger.inspect.where",
+    "debugger.inspect.why",
 )
 
 # fmt: off
