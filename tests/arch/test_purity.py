@@ -18,6 +18,9 @@ PURE: Final = (
     "runtime.model.wire",
     "runtime.model.sse",
     "runtime.model.faults",
+    "debugger.protocol",
+    "debugger.protocol.*",
+    "debugger.leases",
 )
 
 # fmt: off
