@@ -179,7 +179,7 @@ class Changing:
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
         ticket = self._note(caller, session, "say", "", None, params.text)
-        debugger.names.say(session, params.text, caller.user)
+        await debugger.names.say(session, params.text, caller.user)
         await debugger.audit.store.committed(ticket)
         return {"queued": len(session.state.lane)}
 

@@ -38,8 +38,8 @@ class Names(Protocol):
     def new(self, key: str, agent: str) -> Session:
         """Begin a session. Raises InputError."""
 
-    def say(self, session: Session, text: str, by: str) -> int:
-        """Send a message as its user would; return the ticket of its record. Raises InputError, JournalError."""
+    async def say(self, session: Session, text: str, by: str) -> None:
+        """Send a message as its user would; it is on disk when this returns. Raises TwinstepError."""
 
 
 @define(eq=False)
@@ -68,7 +68,8 @@ class Plain:
             raise InputError(f"there is no agent {agent!r}: sessions have none here")
         return self.roster.open(key or self.chance.uuid(), self.settings)
 
-    def say(self, session: Session, text: str, by: str) -> int:
+    async def say(self, session: Session, text: str, by: str) -> None:
         """Put a message into the lane."""
         message = Message(self.chance.uuid(), text, ({"text": text},), by, ("user", f"debugger:{by}"))
-        return self.roster.dispatcher.enqueue(session, message)
+        dispatcher = self.roster.dispatcher
+        await dispatcher.journal.committed(dispatcher.enqueue(session, message))

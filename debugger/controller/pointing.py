@@ -38,7 +38,7 @@ class Pointing:
         }
 
     def recall(self) -> None:
-        """Set the breakpoints that were there when the last process ended. One that is not good any more is left out."""
+        """Set the breakpoints that were there when the last process ended, but for those that are no good any more."""
         for key, body in self.store.documents(KIND):
             try:
                 kept = json.loads(body) if key == KEY else {}
@@ -102,7 +102,7 @@ class Pointing:
 
     async def load(self, caller: Caller, params: p.LoadBreakpoints) -> Any:
         """Set breakpoints that were saved, all or none."""
-        made = self.debugger.book.load(list(params.specs))
+        made = self.debugger.book.load([given(one) for one in params.specs])
         self.owners |= dict.fromkeys(made.values(), caller.user)
         await self._keep(caller, "break.load", list(made.values()))
         return {"ids": list(made.values())}

@@ -32,7 +32,7 @@ class Undo:
 
 @define(eq=False)
 class Planned:
-    """A fault that somebody wants to see: what, for which call (an id, a glob over tools, or `model`), how often yet."""
+    """A fault that somebody wants to see: what, for which call (an id, a glob over tools, `model`), how often yet."""
 
     call: str
     what: str

@@ -14,6 +14,10 @@ _PLAIN: Final[dict[tuple[Step, ...], str]] = {
     ("state", "prompt", "message", "text"): "message",
     ("state", "steering", "text"): "message",
     ("state", "history"): "history",
+    ("state", "answer"): "reply",
+    ("state", "context", "toolset", "names"): "tools",
+    ("state", "settings", "max_turns"): "settings.max_turns",
+    ("state", "settings", "max_attempts"): "settings.max_attempts",
 }
 _CALLS: Final = (("state", "calls"), ("state", "retry", "calls"))
 
@@ -53,5 +57,5 @@ def _of_call(call: Call, rest: tuple[Step, ...]) -> str | None:
     return ".".join(["calls", call.id, *map(str, rest)])
 
 
-FORMS: Final = frozenset(EDITABLE)
-"""What an edit may name at all; a test holds `edit_name` to it."""
+FORMS: Final = frozenset(EDITABLE) - {"note"}
+"""What an edit may name that is somewhere in the state; a test holds `edit_name` to it."""

@@ -38,6 +38,9 @@ PURE: Final = (
     "debugger.inspect.tree",
     "debugger.inspect.where",
     "debugger.inspect.why",
+    "debugger.protocol",
+    "debugger.protocol.*",
+    "debugger.leases",
 )
 
 # fmt: off

@@ -1,0 +1,208 @@
+"""The audit: what debuggers did, as documents in the store, each with the hash of the one before it.
+
+Entries are numbered from 1 without gaps. One that was changed, taken away, put between or moved breaks the chain, and
+`verify` names the place. Whoever can write the store could also compute a whole new chain, or cut off its end: against
+that helps only a head (number and hash) that was kept elsewhere. Values are written as they come: whoever writes an
+entry redacts it first. What is large is cut to its size and its hash.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import trio
+from attrs import asdict, define, fields, frozen
+
+from runtime.errors import JournalCorrupt, LocalError
+from runtime.ports import Clock, Store
+
+KIND: Final = "audit"
+BEGINNING: Final = "0" * 64
+"""The hash before the first entry."""
+LARGEST: Final = 16_384
+"""Bytes of a value that is written whole."""
+TEXT: Final = 4_096
+"""Characters of a reason."""
+MOST: Final = 1_000
+"""Entries that are read at a time, and faults that are named."""
+PAUSE: Final = 256
+"""So many entries are looked at before other tasks have their turn."""
+_JSON: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+@frozen(kw_only=True)
+class Entry:
+    """One thing that was done. `at` is in milliseconds since 1970; `before` and `after` are plain values.
+
+    `user` is the name that the client gave itself, `peer` the process and user that the kernel named.
+    """
+
+    number: int
+    at: int
+    action: str
+    user: str
+    connection: str = ""
+    peer: str = ""
+    session: str = ""
+    reason: str = ""
+    before: Any = None
+    after: Any = None
+    previous: str = BEGINNING
+    hash: str = ""
+
+
+@frozen
+class Head:
+    """The end of a chain."""
+
+    number: int = 0
+    hash: str = BEGINNING
+
+
+@frozen
+class Report:
+    """What verifying found. `faults` are sentences; there are none in a chain that is whole."""
+
+    head: Head
+    faults: tuple[str, ...]
+
+
+@define(eq=False)
+class Audit:
+    """The audit of one store. `head` is the last entry that was added, on disk or on its way there."""
+
+    store: Store
+    clock: Clock
+    head: Head
+    _ticket: int = 0
+
+    @classmethod
+    async def opened(cls, store: Store, clock: Clock) -> "Audit":
+        """Go on where the store's audit ends. Raises JournalCorrupt if it is broken: nothing is added to that."""
+        report = await verified(store)
+        if report.faults:
+            raise JournalCorrupt(f"the debugger's audit is broken: {report.faults[0]}")
+        return cls(store, clock, report.head)
+
+    def add(
+        self,
+        action: str,
+        *,
+        user: str,
+        connection: str = "",
+        peer: str = "",
+        session: str = "",
+        reason: str = "",
+        before: Any = None,
+        after: Any = None,
+    ) -> int:
+        """Add an entry; return the ticket to wait for (`store.committed`). Raises like `Store.put`, and added nothing.
+
+        Raises LocalError for a value that is not plain.
+        """
+        entry = Entry(
+            number=self.head.number + 1,
+            at=self.clock.wall(),
+            action=action,
+            user=user,
+            connection=connection,
+            peer=peer,
+            session=session,
+            reason=reason[:TEXT],
+            before=cut(before),
+            after=cut(after),
+            previous=self.head.hash,
+        )
+        members = asdict(entry, recurse=False)
+        members["hash"] = hashed(members)
+        self._ticket = self.store.put(KIND, f"{entry.number:012d}", _JSON.encode(members).encode())
+        self.head = Head(entry.number, members["hash"])
+        return self._ticket
+
+    async def write(self, action: str, **about: Any) -> None:
+        """Add an entry, and return when it is on disk. Raises JournalError if it never will be."""
+        await self.store.committed(self.add(action, **about))
+
+    async def entries(self, limit: int, session: str = "") -> list[Entry]:
+        """Return the last entries on disk, oldest first, of one session or of all. Broken ones are left out."""
+        found: deque[Entry] = deque(maxlen=max(1, min(limit, MOST)))
+        for count, (_, body) in enumerate(self.store.documents(KIND)):
+            if count % PAUSE == 0:
+                await trio.lowlevel.checkpoint()
+            entry = _entry(body)
+            if entry is not None and session in ("", entry.session):
+                found.append(entry)
+        return list(found)
+
+    async def verify(self) -> Report:
+        """Verify what is on disk; the last entry that this process added must be there."""
+        head = self.head
+        await self.store.committed(self._ticket)
+        return await verified(self.store, head)
+
+
+async def verified(store: Store, expected: Head | None = None) -> Report:
+    """Follow the chain from its beginning. With `expected`, that entry must be in it as it was."""
+    head = Head()
+    faults: list[str] = []
+    known = expected is None or expected.number == 0
+    for count, (key, body) in enumerate(store.documents(KIND)):
+        if count % PAUSE == 0:
+            await trio.lowlevel.checkpoint()
+        entry = _entry(body)
+        if entry is None:
+            faults.append(f"entry {key} cannot be read")
+            continue
+        faults += _faults(key, entry, head)
+        head = Head(entry.number, entry.hash)
+        known = known or head == expected
+        if len(faults) >= MOST:
+            break
+    if not known and expected is not None:
+        faults.append(f"entry {expected.number}, the last one that was written, is not there as it was")
+    return Report(head, tuple(faults[:MOST]))
+
+
+def _faults(key: str, entry: Entry, before: Head) -> Iterator[str]:
+    if key != f"{entry.number:012d}":
+        yield f"entry {key} says that it is number {entry.number}"
+    elif entry.number != before.number + 1:
+        yield f"entry {entry.number} follows number {before.number}"
+    if entry.previous != before.hash:
+        yield f"entry {entry.number} does not follow from the one before it"
+    if hashed(asdict(entry, recurse=False)) != entry.hash:
+        yield f"entry {entry.number} was changed"
+
+
+def hashed(members: Mapping[str, Any]) -> str:
+    """Return the hash over all members of an entry but its own hash, in one order."""
+    return sha256(_JSON.encode({name: value for name, value in members.items() if name != "hash"}).encode()).hexdigest()
+
+
+def cut(value: Any) -> Any:
+    """Return a value as it reads back from JSON, or the size and the hash of its JSON where it is large."""
+    try:
+        text = _JSON.encode(value)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise LocalError(f"a value of the audit is not plain: {exc}") from exc
+    if len(text) <= LARGEST:
+        return json.loads(text)
+    return {"cut": len(text), "sha256": sha256(text.encode()).hexdigest()}
+
+
+_NAMES: Final = frozenset(one.name for one in fields(Entry))
+_TEXTS: Final = ("action", "user", "connection", "peer", "session", "reason", "previous", "hash")
+
+
+def _entry(body: bytes) -> Entry | None:
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(members, dict) or members.keys() != _NAMES:
+        return None
+    if type(members["number"]) is not int or type(members["at"]) is not int:
+        return None
+    return Entry(**members) if all(isinstance(members[name], str) for name in _TEXTS) else None
