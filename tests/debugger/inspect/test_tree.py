@@ -165,7 +165,7 @@ def form(name: str) -> str:
     if head == "history":
         return "history.N" if rest else "history"
     if head != "calls":
-        return head
+        return name
     member = rest.rpartition(".result")[1] or ".args"
     return (
         "calls.ID.result" if member == ".result" else "calls.ID.args" + (".NAME" if not rest.endswith(".args") else "")

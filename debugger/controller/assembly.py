@@ -1,0 +1,61 @@
+"""Puts the debugger of a daemon together: engine, handlers, service. Starts nothing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import define
+
+from debugger.audit import Audit
+from debugger.controller.attending import Attending
+from debugger.controller.changing import Changing
+from debugger.controller.engine import Debugger
+from debugger.controller.looking import Looking
+from debugger.controller.names import Names
+from debugger.controller.pointing import Pointing
+from debugger.controller.running import Running
+from debugger.peers import Peer
+from debugger.protocol.params import Hello, Role
+from debugger.server import Handlers, Service
+from runtime.ports import Chance, Clock, Store
+from runtime.sessions.roster import Roster
+
+Admit = Callable[[Hello, Peer | None], Awaitable[Role]]
+Complain = Callable[[str, Exception], None]
+
+
+@define(eq=False)
+class Studio:
+    """The debugger of one daemon, ready to be installed and served."""
+
+    debugger: Debugger
+    service: Service
+    pointing: Pointing
+
+    def install(self) -> None:
+        """Stand at the gate, with the breakpoints that were kept."""
+        self.debugger.install()
+        self.pointing.recall()
+
+
+async def assemble(
+    roster: Roster,
+    names: Names,
+    store: Store,
+    clock: Clock,
+    chance: Chance,
+    admit: Admit,
+    complain: Complain,
+    **about: Any,
+) -> Studio:
+    """Return the debugger of these sessions. `about` is what the service says of itself: name, pid.
+
+    Raises JournalCorrupt where the audit in the store is broken.
+    """
+    audit = await Audit.opened(store, clock)
+    debugger = Debugger(roster, names, audit, clock, chance, complain)
+    pointing = Pointing(debugger, store)
+    parts = (Attending(debugger), Running(debugger), Looking(debugger), pointing, Changing(debugger))
+    handlers: Handlers = {name: handler for part in parts for name, handler in part.handlers().items()}
+    service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
+    debugger.service = service
+    return Studio(debugger, service, pointing)
