@@ -135,6 +135,8 @@ class Book:
 
     def wants(self, session: str, kind: StepKind, edge: Edge, key: str = "", agent: str = "") -> bool:
         """Whether any breakpoint looks at borders of this kind: if not, nobody need make one."""
+        if edge == "before" and session in self._standing:  # the stop of one that is used up may be asked for again
+            return True
         if not self._breakpoints:
             return False
         plan = self._plans.get(session)

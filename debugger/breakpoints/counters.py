@@ -49,6 +49,8 @@ class Rate:
 
     def take(self, now: int) -> bool:
         """Whether one more may pass at this time, in ms."""
+        if self._times and now < self._times[-1]:  # the clock was set back: count anew
+            self._times.clear()
         if len(self._times) >= self.most:
             if now - self._times[0] < SECOND:
                 self.left_out += 1

@@ -141,7 +141,7 @@ class Stream:
             size += len(pieces[-1])
             if size > WINDOW:
                 break
-        self.text, self.begin, self.run = clean("".join(reversed(pieces))), int(size > WINDOW), self.run + 1
+        self.text, self.begin, self.run = clean("".join(reversed(pieces))), 0, self.run + 1
 
 
 @define

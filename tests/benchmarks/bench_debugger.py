@@ -51,10 +51,11 @@ def run() -> Run:
 
 def walking(book: Book, places: list[Border]) -> Callable[[], None]:
     """Ask about all borders of a run."""
+    questions = [(book.before if place.edge == "before" else book.after, place) for place in places]
 
     def walk() -> None:
-        for place in places:
-            (book.before if place.edge == "before" else book.after)(place, 0)
+        for ask, place in questions:
+            ask(place, 0)
 
     return walk
 

@@ -159,6 +159,11 @@ def test_no_second_has_more_lines_than_allowed(most: int, waits: list[int]) -> N
     assert rate.left_out == len(asked) - len(taken)
 
 
+def test_a_clock_that_is_set_back_silences_nothing() -> None:
+    rate = Rate(1)
+    assert [rate.take(now) for now in (10_000, 5_000, 5_001, 6_000)] == [True, True, False, True]
+
+
 def test_commands_come_with_the_stop() -> None:
     book = Book()
     book.add(Spec(kinds=("turn.start",), commands=("print state.turn", "continue")))

@@ -1,10 +1,13 @@
 """Breakpoints on steps: kind, tool, agent, edge, client event, turn, new session, condition (FEATURES 7-9)."""
 
+from typing import Any
+
 import pytest
 
+from debugger.border import Border
 from debugger.breakpoints import BadSpec, Book, Spec
 from debugger.breakpoints.places import PAIRED
-from runtime.step import Phase, StepKind
+from runtime.step import Go, Phase, State, StepKind
 from runtime.step import events as ev
 from tests.debugger.breakpoints.walk import ask, borders, causes, stops, walk
 from tests.runtime.step.scenes import BLOCK, READ, Run, message
@@ -131,8 +134,11 @@ def test_who_asks_again_about_the_same_step_hears_the_same_and_nothing_is_counte
     one = book.add(Spec(kinds=("turn.start",), temporary=True))
     run = Run.opened().say().until(Phase.BUILD)
     border = next(b for b in borders(run) if b.kind is StepKind.TURN_START)
-    first, second = ask(book, border), ask(book, border)
-    assert first == second
+    first = ask(book, border)
+    assert book.wants("s1", StepKind.TURN_START, "before")
+    assert ask(book, border) == first
+    book.before(Border("s1", State("s1"), StepKind.TURN_START), 0)
+    assert not book.wants("s1", StepKind.TURN_START, "before")
     assert first is not None
     assert first.ids == (one.id,)
     assert one.hits == 1
@@ -219,8 +225,9 @@ def test_a_session_that_gets_another_key_or_agent_is_looked_at_anew() -> None:
     book.add(Spec(kinds=("turn.start",), session="telegram:*"))
     book.add(Spec(kinds=("turn.start",), agent="reviewer"))
 
-    def hits(**who: str) -> list[tuple[int, ...]]:
-        return [hit.ids for _, hit in walk(book, Run.opened().say().until(Phase.BUILD), **who)]
+    def hits(**who: Any) -> list[tuple[int, ...]]:
+        found = book.before(Border("s1", State("s1"), StepKind.TURN_START, event=Go("turn.start"), **who), 0)
+        return [found.ids] if found is not None else []
 
     assert hits() == []
     assert hits(key="telegram:1") == [(1,)]
