@@ -16,6 +16,7 @@ from debugger.controller.running import Running
 from debugger.peers import Peer
 from debugger.protocol.params import Hello, Role
 from debugger.server import Handlers, Service
+from runtime.errors import TwinstepError
 from runtime.ports import Chance, Clock, Store
 from runtime.sessions.roster import Roster
 
@@ -34,7 +35,14 @@ class Studio:
     def install(self) -> None:
         """Stand at the gate, with the breakpoints that were kept."""
         self.debugger.install()
+        self.debugger.spent = self._keep
         self.pointing.recall()
+
+    def _keep(self) -> None:
+        try:
+            self.pointing.keep()
+        except TwinstepError as exc:
+            self.debugger.complain("the breakpoints could not be kept", exc)
 
 
 async def assemble(

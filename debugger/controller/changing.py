@@ -233,7 +233,7 @@ class Changing:
         ended = ev.StreamEnded(self.debugger.clock.wall(), self.debugger.chance.random())
         events: tuple[Event, ...] = (ev.Recovered(by(caller)),)
         if params.what == "cut":
-            events = (ended,)
+            events = (ev.Chunk(_words("")), ended)  # it has to say that it is over
         elif params.what == "replace":
             if not params.text:
                 raise Failure("bad_params", "must be the words that the answer ends with", at="with.text")

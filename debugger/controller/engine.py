@@ -16,7 +16,7 @@ from debugger.border import Border, Edge
 from debugger.breakpoints import Book, Hit
 from debugger.controller.faults import Faults
 from debugger.controller.names import Names
-from debugger.controller.stopping import stopped
+from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
 from debugger.schema import text_of
@@ -27,13 +27,12 @@ from runtime.sessions.actors import actor_of
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
-from runtime.step import Event, On, Phase, Step, StepKind
+from runtime.step import OPEN, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
 
 UNATTENDED_SECONDS: Final = 300.0
 """How long a session stays stopped by a breakpoint while nobody drives it."""
 BREAKPOINT: Final = "breakpoint"
-SILENT: Final = frozenset({"closed", "opened"})
 
 
 @define(eq=False)
@@ -72,6 +71,8 @@ class Debugger:
     _wake: trio.Event = field(factory=trio.Event)
     obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
     """Called with a stop whose breakpoints have commands."""
+    spent: Callable[[], None] = field(default=lambda: None)
+    """Called after a stop, when a breakpoint may have been used up by it."""
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -134,8 +135,6 @@ class Debugger:
                 self.complain(f"session {session.id} should {one.act}", exc)
 
     def _cancel(self, session: Session, due: Due) -> None:
-        from runtime.step import OPEN
-
         if session.state.phase in OPEN:
             self.dispatcher.control(session, ev.Cancelled(due.user, due.why), f"debugger:{due.user}")
 
@@ -221,6 +220,13 @@ class Debugger:
     # --- at the gate
 
     def _before(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
+        try:
+            return self._asked(session, kind, call, event)
+        except Exception as exc:  # noqa: BLE001 - the gate drops who fails, and then nobody would be stopped any more
+            self.complain(f"breakpoints of session {session.id}", exc)
+            return None
+
+    def _asked(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         key, agent = self.names.of(session.id)
         if not self.book.wants(session.id, kind, "before", key, agent):
             return None
@@ -242,6 +248,12 @@ class Debugger:
     # --- after each step
 
     def _stepped(self, session: Session, step: Step) -> None:
+        try:
+            self._follow(session, step)
+        except Exception as exc:  # noqa: BLE001 - the dispatcher drops who fails, and then nobody would hear any more
+            self.complain(f"step {step.after.seq} of session {session.id}", exc)
+
+    def _follow(self, session: Session, step: Step) -> None:
         on = step.event.on
         watched = self.watched.get(session.id)
         if watched is not None:
@@ -303,8 +315,10 @@ class Debugger:
             self._unattended[session.id] = now + self.unattended_seconds
             self._wake.set()
         self._announce(session, hit)
-        if hit is not None and hit.commands:
-            self.obey(session, hit)
+        if hit is not None:
+            self.spent()
+            if hit.commands:
+                self.obey(session, hit)
 
     def _driven(self, session: Session) -> bool:
         lease = self.leases.of(session.id)
@@ -322,15 +336,11 @@ class Debugger:
         plain = [name for name in self.service.links if name not in watched.displays]
         self.service.tell(plain, "stopped", data)
         for connection in watched.displays:
-            shown = self.displays(watched, connection)
-            self.service.tell(
-                [connection], "stopped", {**data, "context": {**data.get("context", {}), "displays": shown}}
-            )
+            more = {**data.get("context", {}), "displays": self.displays(watched, connection)}
+            self.service.tell([connection], "stopped", {**data, "context": more})
 
     def displays(self, watched: Watched, connection: str) -> list[dict[str, Any]]:
         """Return what a connection wants to see at each stop."""
-        from debugger.controller.stopping import shown
-
         border = self.here(watched.session)
         mine = watched.displays.get(connection, {})
         return [{"id": number, "expr": one.source, **shown(one, border)} for number, one in mine.items()]

@@ -91,7 +91,7 @@ class Faults:
                 await trio.lowlevel.checkpoint()
 
             done = await perform(session, effect, once)
-        return self._broke("terminated", "The answer broke off.") if scope.cancelled_caught else done
+        return self._broke("network", "The answer was reset in the middle.") if scope.cancelled_caught else done
 
     def _broke(self, kind: str, message: str, status: int = 0) -> ev.StreamBroke:
         return ev.StreamBroke(kind, f"{message} (made by the debugger)", status, chance=self.chance.random())

@@ -45,21 +45,34 @@ class Pointing:
             except ValueError as exc:
                 self.debugger.complain("the breakpoints that were kept cannot be read", exc)
                 continue
-            for row in kept.get("rows", []):
-                try:
-                    self.debugger.book.load([row])
-                except TwinstepError as exc:
-                    self.debugger.complain("a breakpoint that was kept is no good", exc)
+            self._take_over(kept.get("rows", []))
             self.owners = {int(number): str(who) for number, who in kept.get("owners", {}).items()}
+        self.debugger.rearm()
+
+    def _take_over(self, rows: list[Any]) -> None:
+        book = self.debugger.book
+        try:
+            book.load(rows)
+            return
+        except TwinstepError:
+            pass  # then as many of them as are good
+        for row in rows:
+            try:
+                book.load([row])
+            except TwinstepError as exc:
+                self.debugger.complain("a breakpoint that was kept is no good", exc)
+
+    def keep(self) -> None:
+        """Write down the breakpoints as they are now, after a stop that used one up too. Raises JournalError."""
+        there = {one.id for one in self.debugger.book}
+        self.owners = {number: who for number, who in self.owners.items() if number in there}
+        rows = {"rows": self.debugger.book.save(), "owners": self.owners}
+        self.store.put(KIND, KEY, json.dumps(rows).encode())
         self.debugger.rearm()
 
     async def _keep(self, caller: Caller, action: str, about: Any) -> None:
         debugger = self.debugger
-        debugger.rearm()
-        there = {one.id for one in debugger.book}
-        self.owners = {number: who for number, who in self.owners.items() if number in there}
-        rows = {"rows": debugger.book.save(), "owners": self.owners}
-        self.store.put(KIND, KEY, json.dumps(rows).encode())
+        self.keep()
         debugger.tell(
             "breakpoint", {"id": about if isinstance(about, int) else None, "what": action, "why": caller.user}
         )

@@ -52,7 +52,7 @@ async def test_arguments_that_are_edited_are_judged_again_and_run_so(autojump_cl
 
 async def test_an_edit_of_a_step_that_is_gone_is_refused(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
-        session, ann, told, call = await at_call(house)
+        _, ann, told, call = await at_call(house)
         changes = [change(f"calls.{call}.args.n", 2)]
         await ann.ask("edit", session="s", at=told["at"], changes=changes)
         why = await ann.refused("edit", session="s", at=told["at"], changes=changes)
@@ -88,7 +88,7 @@ async def test_a_running_session_is_paused_before_it_is_edited(autojump_clock: M
 
 async def test_a_dry_edit_shows_what_would_change(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
-        session, ann, told, call = await at_call(house)
+        session, ann, told, _ = await at_call(house)
         before = session.state
         shown = await ann.ask("edit", session="s", at=told["at"], changes=[change("model", "other")], dry=True)
         assert any(one["path"] == "state.settings.model" for one in shown["changes"])
@@ -97,7 +97,7 @@ async def test_a_dry_edit_shows_what_would_change(autojump_clock: MockClock) -> 
 
 async def test_edits_are_undone_and_done_again(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
-        session, ann, told, call = await at_call(house)
+        session, ann, told, _ = await at_call(house)
         await ann.ask(
             "edit", session="s", at=told["at"], changes=[change("model", "one"), change("settings.max_turns", 3)]
         )
