@@ -11,6 +11,7 @@ whoever iterates: where nobody does, the oldest are dropped, and an event `lag` 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -158,7 +159,8 @@ class Client:
         await trio.aclose_forcefully(self.stream)
 
     async def _greet(self, hello: Hello) -> None:
-        await self.stream.send_all(self._machine.hello(hello))
+        with suppress(trio.BrokenResourceError):  # whoever is refused at once can still read why
+            await self.stream.send_all(self._machine.hello(hello))
         match await self._next():
             case Welcome() as welcome:
                 self.welcome = welcome
@@ -192,11 +194,12 @@ class Client:
         self._heard.set()
 
     async def _write(self) -> None:
-        while True:
-            while self._out:
-                await self.stream.send_all(self._out.pop(0))
-            self._asked = trio.Event()
-            await self._asked.wait()
+        with suppress(trio.BrokenResourceError):  # what the daemon said last can still be read
+            while True:
+                while self._out:
+                    await self.stream.send_all(self._out.pop(0))
+                self._asked = trio.Event()
+                await self._asked.wait()
 
     def _end(self, why: Failure) -> None:
         if self.ended is None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from debugger.protocol.decoding import Items, Length, Within
 
@@ -352,7 +352,7 @@ class Inject:
 
     session: SessionId
     event: Annotated[str, Length(1, 64)]
-    data: Mapping[str, Any] = {}
+    data: Mapping[str, Any] = field(factory=dict)
     reason: Reason = ""
 
 
