@@ -1,5 +1,6 @@
 """Puts the gateway together: settings, store, model, tools, sessions, listener. Nothing else composes it."""
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from attrs import define
 
 from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
+from runtime.app.debugging import Debugging, socket_path
 from runtime.app.exchange import Exchange
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
@@ -48,6 +50,7 @@ from runtime.gateway.models import Models
 from runtime.gateway.nodebook import NodeBook
 from runtime.gateway.nodepolicy import rules_of
 from runtime.gateway.noderows import Node
+from runtime.gateway.pauses import Pauses
 from runtime.gateway.pulse import Pulse
 from runtime.gateway.registry import Registry
 from runtime.gateway.runs import Runs
@@ -92,16 +95,22 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         trio.open_nursery() as nursery,
     ):
         gateway = await compose(made, store, background, log)
+        path = None if given.no_debugger else socket_path(environ, made.state, given.socket)
+        debugging = await Debugging.of(gateway.desk, store, path)
         await nursery.start(_obey, gateway, nursery.cancel_scope)
+        await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
         log("info", f"listening on {made.host}:{made.port}")
+        if debugging.path is not None:
+            log("info", f"debugger at {debugging.path}: twinstep attach --socket {debugging.path}")
         if made.trouble:
             log("warn", f"not ready: {made.trouble}")
         if given.made_token:
             # Not through the log: who may read that must not learn a secret from it.
             print(f"No token is set; until the next start it is {given.made_token}", file=err, flush=True)
         if given.json:
-            print(f'{{"ready":true,"host":"{made.host}","port":{made.port},"pid":{os.getpid()}}}', file=out, flush=True)
+            ready = {"ready": True, "host": made.host, "port": made.port, "pid": os.getpid()}
+            print(json.dumps(ready | {"debugger": str(debugging.path or "")}), file=out, flush=True)
     return 0
 
 
@@ -292,6 +301,8 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         model_of,
         changed,
     )
+    pauses = Pauses(directory, hub, clock, made.given.when_paused)
+    runs.admit = pauses.accept
     asking = Asking(Approvals(clock, chance), runs, hub)
     performer.live, performer.ask = runs.live, asking.ask
     devices = DeviceBook(Shelf(store, "device", Known), clock, chance, Shelf(store, "pairing", Request))
@@ -325,6 +336,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
             "asking": asking,
             "approvals": asking.approvals,
             "nodes": nodes,
+            "pauses": pauses,
         },
     )
     work = CronWork(desk)

@@ -42,6 +42,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--state", metavar="FILE", help="where sessions and all else are kept")
     made.add_argument("--demo", action="store_true", help="answer with recorded answers instead of a model")
     made.add_argument("--allow-unconfigured", action="store_true", help="start without gateway.mode in the settings")
+    made.add_argument("--socket", metavar="PATH", help="Unix socket of the debugger (default: beside the state)")
+    made.add_argument("--no-debugger", action="store_true", help="open no socket for `twinstep attach`")
+    made.add_argument(
+        "--when-paused",
+        choices=["queue", "refuse"],
+        default="queue",
+        help="what becomes of messages for a session that is paused",
+    )
     made.add_argument("--log", choices=["text", "json"], help="form of the log (default: text on a terminal)")
     made.add_argument("--json", action="store_true", help="print one JSON line when ready")
     return made

@@ -42,7 +42,8 @@ EVENTS: Final = (
     "connect.challenge agent chat session.message session.tool sessions.changed presence tick shutdown health "
     "heartbeat cron task node.pair.requested node.pair.resolved node.presence node.hostStats node.invoke.request "
     "node.invoke.cancel device.pair.requested device.pair.resolved device.pair.changed "
-    "exec.approval.requested exec.approval.resolved config.changed chat.metadata.changed"
+    "exec.approval.requested exec.approval.resolved config.changed chat.metadata.changed "
+    "session.paused session.resumed"
 ).split()
 CAPABILITIES: Final = ("published-model-catalog",)
 """What clients may rely on: models.list knows of providers and details."""

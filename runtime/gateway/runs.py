@@ -72,7 +72,8 @@ Changed = Callable[[str, Run, Session | None], None]
 class Runs:
     """All runs of the gateway. `model_of` names provider and model of a session; `changed` hears of starts and ends.
 
-    `row_of` returns the row of a session, which events about a tool's progress carry.
+    `row_of` returns the row of a session, which events about a tool's progress carry. `admit` raises GatewayError where
+    a session takes no message now.
     """
 
     dispatcher: Dispatcher
@@ -84,6 +85,7 @@ class Runs:
     model_of: Callable[[Session], tuple[str, str]]
     changed: Changed
     row_of: Callable[[str], dict[str, Any]] = field(default=lambda key: {})
+    admit: Callable[[Session], None] = field(default=lambda session: None)
     narrations: dict[str, Narration] = field(factory=dict)
     waiting: Waiting = field(factory=Waiting)
     answers: Answers = field(factory=Answers)
@@ -112,6 +114,7 @@ class Runs:
             await self.settled(self.shelf.items[ask.run].session)
             return known
         session = self.roster.get(ask.entry.session)
+        self.admit(session)
         busy = session.state.phase in OPEN or session.addressed
         try:
             ticket = self._enqueue(session, self._run(ask, session.id), ask, busy=busy)
