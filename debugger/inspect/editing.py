@@ -10,7 +10,11 @@ from runtime.step.state import Call
 _PLAIN: Final[dict[tuple[Step, ...], str]] = {
     ("state", "model"): "model",
     ("state", "settings", "model"): "model",
+    ("state", "settings", "max_turns"): "settings.max_turns",
+    ("state", "settings", "max_attempts"): "settings.max_attempts",
     ("state", "context", "system"): "system",
+    ("state", "context", "toolset", "names"): "tools",
+    ("state", "answer"): "reply",
     ("state", "prompt", "message", "text"): "message",
     ("state", "steering", "text"): "message",
     ("state", "history"): "history",
