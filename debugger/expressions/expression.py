@@ -37,7 +37,12 @@ class Expression:
 
 @frozen
 class Path(Expression):
-    """A compiled path: a name with members, keys and indexes behind it, and nothing else."""
+    """A compiled path: a name with members, keys and indexes behind it, and nothing else.
+
+    `steps` are these, in order: the name, then members and keys as text and indexes as numbers.
+    """
+
+    steps: tuple[str | int, ...] = ()
 
 
 def compile_expression(source: str, roots: Mapping[str, Root] = ROOTS) -> Expression:
@@ -55,7 +60,18 @@ def compile_path(source: str, roots: Mapping[str, Root] = ROOTS) -> Path:
         raise refused(tree, source, "a path is a name with members, keys and indexes behind it")
     compiler = Compiler(source, roots)
     code = compiler.path(tree)
-    return Path(source, frozenset(compiler.used), _weight(tree), code)
+    return Path(source, frozenset(compiler.used), _weight(tree), code, _steps(tree))
+
+
+def _steps(tree: ast.expr) -> tuple[str | int, ...]:
+    match tree:
+        case ast.Attribute(value=value, attr=name):
+            return (*_steps(value), name)
+        case ast.Subscript(value=value, slice=index):
+            return (*_steps(value), ast.literal_eval(index))
+        case ast.Name(id=name):
+            return (name,)
+    return ()
 
 
 def _weight(tree: ast.expr) -> int:

@@ -5,6 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
+from debugger.inspect.plain import wellformed
 from runtime.step import REST, CallPhase, Event, Phase, State, advance, ready
 from runtime.step import events as ev
 from runtime.step.table import HOOK_BEFORE
@@ -71,7 +72,7 @@ def _none(state: State) -> str:
     if state.phase in _REPLY:
         return "the model has answered; the next request comes with the next message"
     if state.phase is Phase.FAILED and state.outcome is not None:
-        return f"the prompt ends here: {state.outcome.message or state.outcome.code}"
+        return wellformed(f"the prompt ends here: {(state.outcome.message or state.outcome.code)[:400]}")
     if state.phase in REST or state.phase is Phase.NEW:
         return "no prompt is open; the next request comes with the next message"
     return "the session is closed" if state.phase is Phase.CLOSED else f"none is next in phase {state.phase.value}"

@@ -5,7 +5,8 @@ from enum import Enum
 from itertools import islice
 from typing import Any, Final
 
-from debugger.inspect.paths import LONGEST, Step, joined
+from debugger.expressions.bounds import LONGEST
+from debugger.inspect.paths import Step, joined
 from debugger.inspect.plain import Bounds, ListLike, Shown, entries, hidden, is_hidden, kind_of, plain, wellformed
 from runtime.step import State
 from runtime.step.state import Turn

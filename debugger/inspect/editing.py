@@ -10,14 +10,14 @@ from runtime.step.state import Call
 _PLAIN: Final[dict[tuple[Step, ...], str]] = {
     ("state", "model"): "model",
     ("state", "settings", "model"): "model",
+    ("state", "settings", "max_turns"): "settings.max_turns",
+    ("state", "settings", "max_attempts"): "settings.max_attempts",
     ("state", "context", "system"): "system",
+    ("state", "context", "toolset", "names"): "tools",
+    ("state", "answer"): "reply",
     ("state", "prompt", "message", "text"): "message",
     ("state", "steering", "text"): "message",
     ("state", "history"): "history",
-    ("state", "answer"): "reply",
-    ("state", "context", "toolset", "names"): "tools",
-    ("state", "settings", "max_turns"): "settings.max_turns",
-    ("state", "settings", "max_attempts"): "settings.max_attempts",
 }
 _CALLS: Final = (("state", "calls"), ("state", "retry", "calls"))
 
@@ -58,4 +58,4 @@ def _of_call(call: Call, rest: tuple[Step, ...]) -> str | None:
 
 
 FORMS: Final = frozenset(EDITABLE) - {"note"}
-"""What an edit may name that is somewhere in the state; a test holds `edit_name` to it."""
+"""What an edit may name that is in a state (a note is not); a test holds `edit_name` to it."""

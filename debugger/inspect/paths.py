@@ -9,20 +9,20 @@ from typing import Any, Final
 from attrs import frozen
 
 from debugger.border import ROOTS, Border
-from debugger.inspect.plain import entries, is_hidden, kind_of
+from debugger.expressions import compile_path
+from debugger.expressions.bounds import DEEPEST, LONGEST
+from debugger.inspect.plain import entries, is_hidden, kind_of, wellformed
 from runtime.errors import RemoteError
 
 Step = str | int
 """A name (of a field, or a key) or an index."""
-LONGEST: Final = 2_000
-"""Characters of a path."""
 _NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]*")
-_STEP: Final = re.compile(r"""\.([A-Za-z_][A-Za-z0-9_]*)|\[(-?[0-9]{1,9})\]|\[("(?:[^"\\]|\\.)*")\]""", re.DOTALL)
-_HALVES: Final = re.compile("[\ud800-\udfff]")
+_UNSHOWN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that no source may hold and that JSON leaves as they are."""
 
 
 class NoSuchPath(RemoteError):
-    """The path is none, names nothing that is there, or leads into what is secret. Nothing was looked at."""
+    """The path names nothing that is there, or leads into what is secret."""
 
     code = "no_such_path"
 
@@ -42,7 +42,7 @@ class Found:
 
 
 def find_path(border: Border, path: str) -> Found:
-    """Return what a path names at a border; the empty path names the roots. Raises NoSuchPath."""
+    """Return what a path names at a border; the empty path names the roots. Raises NoSuchPath and BadExpression."""
     return resolve(border, parse(path))
 
 
@@ -55,10 +55,7 @@ def resolve(border: Border, steps: tuple[Step, ...]) -> Found:
 
 
 def _root(border: Border, name: Step) -> Found:
-    get = ROOTS.get(name) if isinstance(name, str) else None
-    if get is None:
-        raise NoSuchPath(f"{name}: a path begins with one of {', '.join(ROOTS)}")
-    return Found(get(border), (name,))
+    return Found(ROOTS[str(name)](border), (name,))
 
 
 def below(here: Found, step: Step) -> Found:
@@ -92,34 +89,24 @@ def spelled(step: Step) -> str:
         return f"[{step}]"
     if _NAME.fullmatch(step) and not iskeyword(step):
         return f".{step}"
-    # As JSON writes a string, which Python reads the same; but for half characters, which no source may hold.
+    # As JSON writes a string, which the language reads the same.
     quoted = json.dumps(step, ensure_ascii=False)
-    return f"[{_HALVES.sub(_escaped, quoted)}]"
+    return f"[{_UNSHOWN.sub(_escaped, quoted)}]"
 
 
-def _escaped(half: re.Match[str]) -> str:
-    return f"\\u{ord(half[0]):04x}"
+def _escaped(one: re.Match[str]) -> str:
+    return f"\\u{ord(one[0]):04x}"
 
 
 def parse(path: str) -> tuple[Step, ...]:
-    """Return the steps of a path; none for the empty one. Raises NoSuchPath."""
-    if len(path) > LONGEST:
-        raise NoSuchPath(f"a path has {LONGEST:,} characters at most, not {len(path):,}")
-    if not path:
-        return ()
-    root = _NAME.match(path)
-    if root is None:
-        raise NoSuchPath(f"{path}: a path begins with one of {', '.join(ROOTS)}")
-    steps: list[Step] = [root[0]]
-    place = root.end()
-    while place < len(path):
-        found = _STEP.match(path, place)
-        if found is None:
-            raise NoSuchPath(f'{path}: what stands at {place} is neither .name, [0] nor ["name"]')
-        name, index, quoted = found.groups()
-        steps.append(name or (int(index) if index else json.loads(quoted)))
-        place = found.end()
-    return tuple(steps)
+    """Return the steps of a path; none for the empty one. Raises BadExpression."""
+    return compile_path(path).steps if path else ()
+
+
+def nameable(steps: tuple[Step, ...]) -> str | None:
+    """Return the steps as a path, or None where the language takes none so long or deep."""
+    path = joined(steps) if len(steps) <= DEEPEST else ""
+    return path if 0 < len(path) <= LONGEST or not steps else None
 
 
 def _a(word: str) -> str:
@@ -127,5 +114,5 @@ def _a(word: str) -> str:
 
 
 def _names(inside: Mapping[str, Any]) -> str:
-    some = [str(name)[:40] for name in inside][:20]
+    some = [wellformed(str(name)[:40]) for name in inside][:20]
     return ", ".join(some) + (" …" if len(inside) > 20 else "") if some else "none"

@@ -14,8 +14,7 @@ from typing import Any, Final
 from attrs import define, has
 from pyrsistent import PVector
 
-from debugger.schema import fields_of, is_secret
-from runtime.vocab import encode
+from debugger.schema import Secret, fields_of, is_secret
 
 TEXT: Final = 4_000
 """Characters of one text that are shown."""
@@ -47,14 +46,13 @@ def plain(value: Any, bounds: Bounds | None = None) -> Any:
     return _plain(value, bounds or Bounds(), 0)
 
 
-def hidden(value: Any) -> Shown:
-    """Return what is shown of a secret: how many characters it has, as text or else as compact JSON."""
-    if isinstance(value, str):
-        return {"secret": len(value)}
+def hidden(value: Any) -> Shown | None:
+    """Return what is shown of a secret: its length (`debugger.schema.Secret`). None hides nothing and stays None."""
     try:
-        return {"secret": len(encode(value))}
-    except (TypeError, ValueError, RecursionError):
-        return {"secret": 0}
+        secret = value if isinstance(value, Secret) else Secret.of(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        secret = Secret(0)
+    return None if secret is None else {"secret": secret.length}
 
 
 def cut(text: str, most: int) -> Any:
@@ -148,6 +146,8 @@ def _plain(value: Any, bounds: Bounds, level: int) -> Any:
         return number(value)
     if isinstance(value, bytes):
         return {"bytes": len(value)}
+    if isinstance(value, Secret):
+        return hidden(value)
     inside = entries(value)
     if inside is None or level >= bounds.depth or bounds.budget <= 0:
         return {"deeper": kind_of(value)}

@@ -4,13 +4,13 @@
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from debugger.inspect.plain import Shown
+from debugger.inspect.plain import Shown, cut
 
 STOPPED: Final = frozenset("TtZX")
 """States in which a process does nothing: stopped, traced, or dead and not yet taken away."""
@@ -68,33 +68,44 @@ def parsed(stat: bytes) -> Process | None:
     return Process(int(number), name.decode("utf-8", "replace"), rest[0].decode(), int(rest[1]), int(rest[2]))
 
 
-def groups_of(groups: Iterable[int], known: Mapping[int, Process], *, frozen: bool) -> Shown:
-    """Return `groups` with their `processes`, `escaped` (descendants that left their group, and run on in a pause),
-    `frozen` (whether they should stand still) and `wholly` (whether all of them do; None where nothing is frozen).
+def groups_of(owners: Mapping[int, str], known: Mapping[int, Process], stopped: Collection[int] = ()) -> Shown:
+    """Return `groups` with `call`, `stopped` and `processes`; `escaped`, the descendants that left their group and run
+    on in a pause; `frozen` (whether any group should stand still); and `wholly` (whether all that should stand still
+    does; None where nothing should).
 
-    A descendant is found by parent ids: one whose parent has ended belongs to somebody else by now, and is not seen.
+    `owners` has the call of each group, `stopped` the groups that are held still. A descendant is found by parent ids:
+    one whose parent has ended belongs to somebody else by now, and is not seen.
     """
-    wanted = sorted(groups)
-    held = {group: [one for one in known.values() if one.group == group] for group in wanted}
-    escaped = _escaped(held, known)
-    still = all(one.state in STOPPED for some in held.values() for one in some) and not escaped
+    held = {group: [one for one in known.values() if one.group == group] for group in sorted(owners)}
+    still = {group: some for group, some in held.items() if group in stopped}
+    moving = [one for some in still.values() for one in some if one.state not in STOPPED] + _escaped(still, held, known)
     return {
         "groups": [
-            {"group": group, "processes": [one.row for one in some[:MOST]], "more": max(0, len(some) - MOST)}
+            {
+                "group": group,
+                "call": cut(owners[group], 200),
+                "stopped": group in still,
+                "processes": [one.row for one in some[:MOST]],
+                "more": max(0, len(some) - MOST),
+            }
             for group, some in held.items()
         ],
-        "escaped": [one.row for one in escaped[:MOST]],
-        "frozen": frozen,
-        "wholly": still if frozen else None,
-        "sentence": _sentence(held, escaped, frozen),
+        "escaped": [one.row for one in _escaped(held, held, known)[:MOST]],
+        "frozen": bool(still),
+        "wholly": not moving if still else None,
+        "sentence": _sentence(held, still, moving),
     }
 
 
-def _escaped(held: Mapping[int, list[Process]], known: Mapping[int, Process]) -> list[Process]:
+_Groups = Mapping[int, list[Process]]
+
+
+def _escaped(some: _Groups, held: _Groups, known: Mapping[int, Process]) -> list[Process]:
+    """The descendants of some of the groups that are held, in none of these."""
     below: dict[int, list[Process]] = {}
     for one in known.values():
         below.setdefault(one.parent, []).append(one)
-    queue = [one for some in held.values() for one in some]
+    queue = [one for members in some.values() for one in members]
     seen = {one.id for one in queue}
     found = []
     while queue:
@@ -103,19 +114,18 @@ def _escaped(held: Mapping[int, list[Process]], known: Mapping[int, Process]) ->
                 continue
             seen.add(child.id)
             queue.append(child)
-            if child.state not in "ZX":
+            if child.state not in "ZX" and child.group not in held:
                 found.append(child)
     return sorted(found, key=lambda one: one.id)
 
 
-def _sentence(held: Mapping[int, list[Process]], escaped: list[Process], frozen: bool) -> str:
-    count = sum(map(len, held.values()))
-    if not held:
-        return "no processes"
-    if not frozen:
-        return f"{count} {'process runs' if count == 1 else 'processes run'}"
-    moving = [one for some in held.values() for one in some if one.state not in STOPPED]
-    named = ", ".join(f"{one.name} ({one.id})" for one in [*moving, *escaped][:10])
-    if not named:
-        return f"wholly frozen: {count} {'process stands' if count == 1 else 'processes stand'} still"
-    return f"not fully frozen: {named} {'runs' if len(moving) + len(escaped) == 1 else 'run'} on"
+def _sentence(held: _Groups, still: _Groups, moving: list[Process]) -> str:
+    running = sum(len(some) for group, some in held.items() if group not in still)
+    frozen = sum(map(len, still.values()))
+    found = [f"{running} {'process runs' if running == 1 else 'processes run'}"] if running else []
+    if moving:
+        named = ", ".join(f"{one.name} ({one.id})" for one in moving[:10])
+        found.append(f"not fully frozen: {named} {'runs' if len(moving) == 1 else 'run'} on")
+    elif still:
+        found.append(f"wholly frozen: {frozen} {'process stands' if frozen == 1 else 'processes stand'} still")
+    return "; ".join(found) or "no processes"

@@ -9,7 +9,7 @@ from attrs import define, field
 from pyrsistent import PVector
 
 from debugger.inspect.difference import TWICE
-from debugger.inspect.paths import LONGEST, Step, joined
+from debugger.inspect.paths import Step, nameable
 from debugger.inspect.plain import Shown, entries, is_hidden, wellformed
 from runtime.errors import RemoteError
 from runtime.step import State
@@ -112,10 +112,9 @@ def _match(search: _Search, state: State, steps: tuple[Step, ...], text: str) ->
     if found is None:
         return None
     begin, end = found
-    path = joined(steps)
     return {
         "seq": state.seq,
-        "path": path if len(path) <= LONGEST else None,
+        "path": nameable(steps),
         "at": begin,
         "size": len(text),
         "many": sum(1 for _ in search.wanted.finditer(text)),

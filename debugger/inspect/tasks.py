@@ -4,6 +4,7 @@ The one module of this package that looks at the living: it reads Trio, the sess
 Frames are shown as names and lines, never with what their variables hold.
 """
 
+from operator import attrgetter
 from typing import Any, Final
 
 import trio
@@ -49,8 +50,9 @@ def living(session: Session, dispatcher: Dispatcher) -> dict[str, Any]:
         "tasks": [walk.node(task) for task in sorted(running, key=lambda task: task.name)],
         "effects": waiting,
         "more": walk.left < 0,
-        "deadlines": [_deadline(one, session) for one in opened],
+        "deadlines": [_deadline(one) for one in opened],
         "frozen": session.deadlines.frozen,
+        "focus": cut(session.focus, 200),
         "queue": {"ready": ready, "to_open": crowd},
         "inbox": {
             "events": len(session.inbox),
@@ -70,13 +72,13 @@ def living(session: Session, dispatcher: Dispatcher) -> dict[str, Any]:
 
 async def processes(session: Session) -> Shown:
     """Return the process groups of a session with their processes, read in a thread: a machine may have many."""
-    groups, frozen = session.processes.groups, session.processes.frozen
-    if not groups:
+    owners, stopped = session.processes.owners, session.processes.stopped
+    if not owners:
         await trio.lowlevel.checkpoint()
-        return groups_of((), {}, frozen=frozen)
+        return groups_of({}, {})
     with trio.move_on_after(PROCESSES_SECONDS):
-        return groups_of(groups, await trio.to_thread.run_sync(table, abandon_on_cancel=True), frozen=frozen)
-    made = groups_of(groups, {}, frozen=frozen)
+        return groups_of(owners, await trio.to_thread.run_sync(table, abandon_on_cancel=True), stopped)
+    made = groups_of(owners, {}, stopped)
     return {**made, "wholly": None, "sentence": f"/proc was not read within {PROCESSES_SECONDS:.0f} s"}
 
 
@@ -99,6 +101,7 @@ def facts_of(
         trouble=session.trouble,
         addressed=session.addressed,
         next=upcoming(session),
+        focus=session.focus,
     )
 
 
@@ -107,7 +110,8 @@ def upcoming(session: Session) -> Event | None:
 
     What the dispatcher chooses; but this takes nothing and drops nothing.
     """
-    event = next((event for event, task in session.inbox if task is None or not task.stale), None)
+    live = (event for event, task in session.inbox if task is None or not task.stale)
+    event = next(filter(session.focused, live), None)
     if event is None and session.addressed and session.state.phase in REST:
         return Received(session.said or Message(session.state.lane[0].message.id, "", ()))
     return event
@@ -116,27 +120,30 @@ def upcoming(session: Session) -> Event | None:
 def _waiting(session: Session) -> dict[Any, Waiting]:
     if session.tasks is None:
         return {}
-    opened = {one.task.name: one for one in reversed(session.deadlines.opened())}
+    opened = sorted(session.deadlines.opened(), key=attrgetter("left"), reverse=True)
+    nearest = {one.task.name: one for one in opened}
     now = trio.current_time()
     found = {}
     for key, task in session.tasks.tasks.items():
-        deadline = opened.get(name_of(key))
-        limit = deadline.seconds if deadline is not None else None
-        left = deadline.left if deadline is not None else None
-        found[key] = Waiting(max(0.0, now - task.started), _finite(limit), _finite(left))
+        one, seconds = nearest.get(name_of(key)), max(0.0, now - task.started)
+        found[key] = Waiting(seconds)
+        if one is not None:
+            found[key] = Waiting(seconds, _finite(one.seconds), _finite(one.left), not one.running)
     return found
 
 
-def _finite(seconds: float | None) -> float | None:
-    return None if seconds is None or seconds == float("inf") else seconds
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
 
 
-def _deadline(one: Deadline, session: Session) -> Shown:
+def _deadline(one: Deadline) -> Shown:
     return {
-        "task": one.task.name,
+        "name": one.name,
+        "call": cut(one.call, 200),
+        "task": cut(one.task.name, 200),
         "seconds": number(one.seconds),
         "left": number(one.left),
-        "frozen": session.deadlines.frozen,
+        "frozen": not one.running,
     }
 
 
@@ -144,7 +151,6 @@ class _Walk:
     """The tree of tasks, at most MOST of them."""
 
     def __init__(self, session: Session, opened: list[Deadline]) -> None:
-        self.session = session
         self.opened = opened
         self.left = MOST
         self.now = trio.current_time()
@@ -161,7 +167,7 @@ class _Walk:
             made |= {"seconds": max(0.0, self.now - started), "stale": known[1].stale}
         frames = [_frame(frame, line) for frame, line in task.iter_await_frames()]
         made |= {"frames": frames[-FRAMES:], "frames_more": max(0, len(frames) - FRAMES)}
-        made["deadlines"] = [_deadline(one, self.session) for one in self.opened if one.task is task]
+        made["deadlines"] = [_deadline(one) for one in self.opened if one.task is task]
         made["below"] = [
             {
                 "tasks": [

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from debugger.border import ABOUT, Border
 from debugger.inspect.editing import edit_name
-from debugger.inspect.paths import LONGEST, Found, Step, below, find_path
+from debugger.inspect.paths import Found, Step, below, find_path, nameable
 from debugger.inspect.plain import TEXT, Bounds, Shown, cut, entries, hidden, kind_of, number, plain, wellformed
 from debugger.schema import fields_of
 from runtime.vocab import encode
@@ -29,7 +29,8 @@ def tree(border: Border, path: str, start: int = 0, count: int = 0, depth: int =
     A node has `path` (None where it would be too long to be named), `name`, `type` and `editable` (the name that an
     edit uses, or None). One with entries has `size` and `preview`, and opened `start` and `nodes`: `count` (0: COUNT)
     from `start` on; negative counts from the end. A text has `size` and `value`, from `start` on (0: TEXT
-    characters). `depth` is how many levels are opened. Raises NoSuchPath.
+    characters). `depth` is how many levels are opened. Raises NoSuchPath and
+    BadExpression.
     """
     found = find_path(border, path)
     room = _Room(MOST)
@@ -83,9 +84,9 @@ def _valued(value: Any) -> Any:
 
 
 def _node(border: Border, found: Found, name: str) -> Shown:
-    path, value = found.path, _valued(found.value)
+    value = _valued(found.value)
     made: dict[str, Any] = {
-        "path": path if len(path) <= LONGEST else None,
+        "path": nameable(found.steps),
         "name": cut(name, PREVIEW),
         "type": "secret" if found.secret else kind_of(found.value),
         "editable": _carried(edit_name(found.steps, border.state, border.call)),

@@ -81,7 +81,7 @@ def _awaited(state: State, key: Key, facts: Facts) -> Shown:
     row["seconds"] = found.seconds if found is not None else None
     row["limit"] = found.limit if found is not None else None
     row["left"] = found.left if found is not None else None
-    return row | {"runs": found is not None, "frozen": facts.frozen}
+    return row | {"runs": found is not None, "frozen": facts.frozen or (found is not None and found.frozen)}
 
 
 def following(state: State, facts: Facts) -> list[Shown]:
@@ -89,7 +89,9 @@ def following(state: State, facts: Facts) -> list[Shown]:
 
     Each has `step`, `call`, `about`, and `wants`: the effects that the step would start, each with `outside`.
     """
-    wanted: tuple[Event, ...] = ready(state) or (() if facts.next is None else (facts.next,))
+    wanted: list[Event] = [go for go in ready(state) if not facts.focus or go.call in ("", facts.focus)]
+    if not wanted and facts.next is not None:
+        wanted = [facts.next]
     return [row for row in (_following(state, event) for event in wanted) if row is not None]
 
 
@@ -136,6 +138,8 @@ def _sentences(state: State, facts: Facts, stop: Shown | None, waits: list[Shown
         assert hold is not None
         place = _step(hold.step[:SHORT], hold.call[:SHORT])
         found.append(f"Held before {place} by {hold.by[:SHORT]}{_for(facts.held)}: {hold.cause[:LINE]}.")
+    if facts.focus:
+        found.append(f"Only call {facts.focus[:SHORT]} goes on.")
     found += [_wait(row) for row in waits]
     if facts.inbox:
         full = ", and takes no more before it goes on" if facts.crowded else ""

@@ -50,6 +50,11 @@ class ProcessGroups:
         """The process groups now owned, each with its call."""
         return dict(self._groups)
 
+    @property
+    def stopped(self) -> frozenset[int]:
+        """The process groups that are held still."""
+        return frozenset(self._stopped)
+
     def freeze(self) -> None:
         """Stop every process of every group."""
         self.frozen = True

@@ -19,38 +19,44 @@ def known(*some: Process) -> dict[int, Process]:
 
 
 def test_groups_that_stand_still_are_wholly_frozen() -> None:
-    found = groups_of({10}, known(SHELL, CHILD), frozen=True)
+    found = groups_of({10: "a"}, known(SHELL, CHILD), {10})
     assert [row["pid"] for row in found["groups"][0]["processes"]] == [10, 11]
     assert (found["escaped"], found["wholly"]) == ([], True)
     assert found["sentence"] == "wholly frozen: 2 processes stand still"
 
 
 def test_descendants_that_left_their_group_are_named_and_so_are_theirs() -> None:
-    found = groups_of({10}, known(SHELL, CHILD, AWAY, BELOW), frozen=True)
+    found = groups_of({10: "a"}, known(SHELL, CHILD, AWAY, BELOW), {10})
     assert [(row["pid"], row["group"]) for row in found["escaped"]] == [(12, 12), (13, 12)]
     assert found["wholly"] is False
     assert found["sentence"] == "not fully frozen: server (12), worker (13) run on"
 
 
 def test_a_descendant_in_another_group_of_the_session_has_not_escaped() -> None:
-    found = groups_of({10, 12}, known(SHELL, CHILD, AWAY, BELOW), frozen=True)
+    found = groups_of({10: "a", 12: "b"}, known(SHELL, CHILD, AWAY, BELOW), {10, 12})
     assert found["escaped"] == []
     assert found["sentence"] == "not fully frozen: server (12), worker (13) run on"
 
 
 def test_one_that_moves_in_its_group_is_named() -> None:
-    found = groups_of({10}, known(SHELL, Process(11, "busy", "R", 10, 10)), frozen=True)
+    found = groups_of({10: "a"}, known(SHELL, Process(11, "busy", "R", 10, 10)), {10})
     assert (found["wholly"], found["sentence"]) == (False, "not fully frozen: busy (11) runs on")
 
 
 def test_one_that_has_left_and_ended_is_nobody() -> None:
-    assert groups_of({10}, known(SHELL, Process(12, "x", "Z", 10, 12)), frozen=True)["wholly"] is True
+    assert groups_of({10: "a"}, known(SHELL, Process(12, "x", "Z", 10, 12)), {10})["wholly"] is True
 
 
 def test_what_is_not_frozen_just_runs() -> None:
-    found = groups_of({10}, known(SHELL), frozen=False)
+    found = groups_of({10: "a"}, known(SHELL))
     assert (found["wholly"], found["sentence"]) == (None, "1 process runs")
-    assert groups_of((), {}, frozen=True)["sentence"] == "no processes"
+    assert groups_of({}, {})["sentence"] == "no processes"
+
+
+def test_one_call_may_go_on_while_another_stands_still() -> None:
+    found = groups_of({10: "a", 12: "b"}, known(SHELL, CHILD, AWAY, BELOW), {10})
+    assert [(row["call"], row["stopped"]) for row in found["groups"]] == [("a", True), ("b", False)]
+    assert (found["wholly"], found["sentence"]) == (True, "2 processes run; wholly frozen: 2 processes stand still")
 
 
 @pytest.mark.parametrize(

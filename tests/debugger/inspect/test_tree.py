@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from debugger.border import ROOTS
+from debugger.expressions import BadExpression
 from debugger.inspect import NoSuchPath, tree
 from debugger.inspect.editing import FORMS, edit_name
 from debugger.inspect.paths import joined, parse
@@ -102,22 +103,35 @@ def test_nothing_can_be_opened_inside_a_secret() -> None:
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("stat", "a path begins with one of state, step"),
         ("state.nothing", r"state\.nothing: a State has no 'nothing'; it has session, phase"),
         ("state.history[0]", "the list has 0 entries"),
         ("state.history.x", "the list has 0 entries"),
         ("state.phase.value", "has nothing in it"),
         ("state.digest", "has no 'digest'"),
-        ("state.__class__", "."),
-        ("state history", "."),
-        ("state.history[", "."),
-        ("0", "."),
-        ("state" + ".a" * 1_000, "."),
     ],
 )
 def test_a_path_that_names_nothing_is_refused_with_what_there_is(path: str, why: str) -> None:
     with pytest.raises(NoSuchPath, match=why):
         tree(border(State("s1")), path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["stat", "state.__class__", "state history", "state.history[", "0", "state" + ".a" * 1_000, "len(state)", "it"],
+)
+def test_what_is_no_path_of_the_language_is_refused_as_an_expression_is(path: str) -> None:
+    with pytest.raises(BadExpression):
+        tree(border(State("s1")), path)
+
+
+def test_what_lies_deeper_than_the_language_reaches_is_shown_without_a_path() -> None:
+    value: dict[str, Any] = {"x": 1}
+    for _ in range(40):
+        value = {"x": value}
+    at = border(asking({"x": value}).state)
+    node = tree(at, "state.calls[0].args" + ".x" * 28)
+    (child,) = node["nodes"]
+    assert (node["path"] is None, child["path"], child["type"]) == (False, None, "map")
 
 
 def edited(state: State, name: str, value: object) -> State:

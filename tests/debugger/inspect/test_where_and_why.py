@@ -94,6 +94,13 @@ def test_what_nothing_runs_for_is_told() -> None:
     assert why(asking({}).go(READ).state)["sentence"].endswith("(nothing runs for it here).")
 
 
+def test_with_a_focus_only_the_steps_of_that_call_come_next() -> None:
+    run = Run.opened().calling("read_file", "glob")
+    found = why(run.state, Facts(focus="glob__c1"))
+    assert [row["call"] for row in found["next"]] == ["glob__c1"]
+    assert found["sentence"] == "Only call glob__c1 goes on. Next: call.judge glob__c1."
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_in_every_phase_it_names_all_that_is_outstanding_and_all_that_is_ready(phase: Phase) -> None:
     state = places()[phase].state
