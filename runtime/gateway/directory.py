@@ -143,7 +143,7 @@ class Directory:
         self._open(entry)
         try:
             self._written(self.shelf.put(key, entry))
-        except JournalError:
+        except TwinstepError:
             self._close(entry, "not kept")
             raise
         return entry
@@ -218,7 +218,7 @@ class Directory:
         try:
             self.past.put(entry.session, Past(entry.session, entry.key, entry.agent, now, reason, kept=True))
             self._written(self.shelf.put(entry.key, fresh))
-        except JournalError:
+        except TwinstepError:
             self._close(fresh, "not kept")
             raise
         self._close(entry, reason)

@@ -19,6 +19,7 @@ from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
 from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
+from runtime.gateway.keys import keepable
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import Narration, Subject, Told, said_before
 from runtime.gateway.waiting import FOREVER, Answers, Waiting
@@ -132,7 +133,7 @@ class Runs:
 
         Raises GatewayError where its id cannot be one, or stands for another message.
         """
-        if len(ask.run) > LONGEST or "\0" in ask.run or not encodable(ask.run):
+        if len(ask.run) > LONGEST or not keepable(ask.run):
             raise invalid(f"an id of a message has at most {LONGEST} characters, all of them Unicode and none a zero")
         known = self.shelf.items.get(ask.run)
         if known is None:
@@ -544,15 +545,6 @@ class Runs:
 def digest(text: str) -> str:
     """Return what tells one message from another."""
     return sha256(text.encode(errors="replace")).hexdigest()
-
-
-def encodable(text: str) -> bool:
-    """Whether a text is Unicode, without halves of pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def split(message: Message) -> tuple[str, tuple[JsonObject, ...]]:
