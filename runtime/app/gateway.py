@@ -245,6 +245,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     models = models_of(made)
     seed_workspaces(models, log)
     model = Exchange(answers(made))
+    store.heard = partial(disk, log)
     journal = Journal(store, clock, store.codec, store.name)
     host = Host(which=shutil.which, home=str(made.home))
     judge = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host)
@@ -394,6 +395,14 @@ def levels(log: Log, made: Setup) -> None:
     """Let the log leave out what the settings do not want."""
     logging = made.loaded.config.logging
     log.least, log.shown = logging.level, logging.console_level or logging.level
+
+
+def disk(log: Log, trouble: str | None) -> None:
+    """Say that the disk takes nothing, or that it does again."""
+    if trouble is None:
+        log("info", "the disk takes what waited for it")
+    else:
+        log("error", f"{trouble}; until it does, messages wait")
 
 
 def seed_workspaces(models: Models, log: Log) -> None:

@@ -19,6 +19,7 @@ from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
 from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
+from runtime.gateway.keeping import kept
 from runtime.gateway.keys import keepable
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import Narration, Subject, Told, said_before
@@ -171,7 +172,7 @@ class Runs:
 
     async def _committed(self, ticket: int) -> None:
         try:
-            await self.dispatcher.journal.committed(ticket)
+            await kept(self.dispatcher.journal, ticket)
         except JournalError as exc:
             raise unavailable(f"the message cannot be kept: {exc}") from exc
 
