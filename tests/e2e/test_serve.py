@@ -19,6 +19,7 @@ import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from runtime.stores import open_store
 from tests.e2e.command import ROOT
 from tests.fakes import gemini_stub as stub
 
@@ -278,6 +279,17 @@ async def test_a_full_disk_is_in_the_log_and_the_gateway_is_not_ready_until_ther
         resource.prlimit(ready["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await daemon.says("the disk takes what waited for it")
         assert (await status(daemon.port, "/ready"))[0] == 200
+
+
+async def test_what_could_not_be_read_of_the_state_is_in_the_log(tmp_path: Path) -> None:
+    daemon, state = Daemon(tmp_path), tmp_path / "gateway.jsonl"
+    async with open_store(state) as store:
+        await store.committed(store.put("cron", "job-1", b'{"nonsense":1}'))
+    with state.open("ab") as file:
+        file.write(b'{"document":"entry"')
+    async with running(daemon, "--demo", "--token", TOKEN, "--state", state.name):
+        await daemon.says(f'"warn", "message": "{state.name}: line 4 is incomplete .*: it was cut off"')
+        await daemon.says(f'"error", "message": "{state.name}: document cron \'job-1\' cannot be read: .*without it"')
 
 
 async def test_settings_are_read_again_and_who_came_in_with_the_old_secret_has_to_go(tmp_path: Path) -> None:
