@@ -176,11 +176,13 @@ class Store(Protocol):
 
     None of them waits or drops anything: at its bound the store raises `JournalFull` and keeps nothing of that call.
     `unflushed` says that something was appended which nobody has asked to be written (`flush`, `committed`, `room`).
-    `full` says that sessions must wait; `room` waits until they need not. `committed` returns when what has that
-    ticket, and all before it, are on disk; it raises `JournalError` if they never will be.
+    `full` says that sessions must wait, and `trouble` why, in one sentence or None; `room` waits until they need not.
+    `committed` returns when what has that ticket, and all before it, are on disk; it raises `JournalError` if they
+    never will be.
     """
 
     full: bool
+    trouble: str | None
     unflushed: bool
 
     def append(self, record: StoredRecord, blobs: Sequence[tuple[str, bytes]] = ()) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
 import trio
 from attrs import define
@@ -77,6 +77,7 @@ from runtime.tools.registry import unknown
 GO_ON: Final = (
     "Your last answer was empty. Go on from where you are and give the visible answer now. Do not restart from scratch."
 )
+T = TypeVar("T")
 CLOSE_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 10.0
 """How long runs may go on after SIGTERM before the gateway stops; they are finished after the next start."""
@@ -245,6 +246,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     """Return the gateway of a setup over an open store."""
     clock, chance = background.clock, background.chance
     live: dict[str, Session] = {}
+    shelf = watched(store, log)
 
     def mode_of(name: str) -> str | None:
         return live[name].state.settings.mode if name in live else "workspace"
@@ -275,14 +277,14 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
 
     directory = Directory(
         roster,
-        Shelf(store, "entry", Entry),
+        shelf("entry", Entry),
         clock,
         chance,
         settings_of,
         made.default_agent,
-        notes=Shelf(store, "note", Note),
-        past=Shelf(store, "past", Past),
-        spent=Shelf(store, "spent", Spent),
+        notes=shelf("note", Note),
+        past=shelf("past", Past),
+        spent=shelf("spent", Spent),
     )
 
     def model_of(session: Session) -> tuple[str, str]:
@@ -295,7 +297,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         dispatcher,
         roster,
         hub,
-        Shelf(store, "run", Run),
+        shelf("run", Run),
         clock,
         chance,
         model_of,
@@ -305,10 +307,8 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     runs.admit = pauses.accept
     asking = Asking(Approvals(clock, chance), runs, hub)
     performer.live, performer.ask = runs.live, asking.ask
-    devices = DeviceBook(Shelf(store, "device", Known), clock, chance, Shelf(store, "pairing", Request))
-    nodes = NodeBook(
-        Shelf(store, "node", Node), devices, hub, clock, chance, lambda: rules_of(desk.config), asking.approvals
-    )
+    devices = DeviceBook(shelf("device", Known), clock, chance, shelf("pairing", Request))
+    nodes = NodeBook(shelf("node", Node), devices, hub, clock, chance, lambda: rules_of(desk.config), asking.approvals)
     desk = Desk(
         clock,
         chance,
@@ -341,8 +341,8 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     )
     work = CronWork(desk)
     desk.extras["cron"] = Scheduler(
-        jobs=Shelf(store, "cron", Job),
-        runs=Shelf(store, "cron-run", CronRun),
+        jobs=shelf("cron", Job),
+        runs=shelf("cron-run", CronRun),
         store=store,
         start=work.start,
         announce=work.announce,
@@ -406,6 +406,37 @@ def levels(log: Log, made: Setup) -> None:
     """Let the log leave out what the settings do not want."""
     logging = made.loaded.config.logging
     log.least, log.shown = logging.level, logging.console_level or logging.level
+
+
+def watched(store: Any, log: Log) -> "Shelves":
+    """Let the log say how the state is, and return what loads documents from it."""
+    store.heard = partial(disk, log)
+    if store.torn:
+        log("warn", f"{store.torn}, as after a crash: it was cut off")
+    return Shelves(store, log)
+
+
+def disk(log: Log, trouble: str | None) -> None:
+    """Say that the disk takes nothing, or that it does again."""
+    if trouble is None:
+        log("info", "the disk takes what waited for it")
+    else:
+        log("error", f"{trouble}; until it does, messages wait")
+
+
+@define
+class Shelves:
+    """Loads documents, and says which cannot be read."""
+
+    store: Any
+    log: Log
+
+    def __call__(self, kind: str, cls: type[T]) -> Shelf[T]:
+        """Return all documents of a kind."""
+        found = Shelf(self.store, kind, cls)
+        for text in found.complaints:
+            self.log("error", f"{text}; this goes on without it")
+        return found
 
 
 def seed_workspaces(models: Models, log: Log) -> None:

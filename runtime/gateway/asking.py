@@ -1,9 +1,14 @@
-"""Calls that a person has to allow, as questions: what is shown of them, and how an answer goes back to the session."""
+"""Calls that a person has to allow, as questions: what is shown of them, and how an answer goes back to the session.
+
+Where nobody is connected who could answer, nobody is asked and the call is refused. But a run from before a restart may
+have asked already, and those whom it asked need a moment to come back.
+"""
 
 import shutil
 from typing import Any, Final
 
-from attrs import define
+import trio
+from attrs import define, field
 
 from runtime.approvals import SECONDS, Approval, Approvals
 from runtime.gateway.hub import Hub, Link
@@ -18,6 +23,8 @@ from runtime.tools.claw.exec import denied as denied_command
 from runtime.vocab import JsonObject, ToolResult
 
 SCOPE: Final = "operator.approvals"
+RETURN_SECONDS: Final = 60.0
+"""How long after a start a run from before it waits for somebody to come back who could answer."""
 DENIED: Final = {"deny": "user-denied", "timeout": "approval-timeout", "no-route": "no-route", "cancelled": "cancelled"}
 
 
@@ -33,9 +40,13 @@ class Asking:
     approvals: Approvals
     runs: Runs
     hub: Hub
+    _began: int = field(init=False)
+    _patient: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.approvals.heard.append(self._heard)
+        self._began = self.runs.clock.wall()
+        self._patient = trio.current_time() + RETURN_SECONDS
 
     async def ask(self, session: Session, call: Call) -> Event:
         """Ask about a call; return `Approved` or `Denied`."""
@@ -54,7 +65,11 @@ class Asking:
             tool=call.name,
             args=call.args,
         )
-        if not any(reviewers(link) for link in self.hub.links.values()):
+        if run is not None and run.created < self._began:
+            with trio.move_on_at(self._patient):
+                while not self._heeded():
+                    await self.hub.joined()
+        if not self._heeded():
             text = unattended(effective(session.state.settings.mode))
             return ev.Denied(call.id, "gateway", text, self._denied(call, text, session, 0))
         approval = self.approvals.request("exec", request, session=session.id, call=call.id)
@@ -73,6 +88,10 @@ class Asking:
         text = denied_text(approval.id, why, command)
         took = max(0, approval.at - approval.created)
         return ev.Denied(call.id, approval.by or "gateway", text, self._denied(call, text, session, took))
+
+    def _heeded(self) -> bool:
+        """Whether anybody is connected who could answer."""
+        return any(reviewers(link) for link in self.hub.links.values())
 
     def _denied(self, call: Call, text: str, session: Session, took: int) -> ToolResult:
         if call.name == "exec":

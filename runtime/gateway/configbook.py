@@ -2,8 +2,9 @@
 
 Rules: one change at a time; what the gateway could not run with is refused before it is written; files are read and
 written in a thread; what can take effect has done so when the change is answered; what somebody else writes into the
-file is taken over too; who came in with a secret that no longer holds is sent away soon after (CONTRACT section 11).
-What a key means is the affair of `prepare`, which the composition brings; what needs a restart is in a table.
+file is taken over too, but not that it is gone; who came in with a secret that no longer holds is sent away soon after
+(CONTRACT section 11). What a key means is the affair of `prepare`, which the composition brings; what needs a restart
+is in a table.
 """
 
 from collections.abc import Callable, Iterable
@@ -82,11 +83,10 @@ class ConfigBook:
         return edited
 
     async def reload(self) -> Loaded:
-        """Read the file and put it into use. Raises SettingsError for one that is wrong; the old ones then stay."""
+        """Read the file and put it into use. Raises SettingsError for one that is wrong or gone; the old then stay."""
         async with self._lock:
             fresh = await trio.to_thread.run_sync(self.read, self.used)
-            if not fresh.valid:
-                raise SettingsError(f"{fresh.path}: {summary(fresh.issues)}")
+            self._check(fresh)
             self._take(fresh, self.prepare(fresh))
         return fresh
 
@@ -124,10 +124,18 @@ class ConfigBook:
             used = self.used
             if fresh.raw == used.raw and fresh.revision == used.revision:
                 return
-            if not fresh.valid:
-                raise SettingsError(f"{fresh.path}: {summary(fresh.issues)}")
+            self._check(fresh)
             if used.config is None or used.config.gateway.reload:
                 self._take(fresh, self.prepare(fresh))
+
+    def _check(self, fresh: Loaded) -> None:
+        """Refuse settings that are wrong, or whose file is gone: it may be on its way back (some editors write it
+        anew), and without settings nobody would be let in, nor any model asked.
+        """
+        if self.used.exists and not fresh.exists:
+            raise SettingsError(f"{fresh.path}: the file is gone; what it said last holds until it is back")
+        if not fresh.valid:
+            raise SettingsError(f"{fresh.path}: {summary(fresh.issues)}")
 
     async def _dismiss(self) -> None:
         while True:

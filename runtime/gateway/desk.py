@@ -307,6 +307,13 @@ class Desk:
         while theirs:
             self.complain(theirs.popleft())
 
+    def failing(self) -> list[str]:
+        """Return why no work should be sent here at present."""
+        store = self.dispatcher.journal.store
+        why = [self.reason or "model"] if not self.ready else []
+        why += [store.trouble or "disk"] if store.full else []
+        return [*why, "draining"] if self.draining else why
+
     def part(self, name: str) -> Any:
         """Return the part of a family. Raises GatewayError where this gateway was built without it."""
         found = self.extras.get(name)

@@ -19,6 +19,7 @@ from runtime.errors import JournalError, LocalError, TwinstepError
 from runtime.gateway import keys
 from runtime.gateway.entries import Entry, Kept, Loose, Note, Past, Run, Spent
 from runtime.gateway.frames import invalid
+from runtime.gateway.keeping import kept
 from runtime.gateway.transcript import Line, Transcript, inject, rewrites, tally
 from runtime.ports import Chance, Clock
 from runtime.sessions.roster import Roster
@@ -143,7 +144,7 @@ class Directory:
         self._open(entry)
         try:
             self._written(self.shelf.put(key, entry))
-        except JournalError:
+        except TwinstepError:
             self._close(entry, "not kept")
             raise
         return entry
@@ -171,7 +172,7 @@ class Directory:
 
     async def committed(self) -> None:
         """Wait until the last change of an entry is on disk."""
-        await self.roster.dispatcher.journal.committed(self._ticket)
+        await kept(self.roster.dispatcher.journal, self._ticket)
 
     def busy(self, entry: Entry) -> bool:
         """Whether the session has an open run."""
@@ -218,7 +219,7 @@ class Directory:
         try:
             self.past.put(entry.session, Past(entry.session, entry.key, entry.agent, now, reason, kept=True))
             self._written(self.shelf.put(entry.key, fresh))
-        except JournalError:
+        except TwinstepError:
             self._close(fresh, "not kept")
             raise
         self._close(entry, reason)
@@ -303,7 +304,7 @@ class Directory:
         note = Note(self.chance.uuid(), entry.session, text, self.clock.wall(), transcript.seq)
         ticket = self._note(note)
         line = transcript.note(note)
-        await self.roster.dispatcher.journal.committed(ticket)
+        await kept(self.roster.dispatcher.journal, ticket)
         self._pass_on(entry, line)
         return line
 

@@ -55,6 +55,7 @@ class Hub:
     complain: Callable[[str, BaseException], None] = field(default=lambda text, exc: None)
     _readers: dict[str, Link] = field(factory=dict)
     """Those who could read when they joined. Nobody may do more later, so most events need not look at the others."""
+    _joined: trio.Event = field(factory=trio.Event)
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
@@ -62,6 +63,12 @@ class Hub:
         if readers(link):
             self._readers[link.id] = link
         self.presence_version += 1
+        self._joined.set()
+        self._joined = trio.Event()
+
+    async def joined(self) -> None:
+        """Wait until somebody else is taken in."""
+        await self._joined.wait()
 
     def remove(self, link: Link) -> None:
         """Let a connection go."""

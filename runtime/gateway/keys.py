@@ -3,7 +3,8 @@
     agent:<agent>:<rest>        and the two sentinels `global` and `unknown`
 
 Rules: a key has one form, and `normalise` gives it: lower-cased, except the ids that Signal and Matrix own; a bare name
-belongs to the default agent, and no name is its main session; `agent:` without a rest is refused, never guessed at.
+belongs to the default agent, and no name is its main session; `agent:` without a rest is refused, never guessed at, and
+so is what no store could keep.
 """
 
 import re
@@ -77,9 +78,17 @@ def normalise(raw: str | None, agent: str = MAIN) -> str:
     if folded.startswith("agent:"):
         owner, _, rest = folded.removeprefix("agent:").partition(":")
     rest = rest.strip()
-    if not owner.strip() or not rest or rest.startswith(":"):
+    if not owner.strip() or not rest or rest.startswith(":") or not keepable(text):
         raise invalid(f'malformed session key "{text[:SHOWN]}"')
     return _key(owner, rest)
+
+
+def keepable(name: str) -> bool:
+    """Whether a store can keep something under a name: Unicode, without halves of pairs and without a zero."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def agent_of(key: str) -> str:

@@ -19,6 +19,8 @@ from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
 from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
+from runtime.gateway.keeping import kept
+from runtime.gateway.keys import keepable
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import Narration, Subject, Told, said_before
 from runtime.gateway.waiting import FOREVER, Answers, Waiting
@@ -135,7 +137,7 @@ class Runs:
 
         Raises GatewayError where its id cannot be one, or stands for another message.
         """
-        if len(ask.run) > LONGEST or "\0" in ask.run or not encodable(ask.run):
+        if len(ask.run) > LONGEST or not keepable(ask.run):
             raise invalid(f"an id of a message has at most {LONGEST} characters, all of them Unicode and none a zero")
         known = self.shelf.items.get(ask.run)
         if known is None:
@@ -173,7 +175,7 @@ class Runs:
 
     async def _committed(self, ticket: int) -> None:
         try:
-            await self.dispatcher.journal.committed(ticket)
+            await kept(self.dispatcher.journal, ticket)
         except JournalError as exc:
             raise unavailable(f"the message cannot be kept: {exc}") from exc
 
@@ -547,15 +549,6 @@ class Runs:
 def digest(text: str) -> str:
     """Return what tells one message from another."""
     return sha256(text.encode(errors="replace")).hexdigest()
-
-
-def encodable(text: str) -> bool:
-    """Whether a text is Unicode, without halves of pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def split(message: Message) -> tuple[str, tuple[JsonObject, ...]]:

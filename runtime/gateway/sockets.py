@@ -23,6 +23,9 @@ from runtime.gateway.http.server import OnError, Upgrade
 READ: Final = 16_384
 CREDIT: Final = 32
 """So many reads or writes may go without a checkpoint; then the others get their turn."""
+FRAMES: Final = 32
+"""So many frames the library gets at once: it takes all that it has before anybody else gets a turn, and a frame of six
+bytes costs as much as a large one."""
 NO_LIMIT: Final = 2**62
 """For the library: `Scale` sees to it that nothing too large gets there."""
 
@@ -140,21 +143,29 @@ class Scale:
     """Weighs messages by the heads of their frames, so that one which is too large is refused before it is there.
 
     The library would count characters of a text, and only what has come. Frames that are wrong pass on to it unjudged.
+    `over` says that a message is too large; what comes then is not looked at any more.
     """
 
     most: int
+    over: bool = field(default=False, init=False)
     _message: int = field(default=0, init=False)
     _skip: int = field(default=0, init=False)
     _part: bytes = field(default=b"", init=False)
 
     def fitting(self, data: bytes | bytearray) -> int:
-        """How many bytes of `data` come before the frame that makes its message too large; all, if none does."""
+        """How many bytes of `data` the library may have now: up to the frame that makes its message too large, and
+        FRAMES frames at most. The rest is to be weighed again, if no message is too large.
+        """
         if self._skip >= len(data):
             self._skip -= len(data)
             return len(data)
         view = self._part + data if self._part else data
-        start, at = -len(self._part), self._skip
+        start, at, frames = -len(self._part), self._skip, 0
         while at + 2 <= len(view):
+            if frames == FRAMES:
+                self._part, self._skip = b"", 0
+                return start + at
+            frames += 1
             short = view[at + 1] & 0x7F
             key = at + 2 + WIDE.get(short, 0)
             if key > len(view):
@@ -163,6 +174,7 @@ class Scale:
             if view[at] & 0x0F in DATA:
                 self._message += size
                 if self._message > self.most:
+                    self.over = True
                     return max(0, start + at)
                 if view[at] & FINAL:
                     self._message = 0
@@ -190,13 +202,17 @@ class Switched(trio.abc.Stream):
         self.connection: WebSocketConnection | None = None
         self.heard = 0.0  # when the peer last sent anything
         self.reading = False
-        self.oversized = False
         self._request = b"\r\n".join(lines) + b"\r\n\r\n"
         self._early = early
         self._opened = trio.Event()
         self._turn = trio.StrictFIFOLock()
         self._closed = trio.Event()
         self._torn = self._last = self._closing = False
+
+    @property
+    def oversized(self) -> bool:
+        """Whether the peer sent a message that is too large."""
+        return self.scale.over
 
     @property
     def code(self) -> int:
@@ -207,7 +223,10 @@ class Switched(trio.abc.Stream):
         return int(closed.code) if closed else 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """The request, and once it is answered what comes after it: the library would lose bytes that come before."""
+        """The request, and once it is answered what comes after it: the library would lose bytes that come before.
+
+        Many frames that came at once are given some at a time, and others have their turn in between.
+        """
         data: bytes | bytearray
         if self._request:
             data, self._request = self._request, b""
@@ -218,6 +237,7 @@ class Switched(trio.abc.Stream):
             await self._tell(1009)
             return b""
         if self._early:
+            await trio.lowlevel.checkpoint()
             data, self._early = self._early, b""
         else:
             self.reading = True
@@ -227,10 +247,12 @@ class Switched(trio.abc.Stream):
                 self.reading = False
             self.heard = trio.current_time()
         fitting = self.scale.fitting(data)
-        if fitting < len(data):
-            self.oversized = True
+        if fitting == len(data):
+            return data
+        if self.scale.over:
             return data[:fitting] or await self.receive_some()
-        return data
+        self._early = bytes(data[fitting:])
+        return data[:fitting]
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send one frame (or the answer to the request) when those before it are sent."""

@@ -26,6 +26,7 @@ Entry = tuple[Kind, StoredRecord, Blobs]
 
 Codec = Literal["json", "msgpack"]
 Wall = Callable[[], int]
+Heard = Callable[[str | None], None]
 
 ENTRY_SIZE: Final = 256
 """Bytes that a waiting record costs besides its body: the objects that carry it."""
@@ -53,7 +54,8 @@ class Backlog(ABC):
     """The side of a store that sessions see. A subclass hands things to its disk and reports with `_settle` and kin.
 
     `name` is the file, for messages. `full` says that sessions must wait, and `trouble` why, in one sentence. `torn`
-    says what an interrupted write had left at the end, in one sentence.
+    says what an interrupted write had left at the end, in one sentence. `heard` is told when the disk takes nothing any
+    more, and None when it does again.
     """
 
     torn: str | None = None
@@ -62,6 +64,7 @@ class Backlog(ABC):
         self.name = name
         self.full = False
         self.trouble: str | None = None
+        self.heard: Heard = lambda trouble: None
         self._bound = bound
         self._high = (max(1, int(bound.records * bound.high)), int(bound.size * bound.high))
         self._low = (int(bound.records * bound.low), int(bound.size * bound.low))
@@ -199,7 +202,9 @@ class Backlog(ABC):
         """Everything up to `ticket`, `size` bytes more than before, is on disk."""
         self._settled = ticket
         self._held -= size
-        self._stalled = False
+        if self._stalled:
+            self._stalled = False
+            self.heard(None)
         if self._waiting:
             for done in [waited for waited in self._waiting if waited <= ticket]:
                 self._waiting.pop(done).set()
@@ -215,9 +220,11 @@ class Backlog(ABC):
 
     def _stall(self, reason: str) -> None:
         """The disk takes nothing at present; it is tried again and nothing is dropped."""
-        self._stalled = True
         self.full = True
         self.trouble = reason
+        if not self._stalled:
+            self._stalled = True
+            self.heard(reason)
 
     def _break(self, failure: JournalError) -> None:
         """What is not on disk never will be: wake everyone who waits for it. The first reason stays."""

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from runtime.ports import Store
-from runtime.stores.backlog import Bound, Codec, Wall, now
+from runtime.stores.backlog import Bound, Codec, Heard, Wall, now
 
 SQLITE_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 
@@ -13,12 +13,13 @@ SQLITE_SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 class Journal(Store, AbstractAsyncContextManager["Journal"], Protocol):
     """A `Store` with what whoever composes the program asks of it besides; `async with` closes it.
 
-    `name` is the file. `codec` says how bodies are packed. `trouble` says in one sentence why sessions wait, or is
-    None; `torn` likewise what an interrupted write had left at the end of the file.
+    `name` is the file. `codec` says how bodies are packed. `torn` says in one sentence what an interrupted write had
+    left at the end of the file, or is None. `heard` is told the reason when the disk takes nothing any more, and None
+    when it does again.
     """
 
     name: str
-    trouble: str | None
+    heard: Heard
     torn: str | None
 
     @property

@@ -98,9 +98,8 @@ class MemoryStore(Backlog):
 
     def release(self) -> None:
         """Commit what was held up, and go on."""
-        self._stalled = False
-        self._commit()
         self._settle(self._settled, 0)
+        self._commit()
 
     def fail(self, reason: str = "the disk failed") -> None:
         """Break the store, as an I/O error would; what is queued is lost."""

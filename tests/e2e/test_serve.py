@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import trio
 from attrs import define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from runtime.stores import open_store
 from tests.e2e.command import ROOT
 from tests.fakes import gemini_stub as stub
 
@@ -258,6 +260,36 @@ async def test_a_run_that_is_open_when_it_stops_goes_on_after_the_next_start(tmp
         async with running(daemon), connected(daemon.port) as peer:
             waited = await peer.call("agent.wait", runId="r1", timeoutMs=30_000)
             assert waited["payload"]["status"] == "ok"
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux lets one change another's limits")
+@pytest.mark.parametrize("state", ["gateway.db", "gateway.jsonl"])
+async def test_a_full_disk_is_in_the_log_and_the_gateway_is_not_ready_until_there_is_room(
+    state: str, tmp_path: Path
+) -> None:
+    daemon = Daemon(tmp_path)
+    flags = ("--demo", "--token", TOKEN, "--state", state)
+    async with running(daemon, *flags) as ready, connected(daemon.port) as peer, trio.open_nursery() as nursery:
+        await peer.say("hello", "r1")
+        resource.prlimit(ready["pid"], resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        nursery.start_soon(peer.say, "are you there?", "r2")
+        await daemon.says(rf'"error", "message": "{state}: cannot be written')
+        code, told = await status(daemon.port, "/ready")
+        assert (code, told["ready"]) == (503, False)
+        resource.prlimit(ready["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await daemon.says("the disk takes what waited for it")
+        assert (await status(daemon.port, "/ready"))[0] == 200
+
+
+async def test_what_could_not_be_read_of_the_state_is_in_the_log(tmp_path: Path) -> None:
+    daemon, state = Daemon(tmp_path), tmp_path / "gateway.jsonl"
+    async with open_store(state) as store:
+        await store.committed(store.put("cron", "job-1", b'{"nonsense":1}'))
+    with state.open("ab") as file:
+        file.write(b'{"document":"entry"')
+    async with running(daemon, "--demo", "--token", TOKEN, "--state", state.name):
+        await daemon.says(f'"warn", "message": "{state.name}: line 4 is incomplete .*: it was cut off"')
+        await daemon.says(f'"error", "message": "{state.name}: document cron \'job-1\' cannot be read: .*without it"')
 
 
 async def test_settings_are_read_again_and_who_came_in_with_the_old_secret_has_to_go(tmp_path: Path) -> None:

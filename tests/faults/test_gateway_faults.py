@@ -16,6 +16,7 @@ from runtime.gateway import link as module
 from runtime.gateway.auth import Limiter
 from runtime.gateway.frames import GatewayError
 from runtime.gateway.http import Limits
+from runtime.gateway.keeping import KEEP_SECONDS
 from runtime.gateway.link import FIRST_BYTES, Connection
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.sockets import Socket
@@ -245,6 +246,31 @@ async def test_nothing_that_was_acknowledged_is_lost_when_the_disk_is_full(autoj
             assert run is not None
             assert run.status == "ok"
         assert sorted(said(house)) == sorted(["first", *(f"message {name}" for name in acknowledged)])
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [("chat.send", message(1)), ("sessions.create", {"key": "other"}), ("chat.abort", {"sessionKey": "main"})],
+)
+async def test_a_client_is_not_kept_waiting_for_a_full_disk_and_may_ask_again(
+    method: str, given: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    families = (*FAMILIES, "sessions_create")
+    async with serving([text("a", None), 900.0, text("b")], families=families) as house, connected(house) as socket:
+        await house.call("chat.send", sessionKey="main", message="first", idempotencyKey="r0")
+        await trio.sleep(1)
+        house.store.hold()
+        socket.ask("1", method, given)
+        with trio.fail_after(2 * KEEP_SECONDS):
+            told = (await socket.answer("1"))["error"]
+        assert (told["code"], told["retryable"]) == ("UNAVAILABLE", True)
+        assert "the disk is held" in told["message"]
+        house.store.release()
+        socket.ask("2", method, given)
+        assert (await socket.answer("2"))["ok"]
+        if method == "chat.send":
+            await house.desk.runs.wait("m1", 2_000)
+            assert said(house) == ["first", "message 1"]
 
 
 # --- the clock

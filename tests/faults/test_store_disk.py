@@ -42,6 +42,8 @@ async def test_a_full_disk_delays_records_and_loses_none(tmp_path: Path, error: 
         acknowledged = path.read_bytes()
         for number in range(2, 20):
             ticket = store.append(record(number))
+        heard: list[str | None] = []
+        store.heard = heard.append
         await until_full(store)
         troubles = [store.trouble]
         assert path.read_bytes()[: len(acknowledged)] == acknowledged
@@ -50,6 +52,7 @@ async def test_a_full_disk_delays_records_and_loses_none(tmp_path: Path, error: 
             await store.committed(ticket)
             await store.room()
         troubles.append(store.trouble)
+        assert heard == troubles
         assert troubles == [f"{path}: cannot be written: {os.strerror(error)}", None]
     async with JsonLines(str(path)) as store:
         assert store.torn is None

@@ -257,10 +257,12 @@ def _replay_key(visit: Visit, payload: Mapping[str, Any]) -> str:
 
 
 async def _start(visit: Visit, job: Job, replay: str) -> str:
-    """Accept a run, or find the one that was accepted before. Raises GatewayError."""
+    """Accept a run, or find the one that was accepted before; it is on disk when this returns. Raises GatewayError."""
     desk, surface = visit.desk, visit.surface
     run = run_id(replay, visit.rest, visit.settings.hooks.token, job) if replay else desk.chance.uuid()
-    if run in desk.runs.shelf.items:
+    known = desk.runs.shelf.items.get(run)
+    if known is not None:
+        await desk.runs.settled(known.session)
         return run
     if desk.draining or not desk.ready:
         raise unavailable("the gateway is about to stop" if desk.draining else desk.reason, retry_after_ms=1_000)
@@ -274,6 +276,7 @@ async def _start(visit: Visit, job: Job, replay: str) -> str:
         sender="hook",
         model=job.model,
         thinking=job.thinking,
+        lasting=bool(replay),
     )
     watch = await surface.turns.begin(turn)
     surface.later(_attend, visit, watch, job.seconds)

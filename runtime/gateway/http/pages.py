@@ -59,7 +59,8 @@ def page(desk: "Desk", incoming: Incoming, settings: Any) -> Answer:
     ending = last.rpartition(".")[2].lower() if "." in last else ""
     if not ui.enabled or ending in FILES or _below_assets(incoming.path, ui.base_path):
         return NOT_FOUND
-    state = "about to stop" if desk.draining else "ready" if desk.ready else "running, but cannot ask a model"
+    busy = "running, but waits for its disk" if desk.ready else "running, but cannot ask a model"
+    state = "about to stop" if desk.draining else busy if desk.failing() else "ready"
     text = PAGE.format(style=STYLE, state=state, base=escape(ui.base_path))
     return Answer(200, text.encode(), HTML, (("cache-control", "no-cache"),))
 

@@ -25,8 +25,7 @@ async def started(visit: Visit) -> Answer:
 async def ready(visit: Visit) -> Answer:
     """Whether work should be sent here; to this machine and to who has the secret also why not."""
     desk = visit.desk
-    failing = [desk.reason or "model"] if not desk.ready else []
-    failing += ["draining"] if desk.draining else []
+    failing = desk.failing()
     told: dict[str, Any] = {"ready": not failing}
     if proven(desk, visit.incoming):
         pulse = desk.extras.get("pulse")

@@ -29,7 +29,11 @@ TOO_SLOW: Final = "The client did not take the answer as fast as it came; the ru
 
 @frozen(kw_only=True)
 class Turn:
-    """A message for a session, as HTTP has it. `model` and `thinking` hold for this run only."""
+    """A message for a session, as HTTP has it. `model` and `thinking` hold for this run only.
+
+    `lasting` says that its run goes on although whoever sent it does not wait until it is accepted: it will be sent
+    again under the same id.
+    """
 
     key: str
     run: str
@@ -40,6 +44,7 @@ class Turn:
     thinking: str | None = None
     via: str = "run"
     label: str | None = None
+    lasting: bool = False
 
 
 @frozen
@@ -213,15 +218,15 @@ class Turns:
             accepted = True
         finally:
             if not accepted:
-                self.end(watch)
+                self.end(watch, give_up=not turn.lasting)
         return watch
 
-    def end(self, watch: Watch) -> None:
+    def end(self, watch: Watch, *, give_up: bool = True) -> None:
         """Stop listening. A run that is not over is given up, except while the gateway stops: it goes on after that."""
         self.watches.pop(watch.run, None)
         if watch.entry is None:
             return
-        if watch.ending is None and not self.desk.draining:
+        if give_up and watch.ending is None and not self.desk.draining:
             self.desk.runs.abort(watch.entry, watch.run)
         if watch.restore is not None and self.desk.directory.get(watch.entry.key) is not None:
             model, thinking = watch.restore

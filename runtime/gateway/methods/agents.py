@@ -21,6 +21,7 @@ from runtime.gateway import keys, workspace
 from runtime.gateway.configbook import ConfigBook
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.keeping import kept
 from runtime.gateway.methods.sessions_change import stop
 from runtime.gateway.methods.sessions_end import tell_gone
 from runtime.gateway.models import Models
@@ -312,7 +313,7 @@ async def forget_sessions(desk: Desk, agent: str) -> None:
         stop(desk, entry, "delete")
         tickets.append(desk.directory.delete(desk.directory.get(entry.key) or entry))
         tell_gone(desk, entry)
-    await desk.dispatcher.journal.committed(max(tickets))
+    await kept(desk.dispatcher.journal, max(tickets))
 
 
 async def edited(call: Call, wanted: Callable[[Tree], None], gone: tuple[str, ...] = ()) -> None:

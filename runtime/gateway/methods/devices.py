@@ -12,6 +12,7 @@ from attrs import frozen
 from runtime.gateway import rows
 from runtime.gateway.devicebook import Denied, Known, MissingScope
 from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.keeping import kept
 from runtime.gateway.nodebook import NodeBook, pairers
 from runtime.gateway.params import Length, Text
 from runtime.gateway.registry import Call, Method
@@ -133,7 +134,7 @@ async def approve(call: Call) -> Any:
         raise invalid(str(exc)) from exc
     if again:  # the node's token was replaced; it comes back for a new one
         dismiss(call, device, NODE)
-    await desk.dispatcher.journal.committed(ticket)
+    await kept(desk.dispatcher.journal, ticket)
     desk.log("info", f"device paired: device={device} roles={','.join(known.paired.roles)}")
     resolved(call, name, device, "approved")
     return {"requestId": name, "device": rows.device(known)}
@@ -174,7 +175,7 @@ async def remove(call: Call) -> Any:
     nodes: NodeBook | None = call.desk.extras.get("nodes")
     if nodes is not None:
         ticket = max(ticket, nodes.forget(device))
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     call.desk.log("info", f"device removed: device={device}")
     return farewell(call, {"deviceId": device}, own=own)
 
@@ -188,7 +189,7 @@ async def rename(call: Call) -> Any:
     ticket = call.desk.devices.rename(device, label)
     if ticket is None:
         raise invalid("unknown deviceId")
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     call.desk.hub.tell("device.pair.changed", {}, pairers)
     return {"deviceId": device, "label": label}
 
@@ -216,7 +217,7 @@ async def rotate(call: Call) -> Any:
     except Denied as exc:
         raise denied(call, "device token rotation", device, str(exc)) from exc
     own = dismiss(call, device, role)
-    await desk.dispatcher.journal.committed(ticket)
+    await kept(desk.dispatcher.journal, ticket)
     desk.log("info", f"device token rotated: device={device} role={role}")
     itself = Authority.of(call).device == device
     answer = {"deviceId": params.device_id, "role": role, "scopes": list(entry.scopes), "rotatedAtMs": entry.issued_at}
@@ -236,7 +237,7 @@ async def revoke(call: Call) -> Any:
     nodes: NodeBook | None = desk.extras.get("nodes")
     if role == NODE and nodes is not None:
         nodes.work.forget(device)
-    await desk.dispatcher.journal.committed(ticket)
+    await kept(desk.dispatcher.journal, ticket)
     desk.log("info", f"device token revoked: device={device} role={role}")
     return farewell(call, {"deviceId": device, "role": role, "revokedAtMs": at}, own=own)
 

@@ -13,6 +13,7 @@ from runtime.gateway import nodepolicy as policy
 from runtime.gateway.devicebook import MissingScope
 from runtime.gateway.frames import GatewayError, invalid, missing_scope, unavailable
 from runtime.gateway.invocations import NOTHING, Asked, Outcome, written
+from runtime.gateway.keeping import kept
 from runtime.gateway.methods.devices import Authority, denied, dismiss, farewell
 from runtime.gateway.nodebook import Live, NodeBook, pairing_changed
 from runtime.gateway.nodeevents import parsed, report_of
@@ -192,7 +193,7 @@ async def pair_approve(call: Call) -> Any:
     if approved is None:
         raise invalid("unknown requestId")
     row, ticket = approved
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     return {"requestId": name, "node": row}
 
 
@@ -204,7 +205,7 @@ async def pair_reject(call: Call) -> Any:
     if rejected is None:
         raise invalid("unknown requestId")
     node, ticket = rejected
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     return {"requestId": name, "nodeId": node}
 
 
@@ -231,7 +232,7 @@ async def pair_remove(call: Call) -> Any:
     ticket = devices.remove_role(node, NODE) or 0
     own = dismiss(call, node, NODE)
     ticket = max(ticket, book.forget(node))
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     book.removed(node)
     return farewell(call, {"nodeId": node}, own=own)
 
@@ -246,7 +247,7 @@ async def rename(call: Call) -> Any:
     ticket = nodes_of(call).rename(node, name)
     if ticket is None:
         raise invalid("unknown nodeId")
-    await call.desk.dispatcher.journal.committed(ticket)
+    await kept(call.desk.dispatcher.journal, ticket)
     return {"nodeId": node, "displayName": name}
 
 

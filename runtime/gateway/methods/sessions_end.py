@@ -13,6 +13,7 @@ from runtime.gateway import keys, rows
 from runtime.gateway.desk import Desk
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
+from runtime.gateway.keeping import kept
 from runtime.gateway.methods.sessions_change import stop
 from runtime.gateway.methods.sessions_list import check_agent
 from runtime.gateway.params import Least, Text
@@ -109,7 +110,7 @@ async def delete(call: Call) -> Any:
         raise invalid(f"{key} is not archived, and only what is archived was to be deleted")
     stop(desk, entry, "delete")
     ticket = directory.delete(directory.get(key) or entry, journal=params.delete_transcript)
-    await desk.dispatcher.journal.committed(ticket)
+    await kept(desk.dispatcher.journal, ticket)
     tell_gone(desk, entry)
     desk.hub.tell_listers("sessions.changed", {"reason": "delete", "ts": desk.clock.wall()})
     return {"ok": True, "key": key, "deleted": True, "archived": []}

@@ -1,5 +1,6 @@
 """Calls that a person has to allow: what is asked, whom, and what comes back to the session."""
 
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from runtime.approvals import SECONDS, Approvals
-from runtime.gateway.asking import Asking, request_of
+from runtime.gateway.asking import RETURN_SECONDS, Asking, request_of
+from runtime.stores.memory import Kept
 from tests.fakes.gateway import FakeLink, House, serving
 from tests.fakes.world import CountingChance, FakeJudge, FakeTool, FakeTools, TrioClock, calls, spec, text
 
@@ -19,14 +21,17 @@ REVIEWER = ["operator.read", "operator.approvals"]
 
 
 @asynccontextmanager
-async def asking(name: str = "exec", **args: Any) -> AsyncIterator[tuple[House, FakeTool]]:
-    """A gateway whose model calls a tool about which a person is asked."""
+async def asking(
+    name: str = "exec", *, kept: Kept | None = None, ids: int = 0, **args: Any
+) -> AsyncIterator[tuple[House, FakeTool]]:
+    """A gateway whose model calls a tool about which a person is asked. One over the same `kept` needs other `ids`."""
     tool = FakeTool(spec(name))
     answers = [[calls((name, args))], [text("done")]]
     judge = FakeJudge(reviewed={name})
-    async with serving(*answers, families=FAMILIES, tools=FakeTools({name: tool}), judge=judge) as house:
+    tools, chance = FakeTools({name: tool}), CountingChance(ids)
+    async with serving(*answers, families=FAMILIES, tools=tools, judge=judge, kept=kept, chance=chance) as house:
         desk = house.desk
-        part = Asking(Approvals(TrioClock(), CountingChance(500)), desk.runs, desk.hub)
+        part = Asking(Approvals(TrioClock(), CountingChance(500 + ids)), desk.runs, desk.hub)
         desk.extras |= {"asking": part, "approvals": part.approvals}
         house.world.dispatcher.performer.ask = part.ask
         yield house, tool
@@ -104,6 +109,28 @@ async def test_where_nobody_can_answer_nobody_is_asked(autojump_clock: MockClock
         await house.rest(KEY)
         assert (tool.runs, link.events("exec.approval.requested")) == ([], [])
         assert "Nobody is connected who could approve it" in str(result(house))
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_question_from_before_a_restart_waits_for_somebody_to_come_back(
+    comes: bool, autojump_clock: MockClock
+) -> None:
+    kept = Kept()
+    async with asking(kept=kept, command="rm x") as (house, tool):
+        await asked(house, house.link(scopes=REVIEWER))
+        await house.written()
+        before = copy.deepcopy(kept)
+    await trio.sleep(1)
+    async with asking(kept=before, ids=9_000, command="rm x") as (house, tool):
+        house.desk.runs.recover()
+        await trio.sleep(RETURN_SECONDS / 2)
+        assert house.desk.runs.active(house.entry(KEY).session) == ["r1"]
+        link = house.link(scopes=REVIEWER if comes else ["operator.read"])
+        await trio.sleep(RETURN_SECONDS)
+        for question in link.events("exec.approval.requested"):
+            await house.call("exec.approval.resolve", link, id=question["id"], decision="allow-once")
+        await house.rest(KEY)
+        assert tool.runs == ([{"command": "rm x"}] if comes else [])
 
 
 async def test_nobody_answered_means_no(autojump_clock: MockClock) -> None:

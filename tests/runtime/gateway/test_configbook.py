@@ -227,6 +227,20 @@ async def test_what_is_wrong_in_the_file_waits_until_it_is_right(tmp_path: Path)
         assert scope(made) == "direct"
 
 
+async def test_settings_whose_file_is_gone_stay_in_use_until_it_is_back(tmp_path: Path) -> None:
+    async with configured(tmp_path) as made:
+        link, before = made.visitor("old", "token"), made.house.desk.config
+        made.path.unlink()
+        await trio.sleep(2 * SETTLE_SECONDS)
+        with pytest.raises(SettingsError, match="the file is gone"):
+            await made.book.reload()
+        await trio.sleep(2 * GRACE_SECONDS)
+        assert (made.used, made.house.desk.config, link.closed) == ([], before, None)
+        made.write({**SETTINGS, "messages": {"ackReactionScope": "direct"}})
+        await made.taken()
+        assert scope(made) == "direct"
+
+
 async def test_a_gateway_that_is_told_not_to_look_does_not(tmp_path: Path) -> None:
     still = {**SETTINGS, "gateway": {**SETTINGS["gateway"], "reload": {"mode": "off"}}}
     async with configured(tmp_path, still) as made:

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from runtime.errors import JournalFull
+from runtime.errors import JournalFull, LocalError
 from runtime.gateway.directory import CONTENT_BYTES, day_of, shortened
 from runtime.gateway.entries import Entry, Loose, Past
 from runtime.gateway.frames import GatewayError
@@ -411,6 +411,26 @@ async def test_a_full_journal_costs_a_note_in_the_list_and_not_the_run(autojump_
         with pytest.raises(JournalFull):
             house.desk.directory.create(OTHER)
         assert OTHER not in house.desk.directory.by_session.values()
+
+
+@pytest.mark.parametrize("method", ["chat.send", "sessions.create", "sessions.patch", "sessions.reset"])
+async def test_a_key_that_cannot_be_kept_begins_no_session(method: str, autojump_clock: MockClock) -> None:
+    said = {"sessionKey": "a\0b", "message": "hi", "idempotencyKey": "r1"}
+    given = said if method == "chat.send" else {"key": "a\0b"}
+    async with serving([text("Hi.")], families=("chat", "sessions_create", "sessions_change", "sessions_end")) as house:
+        with pytest.raises(GatewayError, match="malformed session key"):
+            await house.call(method, **given)
+        assert house.desk.directory.roster.live == {}
+        await house.written()
+        assert journaled(house) == set()
+
+
+async def test_a_session_whose_entry_is_refused_is_not_kept_loaded(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        with pytest.raises(LocalError):
+            house.desk.directory.create("agent:main:a\0b")
+        assert house.desk.directory.roster.live == {}
+        assert house.desk.directory.by_session == {}
 
 
 # --- what was used

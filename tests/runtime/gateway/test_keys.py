@@ -55,6 +55,13 @@ def test_a_key_of_an_agent_without_a_rest_is_refused(given_: str) -> None:
     assert f'"{given_.strip()}"' in caught.value.message
 
 
+@pytest.mark.parametrize("given_", ["a\0b", "\ud800", "agent:main:a\0", "agent:m\0:x", "matrix:group:\udfff"])
+def test_a_key_that_no_store_could_keep_is_refused(given_: str) -> None:
+    with pytest.raises(GatewayError, match="malformed session key") as caught:
+        keys.normalise(given_)
+    assert caught.value.code == "INVALID_REQUEST"
+
+
 def test_a_bare_name_belongs_to_the_agent_that_is_given() -> None:
     assert keys.normalise("foo", "Ops") == "agent:ops:foo"
     assert keys.normalise(None, "ops") == "agent:ops:main"

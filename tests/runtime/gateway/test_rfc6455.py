@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
 
 from runtime.gateway.http import Limits
-from runtime.gateway.sockets import Gone, Scale, Socket, text_frame
+from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, text_frame
 from tests.fakes.wire_peer import UPGRADE, Client, frame, talking
 
 TEXT, BINARY, MORE, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -302,15 +302,36 @@ def test_messages_are_weighed_in_whatever_pieces_they_come(
             raw += frame(MORE if number else opcode, b"x" * (min(size, 125) if opcode == PING else size), final=last)
     scale, passed = Scale(most), 0
     for piece in cut(raw, cuts):
-        fitting = scale.fitting(piece)
-        passed += fitting
-        if fitting < len(piece):
-            break
+        rest = piece
+        while rest and not scale.over:
+            fitting = scale.fitting(rest)
+            passed, rest = passed + fitting, rest[fitting:]
     if good is None:
         assert passed == len(raw)
     else:
         # The first bytes of the head may have come, and gone on, before it said how large the frame is.
         assert good <= passed <= good + 9
+
+
+@pytest.mark.parametrize("small", [frame(PONG), frame(MORE, final=False)])
+async def test_many_small_frames_at_once_do_not_keep_the_others_waiting(small: bytes) -> None:
+    turns = 0
+
+    async def other_task() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    witness = Witness()
+    async with talking(on_socket=witness) as client, trio.open_nursery() as nursery:
+        await client.open()
+        nursery.start_soon(other_task)
+        await client.send(frame(TEXT, b"a", final=False) + small * 2_000 + frame(MORE, b"b") + frame(PING))
+        assert await client.frame() == (PONG, b"")
+        nursery.cancel_scope.cancel()
+    assert witness.got == ["ab"]
+    assert turns >= 2_000 // FRAMES
 
 
 @given(st.binary(max_size=300))

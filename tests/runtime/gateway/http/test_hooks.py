@@ -173,6 +173,21 @@ async def test_the_same_request_with_the_same_key_is_one_run_also_after_a_restar
         assert not again.house.world.model.requests
 
 
+async def test_who_sends_again_because_the_disk_was_full_is_answered_for_a_run_that_is_done(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with asking([text("ok")], hooks=hooks()) as ask:
+        key = {"idempotency-key": "k1"}
+        ask.house.store.hold()
+        assert (await post(ask, "agent", {"message": "x"}, headers=key)).status == 503
+        assert (await post(ask, "agent", {"message": "x"}, headers=key)).status == 503
+        ask.house.store.release()
+        again = await post(ask, "agent", {"message": "x"}, headers=key)
+        assert again.status == 200
+        assert await ended(ask, again.json["runId"]) == "ok"
+        assert len(ask.house.world.model.requests) == 1
+
+
 async def test_who_waits_learns_how_it_ended_and_not_what_was_said(autojump_clock: trio.testing.MockClock) -> None:
     async with asking([5.0, text("the secret")]) as ask:
         reply = await post(ask, "agent", {"message": "x", "waitForCompletion": True})

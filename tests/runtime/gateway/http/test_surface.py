@@ -41,6 +41,17 @@ async def test_who_is_ready_says_so_and_why_not_to_those_who_may_know(autojump_c
         assert (await ask("GET", "/readyz", token=None, peer=FAR)).json == {"ready": False}
 
 
+async def test_who_waits_for_the_disk_is_not_ready(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking() as ask:
+        ask.house.store.hold()
+        failing = await ask("GET", "/ready", token=None)
+        assert (failing.status, failing.json["ready"]) == (503, False)
+        assert "the disk is held" in failing.json["failing"][0]
+        assert "waits for its disk" in (await ask("GET", "/", token=None)).text
+        ask.house.store.release()
+        assert (await ask("GET", "/ready", token=None)).json["failing"] == []
+
+
 async def test_a_wrong_secret_at_a_probe_is_no_guess(autojump_clock: trio.testing.MockClock) -> None:
     async with asking() as ask:
         began = trio.current_time()
