@@ -43,7 +43,15 @@ async def gateway(home: Path, settings: Mapping[str, Any] = SETTINGS) -> AsyncIt
     state.mkdir()
     (state / "openclaw.json").write_text(json.dumps(settings), "utf-8")
     given = Namespace(
-        port=None, bind=None, auth=None, token=None, password=None, state=None, demo=False, allow_unconfigured=False
+        port=None,
+        bind=None,
+        auth=None,
+        token=None,
+        password=None,
+        state=None,
+        demo=False,
+        allow_unconfigured=False,
+        when_paused="queue",
     )
     given.made_token = ""
     made, log, clock = setup(given, {"HOME": str(home)}), Log(io.StringIO(), "json"), SystemClock()
