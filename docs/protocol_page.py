@@ -15,8 +15,11 @@ TITLE: Final = f"""# Debugger protocol
 
 {MADE}
 How a debugger talks to a daemon: over a Unix socket that only its user may open, in version {VERSION} of this protocol.
-Every front end is a client of it. A process that the daemon started, as every tool of an agent is, is refused at the
-socket.
+Every front end is a client of it.
+
+The socket refuses other users, and every process that descends from the daemon, as all tools of its agents do, also
+where they cut that line by a second fork or a new session. It cannot know a process that an earlier daemon left behind,
+or that another service (cron, a container engine) started for a tool.
 """
 
 FRAMES: Final = f"""

@@ -2,9 +2,8 @@
 
     python tests/debugger/daemon.py SOCKET
 
-It prints `ready`, then what `status` was refused or answered with is up to whoever connects. Each line of input is run
-by bash with the built-in shell tool's way of starting: in a session of its own. `reaped` is printed with the number of
-orphans when a line is `?`.
+It prints `ready` when the socket is open. Each line of its input is run by bash in a session of its own, as the shell
+tool does it, and `code` is printed with its exit status. For the line `?` it prints how many orphans it has reaped.
 """
 
 import sys

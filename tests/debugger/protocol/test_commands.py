@@ -84,7 +84,7 @@ def test_each_role_includes_those_before_it() -> None:
         (p.Edit, {"session": "s", "at": 1, "changes": [{"path": "a"}, {"path": 3}]}, "with.changes[1].path"),
         (p.Edit, {"session": "s", "at": 1, "changes": [{"path": "a", "of": 1}]}, "with.changes[0].of"),
         (p.Edit, {"session": "s", "at": 1, "changes": [{"path": "a"}] * 101}, "with.changes"),
-        (p.LoadBreakpoints, {"specs": [{"kind": ["a", None]}]}, "with.specs[0].kind[1]"),
+        (p.LoadBreakpoints, {"specs": [{"id": 1, "kinds": ["a", None]}]}, "with.specs[0].kinds[1]"),
         (p.Inject, {"session": "s", "event": "e", "data": []}, "with.data"),
         (p.Lease, {"session": "s", "give": "a\x1b[2J"}, "with.give"),
         (p.Nothing, [], "with"),
