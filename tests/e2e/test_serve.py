@@ -201,7 +201,7 @@ async def test_the_demo_answers_over_and_over_on_a_home_that_has_nothing(tmp_pat
     daemon = Daemon(tmp_path)
     async with running(daemon, "--demo") as ready:
         assert Path(ready.pop("debugger")).is_socket()
-            assert ready == {"ready": True, "host": "127.0.0.1", "port": daemon.port, "pid": ready["pid"]}
+        assert ready == {"ready": True, "host": "127.0.0.1", "port": daemon.port, "pid": ready["pid"]}
         token = (await daemon.says(r"until the next start it is (\S+)")).group(1)
         async with connected(daemon.port, token) as peer:
             answers = [await peer.say("hello", f"r{number}") for number in range(4)]
