@@ -23,7 +23,7 @@ examples:
   twinstep doctor                                  check settings, keys, port, files, packages
   twinstep doctor --json                           the same as one JSON object
   twinstep doctor --import ~/.openclaw --state gateway.db
-                                                   take over settings, sessions and transcripts, and say what could not
+                                                   take over sessions and automations, and say what was left out
 exit codes: 0 nothing wrong, 1 something is
 """
 ROOM: Final = 200 << 20
@@ -77,6 +77,7 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def findings(environ: Mapping[str, str], state: str | None = None, port: int | None = None) -> Iterator[Finding]:
     """Yield what was found, in the order in which a person would mend it."""
+    from runtime.app.setup import OWN
     from runtime.app.shadows import shadowed
     from runtime.config.openclaw import Flags, gateway_port, load, unsupported
 
@@ -102,9 +103,10 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
         for path in unsupported(config.tree):
             yield Finding("warn", f"settings {path}", "is known and has no effect here yet")
         yield _key(config)
-        yield _port("127.0.0.1", gateway_port(places, flags, config.gateway.port))
+        yield _tls(config)
+        yield _port(gateway_port(places, flags, config.gateway.port), tls=config.gateway.tls.enabled)
     yield from _modes(loaded.path, places.state)
-    yield from _state(Path(state) if state else places.state / "state" / "twinstep.db")
+    yield from _state(Path(state) if state else places.state / "state" / OWN)
 
 
 def _key(config: Any) -> Finding:
@@ -117,14 +119,30 @@ def _key(config: Any) -> Finding:
     return Finding("ok", "model", f"{model.ref} at {model.host}, with a key")
 
 
-def _port(host: str, port: int) -> Finding:
+def _tls(config: Any) -> Finding:
+    from runtime.app.setup import Unstartable, tls_of
+
+    try:
+        spoken = tls_of(config.gateway.tls)
+    except Unstartable as exc:
+        return Finding("bad", "tls", str(exc))
+    return Finding("ok", "tls", "the certificate can be used" if spoken is not None else "off")
+
+
+def _port(port: int, *, tls: bool) -> Finding:
+    from runtime.app.status import ask
+
     with socket.socket() as probe:
         probe.settimeout(1)
         try:
-            probe.connect((host, port))
+            probe.connect(("127.0.0.1", port))
         except OSError:
             return Finding("ok", "port", f"{port} is free")
-    return Finding("warn", "port", f"{port} is taken: by a gateway that runs already, or by something else")
+    told = ask(port, tls=tls)
+    if "uptimeMs" not in told:
+        return Finding("bad", "port", f"{port} is taken, and no gateway answers there; choose another with --port")
+    how = "is ready" if told["ready"] else f"is not ready: {'; '.join(told['failing'])}"
+    return Finding("ok", "port", f"a gateway runs on {port} and {how}")
 
 
 def _modes(config: Path, folder: Path) -> Iterator[Finding]:

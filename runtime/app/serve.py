@@ -16,12 +16,13 @@ from runtime.errors import TwinstepError
 
 EPILOG: Final = """\
 examples:
-  twinstep serve --demo                         a gateway with recorded answers: no key, no account
+  twinstep serve --demo                             a gateway with recorded answers: no key, no account
   twinstep serve --port 18789 --token T --state gateway.db
-  OPENCLAW_STATE_DIR=~/.openclaw twinstep serve the settings of an OpenClaw home, as they are
+  OPENCLAW_STATE_DIR=~/.openclaw twinstep serve     with the settings of an OpenClaw home
 
 The state is a file: .db, .sqlite or .sqlite3 is SQLite (for a daemon), anything else JSON lines. Without --state it is
-state/twinstep.db in the state folder. Settings: openclaw.json there; `twinstep doctor` checks them.
+state/twinstep.db in the state folder, with --demo twinstep-demo.db beside it. Settings: openclaw.json there;
+`twinstep doctor` checks them.
 exit codes: 0 stopped by a signal, 1 error, 78 settings that a gateway cannot start with
 """
 
