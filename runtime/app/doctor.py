@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 
 from attrs import frozen
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 from runtime.errors import AuthError, InputError, TwinstepError
 
 EPILOG: Final = """\
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print one JSON object")
     made.add_argument("--import", dest="home", metavar="DIR", help="take over this OpenClaw state folder")
     made.add_argument("--state", metavar="FILE", help="state file that is checked, or written by --import")
-    made.add_argument("--port", type=int, help="port that is checked (default: that of the settings)")
+    made.add_argument("--port", type=port, help="port that is checked (default: that of the settings)")
     return made
 
 
@@ -79,7 +79,7 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
     """Yield what was found, in the order in which a person would mend it."""
     from runtime.app.setup import OWN
     from runtime.app.shadows import shadowed
-    from runtime.config.openclaw import Flags, gateway_port, load, unsupported
+    from runtime.config.openclaw import Flags, gateway_port, load, start_faults, unsupported
 
     trouble = shadowed()
     yield Finding("bad", "packages", trouble) if trouble else Finding("ok", "packages", "none is shadowed")
@@ -98,7 +98,10 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
         yield Finding("warn", f"settings {issue.path or 'root'}", issue.message)
     config = loaded.config
     if config is not None:
-        if loaded.exists:
+        faults = start_faults(config, places, allow_unconfigured=not loaded.exists)
+        for issue in faults:
+            yield Finding("bad", f"settings {issue.path}", issue.message)
+        if loaded.exists and not faults:
             yield Finding("ok", "settings", str(loaded.path))
         for path in unsupported(config.tree):
             yield Finding("warn", f"settings {path}", "is known and has no effect here yet")

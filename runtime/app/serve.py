@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
@@ -60,13 +60,6 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         if ours is None or others is not None:
             raise
         raise alone(ours) from group
-
-
-def port(text: str) -> int:
-    """Return a port. Raises ArgumentTypeError."""
-    if not text.isdecimal() or not 0 < int(text[:9]) < 65_536:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return int(text)
 
 
 def alone(group: BaseExceptionGroup[TwinstepError]) -> TwinstepError:

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 
 SECONDS: Final = 5.0
 EPILOG: Final = """\
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--port", type=int, help="port (default: that of the settings)")
+    made.add_argument("--port", type=port, help="port (default: that of the settings)")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return made
 

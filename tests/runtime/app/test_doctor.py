@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.app import doctor, status
+from runtime.errors import UsageError
 from tests.fakes.certificate import self_signed
 
 READY: dict[str, Any] = {
@@ -96,6 +97,32 @@ def test_a_certificate_is_tried(
     _, found = findings("--port", str(free))
     assert found["tls"][0] == level
     assert text in found["tls"][1]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "key"),
+    [
+        ({}, "gateway.mode"),
+        ({"mode": "local", "bind": "lan", "auth": {"mode": "none"}}, "gateway.bind"),
+        ({"mode": "local", "auth": {"mode": "password"}}, "gateway.auth.password"),
+    ],
+)
+def test_what_a_gateway_would_not_start_with_is_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, gateway: dict[str, Any], key: str
+) -> None:
+    home(tmp_path, monkeypatch, {**READY, "gateway": gateway})
+    code, found = findings("--port", str(free))
+    assert (code, found[f"settings {key}"][0]) == (1, "bad")
+    assert "settings" not in found
+
+
+@pytest.mark.parametrize("command", [doctor, status])
+@pytest.mark.parametrize("port", ["0", "65536", "many"])
+def test_a_port_is_a_number_and_the_help_of_the_command_is_named(command: Any, port: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"from 1 to 65535\. See twinstep {command.__name__.rpartition('.')[2]} --help"
+    ):
+        command.run(["--port", port], io.StringIO())
 
 
 def test_without_a_key_it_is_said_where_one_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
