@@ -394,9 +394,10 @@ the rest of it is not, and nothing of it pretends to work.
 SETTINGS: Final = """
 ## Settings
 
-The keys of `openclaw.json` that have an effect, each with all that is below it; `*` is any name. Other keys of OpenClaw
-are accepted and do nothing yet: the gateway names them when it starts, and so does `twinstep doctor`. A key that
-OpenClaw does not have either is refused.
+The keys of `openclaw.json` that have an effect, each with all that is below it; `*` is any name. `$schema`, `meta`,
+`wizard` and `auth.profiles` are notes of programs, and stand here because they need none. Other keys of OpenClaw are
+accepted and do nothing yet: the gateway names them when it starts, and so does `twinstep doctor`. A key that OpenClaw
+does not have either is refused.
 
 """
 ABSENT: Final = (

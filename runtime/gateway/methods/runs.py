@@ -1,7 +1,5 @@
 """agent and agent.wait: a run that is answered twice, first when it is accepted and again when it is over."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
@@ -10,6 +8,7 @@ from runtime.gateway import keys
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.lending import lent
 from runtime.gateway.methods.sessions_create import checked_model
 from runtime.gateway.params import Least, Length, Text
 from runtime.gateway.registry import Call, Method
@@ -94,7 +93,7 @@ async def agent(call: Call) -> Any:
         raise invalid("message required")
     model = _model(call)
     found, named = _target(call)
-    with own_model(call, found, model) as entry:
+    with lent(call.desk.directory, found, model) as entry:
         return await _run(call, entry, parts, named=named)
 
 
@@ -109,23 +108,6 @@ def _model(call: Call) -> str | None:
         raise invalid("invalid agent params: provider needs a model")
     whole = f"{params.provider}/{params.model}" if params.provider and "/" not in params.model else params.model
     return checked_model(call.desk, whole)
-
-
-@contextmanager
-def own_model(call: Call, entry: Entry, model: str | None) -> Iterator[Entry]:
-    """Let a session have a model for as long as one run takes; None is the one that it has."""
-    directory = call.desk.directory
-    if model is None or model == entry.model:
-        yield entry
-        return
-    changed = directory.change(entry, model=model)
-    directory.apply(changed)
-    try:
-        yield changed
-    finally:
-        now = directory.get(entry.key)
-        if now is not None and now.model == model:  # nobody has chosen another one meanwhile
-            directory.apply(directory.change(now, model=entry.model))
 
 
 async def _run(call: Call, entry: Entry, parts: tuple[JsonObject, ...], *, named: bool) -> Any:
