@@ -15,6 +15,7 @@ from docs import expressions_page, protocol_page
 from docs.markdown import MADE, code, summary, table
 from runtime import errors
 from runtime.app import completion
+from runtime.config.openclaw.support import ACTED
 from runtime.gateway import scopes
 from runtime.gateway.params import Wire, wire_name
 from runtime.gateway.registry import FAMILIES, Method, Raw
@@ -390,6 +391,15 @@ These families of OpenClaw's gateway are answered as unknown methods. What the t
 the rest of it is not, and nothing of it pretends to work.
 
 """
+SETTINGS: Final = """
+## Settings
+
+The keys of `openclaw.json` that have an effect, each with all that is below it; `*` is any name. `$schema`, `meta`,
+`wizard` and `auth.profiles` are notes of programs, and stand here because they need none. Other keys of OpenClaw are
+accepted and do nothing yet: the gateway names them when it starts, and so does `twinstep doctor`. A key that OpenClaw
+does not have either is refused.
+
+"""
 ABSENT: Final = (
     (
         "talk.* tts.* voicewake.*",
@@ -441,7 +451,16 @@ ABSENT: Final = (
 def gateway_page() -> str:
     """Every method of the gateway, by family."""
     absent = table(("Family", "What it would be"), ((code(*names.split()), text) for names, text in ABSENT))
-    return GATEWAY + "".join(family_section(family) for family in FAMILIES) + NOT_SERVED + absent
+    methods = "".join(family_section(family) for family in FAMILIES)
+    return GATEWAY + methods + NOT_SERVED + absent + SETTINGS + settings_with_effect()
+
+
+def settings_with_effect() -> str:
+    """The keys of openclaw.json that something here acts on, a row for each part of the file."""
+    parts: dict[str, list[str]] = {}
+    for key in sorted(ACTED):
+        parts.setdefault(key.partition(".")[0], []).append(key)
+    return table(("Part", "Keys"), ((code(part), code(*keys)) for part, keys in parts.items()))
 
 
 def family_section(family: str) -> str:

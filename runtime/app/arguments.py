@@ -58,7 +58,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
-        raise UsageError(f"{message}. See twinstep --help.")
+        raise UsageError(f"{message}. See {self.prog} --help.")
+
+
+def port(text: str) -> int:
+    """Return a port that a flag names. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 0 < int(text[:9]) < 65_536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
 
 
 def parser() -> Parser:

@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 
 from attrs import frozen
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 from runtime.errors import AuthError, InputError, TwinstepError
 
 EPILOG: Final = """\
@@ -23,7 +23,7 @@ examples:
   twinstep doctor                                  check settings, keys, port, files, packages
   twinstep doctor --json                           the same as one JSON object
   twinstep doctor --import ~/.openclaw --state gateway.db
-                                                   take over settings, sessions and transcripts, and say what could not
+                                                   take over sessions and automations, and say what was left out
 exit codes: 0 nothing wrong, 1 something is
 """
 ROOM: Final = 200 << 20
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="print one JSON object")
     made.add_argument("--import", dest="home", metavar="DIR", help="take over this OpenClaw state folder")
     made.add_argument("--state", metavar="FILE", help="state file that is checked, or written by --import")
-    made.add_argument("--port", type=int, help="port that is checked (default: that of the settings)")
+    made.add_argument("--port", type=port, help="port that is checked (default: that of the settings)")
     return made
 
 
@@ -77,8 +77,9 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def findings(environ: Mapping[str, str], state: str | None = None, port: int | None = None) -> Iterator[Finding]:
     """Yield what was found, in the order in which a person would mend it."""
+    from runtime.app.setup import OWN
     from runtime.app.shadows import shadowed
-    from runtime.config.openclaw import Flags, gateway_port, load, unsupported
+    from runtime.config.openclaw import Flags, gateway_port, load, start_faults, unsupported
 
     trouble = shadowed()
     yield Finding("bad", "packages", trouble) if trouble else Finding("ok", "packages", "none is shadowed")
@@ -97,14 +98,18 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
         yield Finding("warn", f"settings {issue.path or 'root'}", issue.message)
     config = loaded.config
     if config is not None:
-        if loaded.exists:
+        faults = start_faults(config, places, allow_unconfigured=not loaded.exists)
+        for issue in faults:
+            yield Finding("bad", f"settings {issue.path}", issue.message)
+        if loaded.exists and not faults:
             yield Finding("ok", "settings", str(loaded.path))
         for path in unsupported(config.tree):
             yield Finding("warn", f"settings {path}", "is known and has no effect here yet")
         yield _key(config)
-        yield _port("127.0.0.1", gateway_port(places, flags, config.gateway.port))
+        yield _tls(config)
+        yield _port(gateway_port(places, flags, config.gateway.port), tls=config.gateway.tls.enabled)
     yield from _modes(loaded.path, places.state)
-    yield from _state(Path(state) if state else places.state / "state" / "twinstep.db")
+    yield from _state(Path(state) if state else places.state / "state" / OWN)
 
 
 def _key(config: Any) -> Finding:
@@ -117,14 +122,30 @@ def _key(config: Any) -> Finding:
     return Finding("ok", "model", f"{model.ref} at {model.host}, with a key")
 
 
-def _port(host: str, port: int) -> Finding:
+def _tls(config: Any) -> Finding:
+    from runtime.app.setup import Unstartable, tls_of
+
+    try:
+        spoken = tls_of(config.gateway.tls)
+    except Unstartable as exc:
+        return Finding("bad", "tls", str(exc))
+    return Finding("ok", "tls", "the certificate can be used" if spoken is not None else "off")
+
+
+def _port(port: int, *, tls: bool) -> Finding:
+    from runtime.app.status import ask
+
     with socket.socket() as probe:
         probe.settimeout(1)
         try:
-            probe.connect((host, port))
+            probe.connect(("127.0.0.1", port))
         except OSError:
             return Finding("ok", "port", f"{port} is free")
-    return Finding("warn", "port", f"{port} is taken: by a gateway that runs already, or by something else")
+    told = ask(port, tls=tls)
+    if "uptimeMs" not in told:
+        return Finding("bad", "port", f"{port} is taken, and no gateway answers there; choose another with --port")
+    how = "is ready" if told["ready"] else f"is not ready: {'; '.join(told['failing'])}"
+    return Finding("ok", "port", f"a gateway runs on {port} and {how}")
 
 
 def _modes(config: Path, folder: Path) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, settled, setup
 from runtime.app.workspaces import seed
 from runtime.approvals import Approvals
-from runtime.config.openclaw import Loaded
+from runtime.config.openclaw import Loaded, unsupported
 from runtime.cron.jobs import Job
 from runtime.cron.jobs import Run as CronRun
 from runtime.cron.refusal import CronRefused
@@ -46,6 +46,7 @@ from runtime.gateway.identity import Identity
 from runtime.gateway.link import Connection
 from runtime.gateway.methods.sessions_list import Followers
 from runtime.gateway.methods.status import health_of
+from runtime.gateway.methods.tools import admitted
 from runtime.gateway.models import Models
 from runtime.gateway.nodebook import NodeBook
 from runtime.gateway.nodepolicy import rules_of
@@ -101,9 +102,11 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
-        log("info", f"listening on {made.host}:{made.port}")
+        log("info", f"listening on {made.host}:{made.port}{' with TLS' if made.tls is not None else ''}")
         if debugging.path is not None:
             log("info", f"debugger at {debugging.path}: twinstep attach --socket {debugging.path}")
+        if idle := unsupported(made.loaded.config.tree):
+            log("warn", f"settings without an effect here yet: {', '.join(idle)}")
         if made.trouble:
             log("warn", f"not ready: {made.trouble}")
         if given.made_token:
@@ -169,6 +172,7 @@ class Gateway:
                     self.app,
                     self._socket,
                     Limits(connections=most_connections()),
+                    tls=self.setup.tls,
                     is_http=self.app.is_http,
                     on_error=self._failed,
                     clock=self.desk.clock,
@@ -220,7 +224,7 @@ class Gateway:
         desk.dispatcher.most_open = fresh.most_runs
         desk.directory.default_agent = fresh.default_agent
         desk.dispatcher.performer.surroundings = fresh.around
-        if (old.base, old.api_version, old.key) != (fresh.base, fresh.api_version, fresh.key):
+        if provider(old) != provider(fresh):
             self.model.put(answers(fresh))
         seed_workspaces(models, self.log)
         levels(self.log, fresh)
@@ -251,6 +255,9 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     def mode_of(name: str) -> str | None:
         return live[name].state.settings.mode if name in live else "workspace"
 
+    def admits(name: str) -> bool:
+        return admitted(desk)(name)  # by the settings of now: a reload may have changed them
+
     facts = SessionFacts(lambda: desk)
     tools = ToolRegistry(claw_tools(background, mode_of=mode_of, sessions=facts), own=False)
     models = models_of(made)
@@ -258,7 +265,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     model = Exchange(answers(made))
     journal = Journal(store, clock, store.codec, store.name)
     host = Host(which=shutil.which, home=str(made.home))
-    judge = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host)
+    judge = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host, admits)
     contexts = AgentContexts(tools, judge, made)
 
     async def reply(session: Session, text: str) -> None:
@@ -474,7 +481,13 @@ def answers(made: Setup) -> Model:
         from runtime.app.rounds import Rounds
 
         return Rounds(made.demo)
-    return GeminiClient(Endpoint(base=made.base, version=made.api_version, key=Secret(made.key), surface="gateway"))
+    base, version, key, headers = provider(made)
+    return GeminiClient(Endpoint(base=base, version=version, key=Secret(key), headers=headers, surface="gateway"))
+
+
+def provider(made: Setup) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
+    """Return where requests go and with what: address, version, key, headers."""
+    return made.base, made.api_version, made.key, made.headers
 
 
 @define

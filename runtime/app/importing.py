@@ -1,4 +1,4 @@
-"""Takes over an OpenClaw home: its sessions and transcripts become sessions of ours. Reads there, writes only here.
+"""Takes over an OpenClaw home: its sessions, transcripts and automations become ours. Reads there, writes only here.
 
 A transcript is told to the step machine message by message, so that an imported session is a session like any other:
 it replays, and its next turn sends what was said before. Times are those of the messages.
@@ -14,6 +14,10 @@ from uuid import uuid4
 import trio
 from attrs import define, field
 
+from runtime.app.clock import SystemClock
+from runtime.app.homejobs import automations, unpaired
+from runtime.app.setup import OWN
+from runtime.cron.jobs import Job
 from runtime.errors import InputError, TwinstepError
 from runtime.gateway.entries import Entry
 from runtime.sessions.journal import Journal
@@ -34,6 +38,7 @@ class Report:
 
     sessions: int = 0
     messages: int = 0
+    jobs: int = 0
     left: list[str] = field(factory=list)
 
 
@@ -54,17 +59,17 @@ class Told:
 
 def run(home: Path, given: Any, out: TextIO) -> int:
     """Take a home over into a state file; print what was done."""
-    if not home.is_dir():
-        raise InputError(f"{home}: no such folder.")
-    target = Path(given.state) if given.state else home / "state" / "twinstep.db"
+    check_home(home)
+    target = Path(given.state) if given.state else home / "state" / OWN
     target.parent.mkdir(parents=True, exist_ok=True)
     report = trio.run(take_over, home, target)
     config = home / "openclaw.json"
     if given.json:
-        told = {"state": str(target), "sessions": report.sessions, "messages": report.messages, "left": report.left}
-        print(json.dumps(told), file=out)
+        told = {"sessions": report.sessions, "messages": report.messages, "automations": report.jobs}
+        print(json.dumps({"state": str(target), **told, "left": report.left}), file=out)
         return 0
-    print(f"{report.sessions} sessions with {report.messages} messages are now in {target}", file=out)
+    said = f"{report.sessions} sessions with {report.messages} messages, and {report.jobs} automations"
+    print(f"{said} are now in {target}", file=out)
     if config.exists():
         print(f"settings stay where they are: OPENCLAW_STATE_DIR={home} twinstep serve --state {target}", file=out)
     for line in report.left:
@@ -72,8 +77,17 @@ def run(home: Path, given: Any, out: TextIO) -> int:
     return 0
 
 
+def check_home(home: Path) -> None:
+    """Refuse what is no state folder of OpenClaw. Raises InputError."""
+    if not home.is_dir():
+        raise InputError(f"{home}: no such folder.")
+    if not (home / "agents").is_dir() and not (home / "openclaw.json").is_file():
+        hint = f"; {home / '.openclaw'} may be meant" if (home / ".openclaw").is_dir() else ""
+        raise InputError(f"{home}: is no OpenClaw state folder, it has neither agents nor openclaw.json{hint}.")
+
+
 async def take_over(home: Path, target: Path) -> Report:
-    """Read every agent of a home and write its sessions. Those that are there already are left alone."""
+    """Read every agent of a home and write its sessions and jobs. Those that are there already are left alone."""
     report = Report()
     clock = Told()
     async with open_store(target) as store:
@@ -94,7 +108,18 @@ async def take_over(home: Path, target: Path) -> Report:
                 ticket = max(last, entries.put(key, _entry(key, name, agent, entry)))
                 report.sessions += 1
                 report.messages += count
+        jobs: Shelf[Job] = Shelf(store, "cron", Job)
+        for job in automations(home, SystemClock().wall(), report.left):
+            if job.id in jobs:
+                report.left.append(f"automation {job.name}: there is one of that id already")
+                continue
+            ticket = max(ticket, jobs.put(job.id, job))
+            report.jobs += 1
         await store.committed(ticket)
+    unpaired(home, report.left)
+    for folder in sorted(home.glob("agents/*/sessions")):
+        if count := len([*folder.glob("*.jsonl")]):
+            report.left.append(f"{folder}: {count} transcripts as files, of an older OpenClaw; only databases are read")
     return report
 
 

@@ -10,18 +10,19 @@ from typing import Final
 
 import trio
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
 EPILOG: Final = """\
 examples:
-  twinstep serve --demo                         a gateway with recorded answers: no key, no account
+  twinstep serve --demo                             a gateway with recorded answers: no key, no account
   twinstep serve --port 18789 --token T --state gateway.db
-  OPENCLAW_STATE_DIR=~/.openclaw twinstep serve the settings of an OpenClaw home, as they are
+  OPENCLAW_STATE_DIR=~/.openclaw twinstep serve     with the settings of an OpenClaw home
 
 The state is a file: .db, .sqlite or .sqlite3 is SQLite (for a daemon), anything else JSON lines. Without --state it is
-state/twinstep.db in the state folder. Settings: openclaw.json there; `twinstep doctor` checks them.
+state/twinstep.db in the state folder, with --demo twinstep-demo.db beside it. Settings: openclaw.json there;
+`twinstep doctor` checks them.
 exit codes: 0 stopped by a signal, 1 error, 78 settings that a gateway cannot start with
 """
 
@@ -67,13 +68,6 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         if ours is None or others is not None:
             raise
         raise alone(ours) from group
-
-
-def port(text: str) -> int:
-    """Return a port. Raises ArgumentTypeError."""
-    if not text.isdecimal() or not 0 < int(text[:9]) < 65_536:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return int(text)
 
 
 def alone(group: BaseExceptionGroup[TwinstepError]) -> TwinstepError:

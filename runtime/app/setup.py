@@ -2,11 +2,12 @@
 
 import os
 import secrets
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, field
 
 from runtime.config.openclaw import (
     Flags,
@@ -19,6 +20,7 @@ from runtime.config.openclaw import (
     start_faults,
 )
 from runtime.config.openclaw.issues import summary
+from runtime.config.openclaw.model import Tls
 from runtime.config.openclaw.paths import places as places_of
 from runtime.config.openclaw.provider import DEFAULT_MODEL
 from runtime.errors import AuthError, InputError, SettingsError
@@ -36,6 +38,9 @@ INSTRUCTIONS: Final = ("AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "TOOLS.
 LARGEST: Final = 65_536
 EXIT_CONFIG: Final = 78
 REVISION_KEY: Final = "twinstep-config.key"
+OWN: Final = "twinstep.db"
+OF_DEMO: Final = "twinstep-demo.db"
+"""Names of the state file; recorded answers do not come among the real ones, and no real job runs in a demo."""
 
 
 class Unstartable(SettingsError):
@@ -73,6 +78,8 @@ class Setup:
     home: Path
     cron: bool = True
     default_agent: str = "main"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    tls: ssl.SSLContext | None = None
     version: str = PEER_VERSION
 
     def around(self, settings: Settings) -> Surroundings:
@@ -141,7 +148,7 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
     }
     agents.setdefault(config.agents.default, {"workspace": config.agents.workspace, "model": None, "name": None})
     folder = made_folder(places.state)
-    state = Path(given.state) if given.state else folder / "state" / "twinstep.db"
+    state = Path(given.state) if given.state else folder / "state" / (OF_DEMO if given.demo else OWN)
     made_folder(state.parent)
     policy = _policy(config, given)
     return Setup(
@@ -170,6 +177,8 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         places.home,
         config.cron_enabled,
         config.agents.default,
+        tuple(model.headers.items()) if model is not None else (),
+        tls_of(config.gateway.tls),
     )
 
 
@@ -180,6 +189,20 @@ def made_folder(path: Path) -> Path:
     except OSError as exc:
         raise Unstartable(f"{path}: the folder cannot be made: {exc.strerror}") from exc
     return path
+
+
+def tls_of(tls: Tls) -> ssl.SSLContext | None:
+    """Return what the listener speaks TLS with, or None where it is off. Raises Unstartable."""
+    if not tls.enabled:
+        return None
+    if not tls.cert or not tls.key:
+        raise Unstartable("gateway.tls: certPath and keyPath are needed; no certificate is made here")
+    from runtime.gateway.listener import tls_context
+
+    try:
+        return tls_context(Path(tls.cert), Path(tls.key))
+    except InputError as exc:
+        raise Unstartable(f"gateway.tls: {exc}") from exc
 
 
 def _model(config: Any) -> tuple[GoogleModel | None, str]:

@@ -3,12 +3,13 @@
 import argparse
 import json
 import os
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from runtime.app.arguments import Parser
+from runtime.app.arguments import Parser, port
 
 SECONDS: Final = 5.0
 EPILOG: Final = """\
@@ -28,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--port", type=int, help="port (default: that of the settings)")
+    made.add_argument("--port", type=port, help="port (default: that of the settings)")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return made
 
@@ -40,9 +41,9 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
     flags = Flags(port=given.port)
     loaded = load(os.environ, os.getcwd(), flags)
-    configured = loaded.config.gateway.port if loaded.config is not None else None
-    port = gateway_port(loaded.origin.places, flags, configured)
-    told = ask(port)
+    gateway = loaded.config.gateway if loaded.config is not None else None
+    port = gateway_port(loaded.origin.places, flags, gateway.port if gateway is not None else None)
+    told = ask(port, tls=gateway is not None and gateway.tls.enabled)
     if given.json:
         print(json.dumps({"port": port, **told}), file=out)
     elif told["ready"]:
@@ -52,10 +53,15 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     return 0 if told["ready"] else 1
 
 
-def ask(port: int) -> dict[str, Any]:
-    """Return what `/ready` says, or why nothing does."""
+def ask(port: int, *, tls: bool = False) -> dict[str, Any]:
+    """Return what `/ready` says, or why nothing does. With TLS the certificate is of a name, and this asks by address:
+    it is not checked, nothing secret is sent, and the answer comes from this machine."""
+    scheme, context = "http", None
+    if tls:
+        scheme, context = "https", ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=SECONDS) as answer:
+        with urlopen(f"{scheme}://127.0.0.1:{port}/ready", timeout=SECONDS, context=context) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
             return found
     except HTTPError as exc:

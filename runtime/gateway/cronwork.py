@@ -9,10 +9,15 @@ from attrs import define
 from runtime.cron.jobs import Job, Outcome
 from runtime.gateway import keys
 from runtime.gateway.desk import Desk
+from runtime.gateway.entries import Entry
+from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.lending import lent
+from runtime.gateway.methods.sessions_create import checked_model
 from runtime.gateway.runs import Ask
 from runtime.gateway.transcript import uuid_of
 from runtime.vocab import JsonObject
 
+EVERY = "*"
 SECONDS = 24 * 3600.0
 """How long a run of a job may take where the job does not say; the scheduler's own bound comes first."""
 
@@ -24,7 +29,11 @@ class CronWork:
     desk: Desk
 
     async def start(self, job: Job, run: str) -> Outcome:
-        """Run a job; return how it ended."""
+        """Run a job; return how it ended. One that a session cannot be limited to is not run at all."""
+        try:
+            model = self._model(job)
+        except GatewayError as exc:
+            return Outcome(status="error", error=exc.message)
         desk = self.desk
         text = str(job.payload.get("message") or job.payload.get("text") or "")
         parts: tuple[JsonObject, ...] = ({"text": text},)
@@ -32,7 +41,12 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", "followup", "cron"))
+        with lent(desk.directory, entry, model) as used:
+            return await self._run(used, Ask(used, name, text, parts, "agent", "followup", "cron"))
+
+    async def _run(self, entry: Entry, ask: Ask) -> Outcome:
+        desk = self.desk
+        ack = await desk.runs.send(ask)
         try:
             ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
         except trio.Cancelled:
@@ -46,6 +60,13 @@ class CronWork:
         if ended.status != "ok":
             return Outcome(status="error", error=ended.error or ended.status, provider=provider, usage=used, **about)
         return Outcome(summary=ended.answer or None, provider=provider, usage=used, **about)
+
+    def _model(self, job: Job) -> str | None:
+        """Return the model that a job wants, or None. Raises GatewayError for what a run here cannot keep to."""
+        tools, model = job.payload.get("toolsAllow"), job.payload.get("model")
+        if tools is not None and EVERY not in tools:
+            raise invalid("the job allows only some tools (toolsAllow), and no session can be limited to these here")
+        return checked_model(self.desk, str(model)) if model else None
 
     def _key(self, job: Job, name: str) -> str:
         directory = self.desk.directory

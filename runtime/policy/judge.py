@@ -14,14 +14,18 @@ from runtime.vocab import Decision, JsonObject, Message, ToolSpec, Verdict
 
 @frozen
 class PermissionJudge:
-    """`settings` returns how a session runs, None for one that nobody knows; `host` is what holds on this machine."""
+    """`settings` returns how a session runs, None for one that nobody knows; `host` is what holds on this machine.
+
+    `admits` says whether the gateway's settings leave a tool at all.
+    """
 
     settings: Callable[[str], Settings | None]
     host: Host = HERE
+    admits: Callable[[str], bool] = lambda name: True
 
     def offers(self, spec: ToolSpec) -> bool:
-        """All tools are offered: what may run is decided call by call."""
-        return True
+        """Whether the model is told of a tool: the settings leave it. What may run is decided call by call."""
+        return self.admits(spec.name)
 
     async def screen(self, session: str, message: Message) -> Verdict:
         """Let every message in: the gateway has authenticated who sent it."""
@@ -32,6 +36,8 @@ class PermissionJudge:
         settings = self.settings(session)
         if settings is None:
             return Verdict(Decision.BLOCK, "permission.unknown", "The session is not known.")
+        if not self.admits(spec.name):  # it was on offer before the settings changed
+            return Verdict(Decision.BLOCK, "settings.tools", f"The settings of the gateway do not allow {spec.name}.")
         return verdict(settings.mode, spec.name, args, settings.workspace, self.host)
 
     async def reply(self, session: str, text: str) -> Verdict:

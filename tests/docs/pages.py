@@ -27,6 +27,11 @@ class Block:
         """Whether the page asks for this block to be run: ```console run."""
         return self.words[:1] in (("console",), ("sh",)) and "run" in self.words[1:]
 
+    @property
+    def stays(self) -> bool:
+        """Whether its command is started and goes on until the end of the page: ```console run background port=1234."""
+        return self.runs and "background" in self.words[1:]
+
     def option(self, name: str) -> str | None:
         """The value of `name=value` after the fence, or None."""
         return next((word.partition("=")[2] for word in self.words if word.startswith(f"{name}=")), None)

@@ -1,23 +1,25 @@
 """What the pages tell a reader to type is typed here, and what they say it prints is compared.
 
 A block is run when its fence says so: ```console run. Further words: `status=2` is the exit status of its commands
-(default 0). A block ```toml file=settings.toml writes that file first. The blocks of one page share a folder and a
-home, both new, in the order of the page; nothing of the reader's environment is passed on.
+(default 0); `needs=curl` is a program without which it is not run; `background port=1234` starts its command, waits
+until something listens on that port, and ends it after the page. A block ```toml file=settings.toml writes that file
+first. The blocks of one page share a folder and a home, both new, in the order of the page; nothing of the reader's
+environment is passed on. The ports of a page are other ones here, free ones.
 """
 
-import os
-import signal
-import subprocess
+import shutil
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
+from attrs import evolve
 
-from tests.docs.pages import Block, Command, Page, commands, fits, pages
+from tests.docs.pages import Command, Page, commands, fits, pages
+from tests.docs.shell import BIN, PATH, free_port, listens, running, typed
 
-SECONDS: Final = 60
-BIN: Final = Path(sys.executable).parent
 LIVE: Final = [page for page in pages() if any(block.runs for block in page.blocks)]
 
 
@@ -28,20 +30,43 @@ def test_the_commands_of_a_page_do_what_the_page_says(page: Page, tmp_path: Path
     home, folder = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     folder.mkdir()
-    for block in page.blocks:
-        if name := block.option("file"):
-            write(folder, name, block)
-        elif block.runs:
-            for command in commands(block):
-                check(page, command, int(block.option("status") or 0), folder, home)
+    ports = {block.option("port") or "": free_port() for block in page.blocks if block.stays}
+    needed = {block.option("needs") or "sh" for block in page.blocks if block.runs}
+    absent = {name for name in needed if shutil.which(name, path=PATH) is None}
+    with ExitStack() as daemons:
+        for block in page.blocks:
+            if name := block.option("file"):
+                write(folder, name, moved("".join(f"{line}\n" for line in block.lines), ports))
+            elif block.runs and block.option("needs") not in absent:
+                for command in commands(block):
+                    here = on_ports(command, ports)
+                    if block.stays:
+                        daemons.enter_context(running(here.text, ports[block.option("port") or ""], folder, home))
+                    else:
+                        check(page, here, int(block.option("status") or 0), folder, home)
+    if absent:
+        pytest.skip(f"all else of the page was run; not installed: {', '.join(sorted(absent))}")
 
 
-def write(folder: Path, name: str, block: Block) -> None:
+def moved(text: str, ports: Mapping[str, int]) -> str:
+    """Return a text of the page with the ports that it has here."""
+    for shown, port in ports.items():
+        text = text.replace(shown, str(port))
+    return text
+
+
+def on_ports(command: Command, ports: Mapping[str, int]) -> Command:
+    """Return a command with the ports that it has here, also in what it prints."""
+    expected = tuple(moved(line, ports) for line in command.expected)
+    return evolve(command, text=moved(command.text, ports), expected=expected)
+
+
+def write(folder: Path, name: str, text: str) -> None:
     """Make the file that a page shows; it must lie inside the folder."""
     path = (folder / name).resolve()
-    assert path.is_relative_to(folder), f"line {block.line}: {name} leads out of the folder"
+    assert path.is_relative_to(folder), f"{name} leads out of the folder"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in block.lines))
+    path.write_text(text)
 
 
 def check(page: Page, command: Command, status: int, folder: Path, home: Path) -> None:
@@ -53,34 +78,6 @@ def check(page: Page, command: Command, status: int, folder: Path, home: Path) -
     assert fits(command.expected, printed), f"{where}\nprinted:\n{printed}\nbut the page says:\n{expected}"
 
 
-def typed(text: str, folder: Path, home: Path) -> tuple[int, str]:
-    """Run `text` in a shell with a bare environment; when the time is up its whole process group is killed."""
-    environ = {
-        "HOME": str(home),
-        "PATH": os.pathsep.join((str(BIN), "/usr/local/bin", "/usr/bin", "/bin")),
-        "LANG": "C.UTF-8",
-        "TERM": "dumb",
-        "NO_COLOR": "1",
-    }
-    shell = subprocess.Popen(
-        ["/bin/sh", "-c", text],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        printed, _ = shell.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(shell.pid, signal.SIGKILL)
-        printed, _ = shell.communicate()
-        return -1, f"{printed}\n(no end after {SECONDS} s)"
-    return shell.returncode, printed
-
-
 def test_a_command_that_prints_something_else_is_noticed(tmp_path: Path) -> None:
     page = Page(Path(__file__).resolve(), (), ())
     check(page, Command("echo one; echo two >&2", 1, ("one", "two")), 0, tmp_path, tmp_path)
@@ -88,3 +85,19 @@ def test_a_command_that_prints_something_else_is_noticed(tmp_path: Path) -> None
         check(page, Command("echo one", 1, ("two",)), 0, tmp_path, tmp_path)
     with pytest.raises(AssertionError, match="ended with 3"):
         check(page, Command("exit 3", 1, ()), 0, tmp_path, tmp_path)
+
+
+def test_ports_are_others_here_in_what_is_typed_and_in_what_is_printed() -> None:
+    there = on_ports(Command("ask :18789/x", 1, ("ready on 18789",)), {"18789": 4711})
+    assert there == Command("ask :4711/x", 1, ("ready on 4711",))
+
+
+def test_a_command_in_the_background_is_there_until_it_is_ended(tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "work"
+    folder.mkdir()
+    serve = f"{sys.executable} -m http.server {port} --bind 127.0.0.1"
+    with running(serve, port, folder, tmp_path):
+        assert listens(port)
+    assert not listens(port)
+    with pytest.raises(AssertionError, match="ended"), running("false", port, folder, tmp_path):
+        pass

@@ -11,6 +11,8 @@ def test_a_block_is_run_only_when_its_page_asks_for_it(tmp_path: Path) -> None:
     page = read(path)
     assert [block.runs for block in page.blocks] == [True, False, False]
     assert page.blocks[0].option("status") == "2"
+    assert not page.blocks[0].stays
+    assert Block(("console", "run", "background", "port=1"), 1, ()).stays
     assert page.blocks[1].lines == ("```",)
     assert page.prose == ((1, "# A"),)
 

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from runtime.stores import open_store
 from tests.e2e.command import ROOT
 from tests.fakes import gemini_stub as stub
+from tests.fakes.certificate import self_signed
 
 SECONDS = 60
 TOKEN = "T"
@@ -360,6 +362,46 @@ async def test_two_daemons_cannot_share_a_state(tmp_path: Path, state: str) -> N
         assert state in told
         async with connected(first.port) as peer:
             assert (await peer.say("hello", "r1")).startswith("This answer was written by hand")
+
+
+async def test_over_tls_it_answers_and_is_asked_by_status_and_doctor(tmp_path: Path) -> None:
+    daemon, (certificate, key) = Daemon(tmp_path), self_signed(tmp_path)
+    tls = {"enabled": True, "certPath": str(certificate), "keyPath": str(key)}
+    auth = {"mode": "token", "token": TOKEN}
+    daemon.configure(gateway={"mode": "local", "port": daemon.port, "auth": auth, "tls": tls})
+    async with running(daemon, "--demo"):
+        await daemon.says("with TLS")
+        async with httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(certificate))) as client:
+            assert (await client.get(f"https://localhost:{daemon.port}/health")).json()["ok"]
+        with pytest.raises(httpx.TransportError):
+            await status(daemon.port, "/health")
+        environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        for words, said in ((["status"], b"ready on port"), (["doctor"], b"a gateway runs on")):
+            command = [sys.executable, "-m", "runtime.app.main", *words]
+            ran = await trio.run_process(command, capture_stdout=True, check=False, env=environ, cwd=tmp_path)
+            assert said in ran.stdout
+
+
+async def test_tls_without_a_certificate_is_no_start_in_the_open(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.configure(gateway={"mode": "local", "port": daemon.port, "tls": {"enabled": True}})
+    code, told = await failing(daemon, "--demo")
+    assert (code, told.count("\n")) == (78, 1)
+    assert "gateway.tls: certPath and keyPath are needed" in told
+
+
+async def test_settings_without_an_effect_are_named_at_the_start(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.configure(channels={"telegram": {}}, tools={"exec": {"security": "deny"}})
+    async with running(daemon, "--demo"):
+        await daemon.says("settings without an effect here yet: channels, tools.exec")
+
+
+async def test_a_demo_keeps_its_sessions_apart(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    async with running(daemon, "--demo", "--token", TOKEN):
+        pass
+    assert [path.name for path in (tmp_path / ".openclaw" / "state").glob("*.db")] == ["twinstep-demo.db"]
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "many", "9" * 30])

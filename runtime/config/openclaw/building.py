@@ -62,6 +62,7 @@ def settings(tree: JsonObject, environ: Mapping[str, str], places: Places, flags
         tree=sealed(tree),
         environ=environ,
         home=places.home,
+        state=places.state,
     )
 
 

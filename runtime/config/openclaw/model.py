@@ -271,6 +271,7 @@ class Settings:
     tree: JsonObject = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
     home: Path
+    state: Path
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value by its dotted key, or the default where the file does not have it."""

@@ -21,7 +21,7 @@ API: Final = "google-generative-ai"
 DEFAULT_MODEL: Final = "gemini-3.1-pro-preview"
 DEFAULT_BASE: Final = "https://generativelanguage.googleapis.com/v1beta"
 KEYS: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-"""Where the key is looked for when the file has none."""
+"""Where the key is looked for when the file has none; what `openclaw onboard` stored comes after them."""
 
 _HOST: Final = "generativelanguage.googleapis.com"
 _BY_NAME: Final = "secretref-env:"
@@ -87,7 +87,7 @@ def google_provider(settings: Settings, agent: str | None = None, model: str | N
         provider=provider.id,
         model=name,
         base_url=base_url(entry.get("baseUrl") or provider.base_url, f"{where}.baseUrl"),
-        key=_key(provider.key, settings.environ, f"{where}.apiKey"),
+        key=_key(provider.key, settings, f"{where}.apiKey"),
         entry=entry,
         headers=headers,
         timeout_seconds=provider.timeout_seconds,
@@ -146,7 +146,8 @@ def base_url(address: str | None, path: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, place, "", ""))
 
 
-def _key(value: Any, environ: Mapping[str, str], path: str) -> str:
+def _key(value: Any, settings: Settings, path: str) -> str:
+    environ = settings.environ
     if isinstance(value, str) and value.strip() in KEYS:
         value = {"source": "env", "id": value.strip()}
     elif isinstance(value, str) and value.startswith(_BY_NAME):
@@ -156,4 +157,8 @@ def _key(value: Any, environ: Mapping[str, str], path: str) -> str:
     for candidate in (value, *({"source": "env", "id": name} for name in KEYS)):
         if found := secret(candidate, environ):
             return found
+    from runtime.config.openclaw.keystore import stored_key
+
+    if found := stored_key(settings.state, GOOGLE, environ):
+        return found
     raise AuthError(f"no API key: set {path}, or GEMINI_API_KEY in the environment")

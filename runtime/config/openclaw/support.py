@@ -8,30 +8,28 @@ from runtime.vocab import JsonObject
 
 ACTED: Final = frozenset(
     """
-    $schema meta env.vars ui.prefs channels bindings
+    $schema meta env.vars ui.prefs
     gateway.nodes.commands gateway.mode gateway.port gateway.bind gateway.customBindHost gateway.auth.mode
     gateway.auth.token gateway.auth.password gateway.auth.rateLimit gateway.auth.trustedProxy.userHeader
     gateway.auth.trustedProxy.requiredHeaders gateway.auth.trustedProxy.allowUsers
     gateway.auth.trustedProxy.allowLoopback gateway.http.endpoints.chatCompletions.enabled
     gateway.http.endpoints.responses.enabled gateway.http.securityHeaders gateway.controlUi.enabled
-    gateway.controlUi.basePath gateway.controlUi.root gateway.controlUi.allowedOrigins
-    gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback gateway.controlUi.dangerouslyDisableDeviceAuth
-    gateway.tls gateway.trustedProxies gateway.allowRealIpFallback gateway.nodes.pairing.autoApproveLocal
-    gateway.nodes.pairing.autoApproveCidrs gateway.remote.url gateway.remote.token gateway.remote.password
-    gateway.remote.tlsFingerprint gateway.reload.mode
+    gateway.controlUi.basePath gateway.controlUi.allowedOrigins
+    gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback
+    gateway.tls.enabled gateway.tls.certPath gateway.tls.keyPath
+    gateway.trustedProxies gateway.allowRealIpFallback gateway.nodes.pairing.autoApproveLocal
+    gateway.remote gateway.reload.mode gateway.tools.deny
     hooks.enabled hooks.path hooks.token hooks.defaultSessionKey hooks.allowRequestSessionKey
     hooks.allowedSessionKeyPrefixes hooks.allowedAgentIds hooks.mappings
     agents.ownership agents.defaults.model agents.defaults.models agents.defaults.workspace
-    agents.defaults.maxConcurrent agents.defaults.timeoutSeconds agents.defaults.systemAgent agents.defaults.heartbeat
+    agents.defaults.maxConcurrent agents.defaults.systemAgent
     agents.entries.*.name agents.entries.*.default agents.entries.*.workspace agents.entries.*.model
     agents.entries.*.models agents.entries.*.identity
     models.providers.*.baseUrl models.providers.*.apiKey models.providers.*.api models.providers.*.headers
-    models.providers.*.timeoutSeconds models.providers.*.models
-    session.scope session.dmScope session.groupScope session.mainKey session.reset session.resetTriggers
-    messages.queue messages.inbound.debounceMs messages.ackReaction messages.ackReactionScope messages.responsePrefix
-    tools.profile tools.allow tools.alsoAllow tools.deny tools.codeMode tools.exec
-    cron.enabled logging.level logging.consoleLevel logging.file logging.redactPatterns
-    plugins.enabled plugins.allow plugins.deny plugins.load.paths plugins.entries
+    models.providers.*.models
+    messages.queue.mode
+    tools.profile tools.allow tools.alsoAllow tools.deny tools.codeMode
+    cron.enabled logging.level logging.consoleLevel logging.file auth.profiles wizard
     """.split()
 )
 """Keys that have an effect here, with all that is below them. `*` is any key."""

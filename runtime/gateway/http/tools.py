@@ -16,6 +16,7 @@ from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.http.access import Visit
 from runtime.gateway.http.schema import ANY, TEXT, Schema, record
 from runtime.gateway.http.wire import Answer, as_json, decoded, refuse
+from runtime.gateway.methods.tools import invocable
 
 if TYPE_CHECKING:
     from runtime.gateway.desk import Desk
@@ -85,8 +86,7 @@ def call(desk: "Desk", name: str, given: Mapping[str, Any]) -> tuple[int, dict[s
     """Call a tool by name; return the status and the body. Raises GatewayError for a key or an agent that is wrong."""
     key, agent = _place(desk, given.get("sessionKey"), given.get("agentId"))
     tool = TOOLS.get(name)
-    denied = _denied(desk)
-    if tool is None or name in denied:
+    if tool is None or not invocable(desk, name):
         return 404, {"ok": False, "error": {"type": "not_found", "message": f"Tool not available: {name[:120]}"}}
     args = given.get("args")
     try:
@@ -95,15 +95,6 @@ def call(desk: "Desk", name: str, given: Mapping[str, Any]) -> tuple[int, dict[s
         return 400, {"ok": False, "error": {"type": "tool_error", "message": str(exc)}}
     text = details.get("statusText") or json.dumps(details, ensure_ascii=False, indent=2)
     return 200, {"ok": True, "result": {"content": [{"type": "text", "text": text}], "details": details}}
-
-
-def _denied(desk: "Desk") -> frozenset[str]:
-    """Tools that the settings take away."""
-    settings = getattr(desk.config, "config", None)
-    get = getattr(settings, "get", None)
-    return frozenset(get("gateway.tools.deny", ()) if get is not None else ()) | frozenset(
-        get("tools.deny", ()) if get is not None else ()
-    )
 
 
 def _place(desk: "Desk", key: Any, agent: Any) -> tuple[str, str]:

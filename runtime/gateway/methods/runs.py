@@ -4,13 +4,16 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway import keys
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
-from runtime.gateway.methods.chat import check_agent
+from runtime.gateway.lending import lent
+from runtime.gateway.methods.sessions_create import checked_model
 from runtime.gateway.params import Least, Length, Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.runs import Ask
+from runtime.gateway.scopes import ADMIN
 from runtime.vocab import JsonObject
 
 RUN_SECONDS: Final = 48 * 3600.0
@@ -84,11 +87,31 @@ class WaitParams:
 
 async def agent(call: Call) -> Any:
     """Run a message; answer when it is accepted, and again when it is over."""
-    desk, params = call.desk, call.params
-    entry, named = _target(call)
+    params = call.params
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message required")
+    model = _model(call)
+    found, named = _target(call)
+    with lent(call.desk.directory, found, model) as entry:
+        return await _run(call, entry, parts, named=named)
+
+
+def _model(call: Call) -> str | None:
+    """Return the model that is wanted for this run. Raises GatewayError where there is none, or the caller may not."""
+    params = call.params
+    if not params.model and not params.provider:
+        return None
+    if ADMIN not in call.scopes:
+        raise invalid("provider/model overrides are not authorized for this caller.")
+    if not params.model:
+        raise invalid("invalid agent params: provider needs a model")
+    whole = f"{params.provider}/{params.model}" if params.provider and "/" not in params.model else params.model
+    return checked_model(call.desk, whole)
+
+
+async def _run(call: Call, entry: Entry, parts: tuple[JsonObject, ...], *, named: bool) -> Any:
+    desk, params = call.desk, call.params
     ack = await desk.runs.send(
         Ask(entry, params.idempotency_key, params.message, parts, "agent", "followup", call.sender)
     )
@@ -115,7 +138,8 @@ def _target(call: Call) -> tuple[Entry, bool]:
         key = directory.key("main", params.agent_id)
     else:
         key = directory.key(f"explicit:{params.idempotency_key}")
-    check_agent(call, key)
+    if (keys.agent_of(key) or directory.default_agent) not in desk.extras["models"].agents:
+        raise invalid(f'invalid agent params: unknown agent id "{keys.agent_of(key)}"')
     named = bool(params.session_key or params.session_id or params.agent_id or params.to)
     name = params.session_id or ("" if named else params.idempotency_key)
     entry, made = directory.ensure(key, session=name, via="run", label=params.label)

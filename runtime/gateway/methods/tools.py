@@ -5,7 +5,7 @@ that a session's calls have: they are on offer, the arguments fit, and the permi
 skills in this version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,6 +28,7 @@ from runtime.sessions.performer import TOOL_SECONDS
 from runtime.sessions.processes import ProcessGroups
 from runtime.step import Settings
 from runtime.tools.claw.catalogue import GROUPS, INVOCABLE, catalog, effective
+from runtime.tools.claw.selection import Selection
 from runtime.vocab import Decision, JsonObject, ToolResult
 
 SECONDS: Final = 120.0
@@ -109,7 +110,9 @@ async def available(call: Call) -> Any:
     if entry is None:
         raise invalid(f'unknown session key "{params.session_key}"')
     mode = entry.mode or desk.extras["models"].mode
-    return effective(entry.agent, [name for name in NAMES if tool_of(desk, name) is not None and offers(mode, name)])
+    may = admitted(desk)
+    names = [name for name in NAMES if tool_of(desk, name) is not None and offers(mode, name) and may(name)]
+    return effective(entry.agent, names)
 
 
 async def invoke(call: Call) -> Any:
@@ -122,7 +125,7 @@ async def invoke(call: Call) -> Any:
         entry = place_of(desk, params.session_key, params.agent_id)
     except GatewayError as exc:
         return wrong(name, "validation_error", exc.message)
-    tool = tool_of(desk, name) if name in INVOCABLE and name not in denied(desk) else None
+    tool = tool_of(desk, name) if name in INVOCABLE and invocable(desk, name) else None
     if tool is None:
         return wrong(name, "not_found", f"Tool not available: {name}")
     return await run(desk, tool, dict(params.args or {}), entry)
@@ -197,12 +200,20 @@ def tool_of(desk: Desk, name: str) -> Tool | None:
     return found
 
 
-def denied(desk: Desk) -> frozenset[str]:
-    """Return the tools that the settings take away (`tools.deny`, `gateway.tools.deny`)."""
+def admitted(desk: Desk) -> Callable[[str], bool]:
+    """Return what says whether the settings leave a tool (`tools.profile`, `allow`, `alsoAllow`, `deny`)."""
     settings = getattr(desk.config, "config", None)
     if settings is None:
-        return frozenset()
-    return frozenset((*settings.tools.deny, *at(settings.tree, "gateway.tools.deny", ())))
+        return lambda name: True
+    tools = settings.tools
+    return Selection(profile=tools.profile, allow=tools.allow, also=tools.also_allow, deny=tools.deny).admits
+
+
+def invocable(desk: Desk, name: str) -> bool:
+    """Whether a tool may be called outside of a session: the settings leave it, also `gateway.tools.deny`."""
+    settings = getattr(desk.config, "config", None)
+    more = Selection(deny=at(settings.tree, "gateway.tools.deny", ())) if settings is not None else Selection()
+    return more.admits(name) and admitted(desk)(name)
 
 
 def place_of(desk: Desk, key: str | None, agent: str | None) -> Entry:

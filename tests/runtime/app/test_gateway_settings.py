@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from runtime.app.clock import SystemChance, SystemClock
-from runtime.app.gateway import Gateway, compose, keep_log, title_of
+from runtime.app.gateway import Gateway, answers, compose, keep_log, title_of
 from runtime.app.gatewaylog import Log
 from runtime.app.setup import setup
 from runtime.config.openclaw import Edited, Loaded, Rejected, patch
 from runtime.gateway.entries import Run
+from runtime.step import Settings
 from runtime.stores import open_store
 from runtime.tools.claw.background import Background
 
@@ -96,6 +97,24 @@ async def test_a_provider_that_stays_keeps_its_connections(tmp_path: Path) -> No
         old = made.model.model
         await change(made, messages={"queue": {"mode": "followup"}})
         assert made.model.model is old
+
+
+async def test_headers_of_the_provider_go_with_every_request(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as made:
+        assert answers(made.setup).endpoint.headers == ()  # type: ignore[attr-defined]
+        old = made.model.model
+        await change(made, models={"providers": {"google": {"headers": {"x-team": "red"}}}})
+        assert made.model.model is not old
+        assert answers(made.setup).endpoint.headers == (("x-team", "red"),)  # type: ignore[attr-defined]
+
+
+async def test_tools_that_the_settings_deny_are_gone_from_the_next_context_on(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as made:
+        contexts: Any = made.desk.dispatcher.performer.contexts
+        before = await contexts.build(Settings("one", workspace=str(tmp_path)))
+        await change(made, tools={"deny": ["group:runtime"]})
+        after = await contexts.build(Settings("one", workspace=str(tmp_path)))
+        assert set(before.toolset.names) - set(after.toolset.names) == {"exec", "process"}
 
 
 async def test_what_it_could_not_start_with_is_refused_while_it_runs(tmp_path: Path) -> None:

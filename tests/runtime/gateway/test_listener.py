@@ -1,6 +1,5 @@
 """The one port over real sockets on this machine: HTTP beside WebSocket, TLS, and how many may come."""
 
-import datetime
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +9,6 @@ import pytest
 import trio
 import trio.testing
 from attrs import define, field
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 from trio_websocket import open_websocket_url
 
@@ -22,6 +18,7 @@ from runtime.gateway.http.asgi import ASGIApp, Message, Peer, Receive, Send
 from runtime.gateway.listener import peer_of, serve, tls_context
 from runtime.gateway.sockets import EagerStream, OnSocket, Socket
 from runtime.ports import Clock
+from tests.fakes.certificate import self_signed
 from tests.fakes.wire_peer import UPGRADE, Client, answer, body_of, echo, frame, hello, port
 
 GET = b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -261,21 +258,7 @@ async def test_responses_are_dated_by_the_clock_unless_the_app_says_otherwise() 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate of this machine's own, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.PKCS8
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-    return folder / "cert.pem", folder / "key.pem"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 async def secured(here: Running, certificate: Path) -> Client:

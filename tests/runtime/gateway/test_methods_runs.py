@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from runtime.errors import ModelError
 from runtime.gateway.frames import GatewayError
+from runtime.gateway.models import Model
 from tests.fakes.gateway import MODEL, House, serving
 from tests.fakes.world import text
 
@@ -187,3 +188,45 @@ async def test_a_wait_without_end_has_one(autojump_clock: MockClock) -> None:
     async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
         await house.call("chat.send", sessionKey="main", message="x", idempotencyKey="r1")
         assert (await house.call("agent.wait", runId="r1", timeoutMs=2**53 - 1))["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"model": "openai/gpt-9"}, 'there is no provider "openai"'),
+        ({"model": "gpt-9", "provider": "openai"}, 'there is no provider "openai"'),
+        ({"model": "no-such"}, 'there is no model "no-such"'),
+        ({"provider": "google"}, "provider needs a model"),
+        ({"agentId": "nobody", "sessionKey": None}, 'invalid agent params: unknown agent id "nobody"'),
+    ],
+)
+async def test_a_model_or_agent_that_is_not_there_is_refused_before_a_session_is_made(
+    autojump_clock: MockClock, more: dict[str, Any], why: str
+) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        with pytest.raises(GatewayError) as refused:
+            await agent(house, **more)
+        assert (refused.value.code, refused.value.message.endswith(why)) == ("INVALID_REQUEST", True)
+        assert not house.desk.directory.shelf.items
+        assert not house.world.model.requests
+
+
+async def test_a_model_of_one_run_needs_an_admin(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        link = house.link(scopes=["operator.write"])
+        with pytest.raises(GatewayError, match="not authorized"):
+            await house.answers("agent", link, sessionKey="main", message="x", idempotencyKey="r1", model=MODEL)
+
+
+async def test_a_run_may_have_a_model_of_its_own_and_the_session_keeps_the_one_that_it_had(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving([text("One.")], [text("Two.")], families=FAMILIES) as house:
+        known = house.desk.extras["models"].models
+        known["other"] = Model("other", "Other")
+        _, done = await agent(house, model="google/other")
+        _, after = await agent(house, "r2")
+        assert [one.model for one in house.world.model.requests] == ["other", MODEL]
+        told = [one["result"]["meta"]["agentMeta"]["model"] for one in (done, after)]
+        assert told == ["other", MODEL]
+        assert house.entry(KEY).model is None

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from runtime.config.openclaw.model import Tools
 from runtime.gateway.commands import COMMANDS
 from runtime.gateway.facts import SessionFacts
 from runtime.gateway.frames import GatewayError
@@ -22,7 +23,7 @@ from runtime.vocab import ToolResult
 from tests.fakes.gateway import House, serving
 from tests.fakes.world import CountingChance, FakeTool, FakeTools, TrioClock, text
 
-FAMILIES = ("chat", "runs", "tools")
+FAMILIES = ("chat", "runs", "sessions_create", "tools")
 
 
 @asynccontextmanager
@@ -127,10 +128,15 @@ def test_only_tools_without_effects_are_called_from_outside() -> None:
 
 async def test_the_settings_take_tools_away(autojump_clock: MockClock) -> None:
     tree = {"gateway": {"tools": {"deny": ["sessions_list"]}}}
-    config = SimpleNamespace(config=SimpleNamespace(tools=SimpleNamespace(deny=("session_status",)), tree=tree))
+    config = SimpleNamespace(config=SimpleNamespace(tools=Tools(deny=("session_status", "group:runtime")), tree=tree))
     async with house(config=config) as made:
         for name in ("session_status", "sessions_list"):
             assert (await invoke(made, name))["error"]["code"] == "not_found"
+        await made.call("sessions.create", key="main")
+        answer = await made.call("tools.effective", sessionKey="main")
+        offered = {tool["id"] for group in answer["groups"] for tool in group["tools"]}
+        assert "read" in offered
+        assert offered.isdisjoint({"session_status", "exec", "process"})
 
 
 @pytest.mark.parametrize(

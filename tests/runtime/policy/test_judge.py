@@ -55,3 +55,12 @@ async def test_all_tools_are_offered_and_messages_pass() -> None:
     assert made.offers(spec("anything"))
     assert (await made.screen("s", Message("m", "hi", ()))).decision is Decision.ALLOW
     assert (await made.reply("s", "hi")).decision is Decision.ALLOW
+
+
+async def test_a_tool_that_the_settings_take_away_is_neither_offered_nor_run() -> None:
+    allowed = {"read"}
+    made = PermissionJudge({"s": Settings("m", mode="full", workspace="/work")}.get, HOST, allowed.__contains__)
+    assert [made.offers(each) for each in (READ, EXEC)] == [True, False]
+    verdict = await made.call("s", EXEC, {"command": "ls"}, ())
+    assert (verdict.decision, verdict.rule) == (Decision.BLOCK, "settings.tools")
+    assert (await made.call("s", READ, {"path": "/work/a"}, ())).decision is Decision.ALLOW

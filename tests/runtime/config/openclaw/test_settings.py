@@ -243,6 +243,27 @@ def test_keys_without_effect_are_listed_once_each() -> None:
         "gateway.auth.allowTailscale",
         "gateway.tailscale",
         "agents.entries.main.sandbox",
+        "messages.ackReactionScope",
         "browser",
     )
-    assert unsupported(loaded(reference()).resolved) == ()
+    assert unsupported(loaded(reference()).resolved) == ("messages.ackReactionScope",)
+
+
+def test_a_key_that_limits_something_and_has_no_effect_is_never_passed_over() -> None:
+    tree = {
+        "gateway": {"tls": {"enabled": True, "autoGenerate": True}},
+        "agents": {"defaults": {"timeoutSeconds": 5, "heartbeat": {"every": "1h"}}},
+        "channels": {"telegram": {}},
+        "session": {"dmScope": "per-peer", "reset": {"mode": "daily"}},
+        "tools": {"deny": ["exec"], "exec": {"security": "deny"}},
+        "plugins": {"allow": []},
+    }
+    assert unsupported(tree) == (
+        "gateway.tls.autoGenerate",
+        "agents.defaults.timeoutSeconds",
+        "agents.defaults.heartbeat",
+        "channels",
+        "session",
+        "tools.exec",
+        "plugins",
+    )

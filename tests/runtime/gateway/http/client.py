@@ -9,7 +9,7 @@ from typing import Any
 import trio
 from attrs import define, evolve, field
 
-from runtime.config.openclaw.model import Gateway, Hooks
+from runtime.config.openclaw.model import Gateway, Hooks, Tools
 from runtime.gateway.auth import AuthPolicy
 from runtime.gateway.http.app import Surface, app
 from runtime.gateway.http.asgi import Message
@@ -151,13 +151,10 @@ class Asker:
         self.house.desk.policy = evolve(self.house.desk.policy, **changes)
 
 
-def config(gateway: Gateway = ON, hooks: Hooks | None = None, **tree: Any) -> Any:
+def config(gateway: Gateway = ON, hooks: Hooks | None = None, tree: Mapping[str, Any] | None = None) -> Any:
     """Settings as the desk has them."""
-    made = SimpleNamespace(
-        gateway=gateway,
-        hooks=hooks or Hooks(enabled=True, token="hook-token"),
-        get=lambda key, default=None: tree.get(key, default),
-    )
+    hooks = hooks or Hooks(enabled=True, token="hook-token")
+    made = SimpleNamespace(gateway=gateway, hooks=hooks, tools=Tools(), tree=tree or {})
     return SimpleNamespace(config=made, hash="h")
 
 
@@ -172,7 +169,7 @@ async def asking(
     """A gateway, and somebody who asks it."""
     more.setdefault("families", ("chat", "runs", "status"))
     async with (
-        serving(*answers, config=config(gateway, hooks, **(tree or {})), **more) as house,
+        serving(*answers, config=config(gateway, hooks, tree), **more) as house,
         trio.open_nursery() as nursery,
     ):
         house.desk.policy = AuthPolicy(mode="token", token="T")

@@ -64,7 +64,7 @@ async def test_tools_that_do_something_are_not_available(name: str, autojump_clo
 
 
 async def test_the_settings_can_take_a_tool_away(autojump_clock: trio.testing.MockClock) -> None:
-    async with asking(tree={"gateway.tools.deny": ("sessions_list",)}) as ask:
+    async with asking(tree={"gateway": {"tools": {"deny": ["sessions_list"]}}}) as ask:
         assert (await ask("POST", "/tools/invoke", {"tool": "sessions_list"})).status == 404
         assert (await ask("POST", "/tools/invoke", {"tool": "session_status"})).status == 200
 
