@@ -157,6 +157,7 @@ class Gateway:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.desk.dispatcher.run)
+                await nursery.start(self.desk.hub.run)
                 for part in tuple(self.desk.extras.values()):
                     work = getattr(part, "run", None)
                     if work is not None:
@@ -192,7 +193,7 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_MS / 1000)
-            await self.desk.hub.tell_all("tick", {"ts": self.desk.clock.wall()})
+            self.desk.hub.tell("tick", {"ts": self.desk.clock.wall()}, lambda link: True)
             self.desk.gather()
             with trio.move_on_after(1):  # raises where the journal is broken: then nothing can be promised any more
                 await self.desk.dispatcher.journal.store.room()

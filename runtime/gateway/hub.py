@@ -1,7 +1,8 @@
 """Who is connected, and what everybody is told: presence, subscriptions, fan-out of events (CONTRACT section 7).
 
 An event is encoded once for all. Nobody waits here: a connection takes the bytes into its bounded buffer, or is closed
-because it does not read.
+because it does not read. What stands in the buffers leaves in rounds: events that come in quick succession leave
+together, and a crowd is told some at a time, so that it keeps nobody else waiting for long.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,8 +14,12 @@ from attrs import define, field
 from runtime.gateway.frames import event as encoded
 
 READ = "operator.read"
-TOGETHER: Final = 64
-"""So many get an event that is for everybody before other tasks have their turn."""
+TOGETHER: Final = 16
+"""So many connections send what they were told before other tasks have their turn."""
+REST: Final = 1.0
+"""The pause after a round, as a multiple of the round: telling a crowd takes at most half of the time."""
+LONGEST_REST: Final = 0.25
+"""Seconds by which an event is late at most because of that pause."""
 
 
 class Link(Protocol):
@@ -28,7 +33,10 @@ class Link(Protocol):
     lists: bool
 
     def tell(self, event: bytes) -> None:
-        """Put an encoded event into the buffer; never waits."""
+        """Put an encoded event into the buffer; never waits. It leaves with the next `flush`, or what leaves before."""
+
+    def flush(self) -> None:
+        """Let what is in the buffer leave; never waits."""
 
     def close(self, code: int, reason: str) -> None:
         """End the connection soon."""
@@ -56,6 +64,9 @@ class Hub:
     _readers: dict[str, Link] = field(factory=dict)
     """Those who could read when they joined. Nobody may do more later, so most events need not look at the others."""
     _joined: trio.Event = field(factory=trio.Event)
+    _told: dict[str, Link] = field(factory=dict)
+    """Those who were told something that has not left yet."""
+    _news: trio.Event = field(factory=trio.Event)
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
@@ -94,6 +105,8 @@ class Hub:
             frame = encoded(name, payload, version)
             for link in receivers:
                 link.tell(frame)
+                self._told[link.id] = link
+            self._news.set()
 
     def _tap(self, name: str, payload: Any) -> None:
         for tap in tuple(self.taps):
@@ -101,16 +114,6 @@ class Hub:
                 tap(name, payload)
             except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
                 self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
-
-    async def tell_all(self, name: str, payload: Any) -> None:
-        """Send an event to everybody, some at a time: a large crowd would keep everything else waiting."""
-        self._tap(name, payload)
-        frame = encoded(name, payload, None)
-        for number, link in enumerate(tuple(self.links.values()), 1):
-            if link.id in self.links:
-                link.tell(frame)
-            if number % TOGETHER == 0:
-                await trio.lowlevel.checkpoint()
 
     def tell_watchers(self, key: str, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the messages of a session."""
@@ -128,3 +131,19 @@ class Hub:
         """End these connections, or all."""
         for link in tuple(self.links.values() if links is None else links):
             link.close(code, reason)
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Let leave what was told, round after round, until cancelled."""
+        task_status.started()
+        while True:
+            await self._news.wait()
+            began = trio.current_time()
+            await self._round()
+            await trio.sleep(min(REST * (trio.current_time() - began), LONGEST_REST))
+
+    async def _round(self) -> None:
+        told, self._told, self._news = self._told, {}, trio.Event()
+        for number, link in enumerate(told.values(), 1):
+            link.flush()
+            if number % TOGETHER == 0 or number == len(told):
+                await trio.lowlevel.checkpoint()

@@ -1,5 +1,6 @@
 """WebSockets through the port, byte by byte: framing, closing and keeping alive as RFC 6455 has them."""
 
+import gc
 import struct
 from collections.abc import Iterable
 
@@ -8,9 +9,10 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
+from trio_websocket import WebSocketConnection
 
 from runtime.gateway.http import Limits
-from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, text_frame
+from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, Switched, text_frames
 from tests.fakes.wire_peer import UPGRADE, Client, frame, talking
 
 TEXT, BINARY, MORE, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -336,10 +338,24 @@ async def test_many_small_frames_at_once_do_not_keep_the_others_waiting(small: b
 
 @given(st.binary(max_size=300))
 def test_a_frame_of_ours_says_its_length(data: bytes) -> None:
-    raw = text_frame(data * 300)
+    raw = text_frames([data * 300])
     wide = {126: 2, 127: 8}.get(raw[1], 0)
     assert int.from_bytes(raw[2 : 2 + wide], "big") if wide else raw[1] == len(data) * 300
     assert raw[2 + wide :] == data * 300
+
+
+async def test_messages_that_leave_together_come_as_frames_of_their_own(autojump_clock: MockClock) -> None:
+    async def handler(socket: Socket) -> None:
+        await socket.send(b"one", b"", b"x" * 70_000, b"last")
+
+    async with talking(on_socket=handler) as client:
+        await client.open()
+        assert [await client.frame() for _ in range(4)] == [
+            (TEXT, b"one"),
+            (TEXT, b""),
+            (TEXT, b"x" * 70_000),
+            (TEXT, b"last"),
+        ]
 
 
 async def test_a_handler_that_returns_closes_with_1000(autojump_clock: MockClock) -> None:
@@ -482,6 +498,32 @@ async def test_a_peer_that_hangs_up_before_its_answer_is_nobodys_error(autojump_
         await client.stream.aclose()
         await trio.sleep(1)
         assert client.errors == []
+
+
+@pytest.mark.parametrize("polite", [True, False])
+async def test_a_websocket_that_ended_is_freed_by_reference_counts_alone(
+    autojump_clock: MockClock, polite: bool
+) -> None:
+    def left() -> list[object]:
+        return [one for one in gc.get_objects() if isinstance(one, (Switched, WebSocketConnection))]
+
+    async def handler(socket: Socket) -> None:
+        await socket.receive()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with talking(on_socket=handler) as client:
+            await client.open()
+            if polite:
+                await client.send(frame(TEXT, b"thank you"))
+                await client.closed()
+            assert len(left()) == 2
+            await client.stream.aclose()
+            await trio.sleep(60)
+            assert left() == []
+    finally:
+        gc.enable()
 
 
 async def answers(client: Client, *, until: float) -> None:
