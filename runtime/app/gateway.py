@@ -18,6 +18,7 @@ from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
 from runtime.app.debugging import Debugging, socket_path
 from runtime.app.exchange import Exchange
+from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
@@ -102,6 +103,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
+        look_seldom()
         log("info", f"listening on {made.host}:{made.port}{' with TLS' if made.tls is not None else ''}")
         if debugging.path is not None:
             log("info", f"debugger at {debugging.path}: twinstep attach --socket {debugging.path}")
