@@ -1,8 +1,8 @@
 """Who is connected, and what everybody is told: presence, subscriptions, fan-out of events (CONTRACT section 7).
 
 An event is encoded once for all. Nobody waits here: a connection takes the bytes into its bounded buffer, or is closed
-because it does not read. What stands in the buffers leaves in rounds: events that come in quick succession leave
-together, and a crowd is told some at a time, so that it keeps nobody else waiting for long.
+because it does not read. What stands in the buffers leaves in rounds; those who asked something lately have rounds of
+their own, so that what they wait for does not stand behind a crowd that only listens.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,14 +12,11 @@ import trio
 from attrs import define, field
 
 from runtime.gateway.frames import event as encoded
+from runtime.gateway.rounds import Rounds
 
 READ = "operator.read"
-TOGETHER: Final = 16
-"""So many connections send what they were told before other tasks have their turn."""
-REST: Final = 1.0
-"""The pause after a round, as a multiple of the round: telling a crowd takes at most half of the time."""
-LONGEST_REST: Final = 0.25
-"""Seconds by which an event is late at most because of that pause."""
+TALKERS: Final = 64
+"""So many connections, those that asked last, do not wait for the others to be told."""
 
 
 class Link(Protocol):
@@ -64,9 +61,10 @@ class Hub:
     _readers: dict[str, Link] = field(factory=dict)
     """Those who could read when they joined. Nobody may do more later, so most events need not look at the others."""
     _joined: trio.Event = field(factory=trio.Event)
-    _told: dict[str, Link] = field(factory=dict)
-    """Those who were told something that has not left yet."""
-    _news: trio.Event = field(factory=trio.Event)
+    _asked: dict[str, Link] = field(factory=dict)
+    """Those who asked last, in that order."""
+    _talkers: Rounds = field(factory=Rounds)
+    _crowd: Rounds = field(factory=Rounds)
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
@@ -84,8 +82,16 @@ class Hub:
     def remove(self, link: Link) -> None:
         """Let a connection go."""
         self._readers.pop(link.id, None)
+        self._asked.pop(link.id, None)
         if self.links.pop(link.id, None) is not None:
             self.presence_version += 1
+
+    def asked(self, link: Link) -> None:
+        """Note that a connection asked something: what it is told from now on should not be long in coming."""
+        self._asked.pop(link.id, None)
+        self._asked[link.id] = link
+        if len(self._asked) > TALKERS:
+            del self._asked[next(iter(self._asked))]
 
     def tell(self, name: str, payload: Any, wanted: Wanted = readers, version: dict[str, int] | None = None) -> None:
         """Send an event to all who want it."""
@@ -105,8 +111,7 @@ class Hub:
             frame = encoded(name, payload, version)
             for link in receivers:
                 link.tell(frame)
-                self._told[link.id] = link
-            self._news.set()
+                (self._talkers if link.id in self._asked else self._crowd).join(link)
 
     def _tap(self, name: str, payload: Any) -> None:
         for tap in tuple(self.taps):
@@ -133,17 +138,8 @@ class Hub:
             link.close(code, reason)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
-        """Let leave what was told, round after round, until cancelled."""
-        task_status.started()
-        while True:
-            await self._news.wait()
-            began = trio.current_time()
-            await self._round()
-            await trio.sleep(min(REST * (trio.current_time() - began), LONGEST_REST))
-
-    async def _round(self) -> None:
-        told, self._told, self._news = self._told, {}, trio.Event()
-        for number, link in enumerate(told.values(), 1):
-            link.flush()
-            if number % TOGETHER == 0 or number == len(told):
-                await trio.lowlevel.checkpoint()
+        """Let leave what was told, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._talkers.run)
+            nursery.start_soon(self._crowd.run)
+            task_status.started()

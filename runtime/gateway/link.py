@@ -222,6 +222,7 @@ class Connection:
                 self.answer(frames.failure(request.id, late))
                 continue
             self._busy += 1
+            self.desk.hub.asked(self)
             nursery.start_soon(self._serve, request)
 
     async def _serve(self, request: Request) -> None:

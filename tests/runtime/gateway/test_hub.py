@@ -9,7 +9,8 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from runtime.gateway.hub import LONGEST_REST, TOGETHER, Hub, readers
+from runtime.gateway.hub import TALKERS, Hub, readers
+from runtime.gateway.rounds import LONGEST_REST, TOGETHER
 from tests.fakes.gateway import FakeLink, granted
 
 READ = granted(["operator.read"])
@@ -192,3 +193,36 @@ async def test_a_round_is_followed_by_a_rest_as_long_as_itself_but_never_by_a_lo
         assert slow.flushes == 1
         await trio.sleep(0.2 * rests)
         assert slow.flushes == 2
+
+
+async def test_who_asked_lately_is_told_while_a_crowd_is_being_told(autojump_clock: MockClock) -> None:
+    crowd, talker, waited = [link(str(number)) for number in range(9 * TOGETHER)], link("talker"), list[int]()
+
+    async def somebody_else() -> None:
+        while not any(one.flushes for one in crowd):
+            await trio.lowlevel.checkpoint()
+        hub.tell("chat", "your answer", lambda one: one is talker)
+        while not talker.flushes:
+            await trio.lowlevel.checkpoint()
+        waited.append(sum(one.flushes for one in crowd))
+
+    async with rounds(*crowd, talker) as hub:
+        hub.asked(talker)
+        hub.tell("session.message", {}, lambda one: one is not talker)
+        await somebody_else()
+        assert waited[0] < len(crowd)
+
+
+async def test_only_so_many_are_told_first_those_who_asked_last(autojump_clock: MockClock) -> None:
+    many = [link(str(number)) for number in range(TALKERS + 1)]
+    slow = Slow("slow", scopes=READ, clock=autojump_clock, seconds=10.0)
+    async with rounds(slow, *many) as hub:
+        for one in (*many, many[1]):
+            hub.asked(one)
+        hub.tell("tick", 1, lambda one: one is slow)
+        await wait_all_tasks_blocked()  # the crowd rests
+        hub.tell("tick", 2, lambda one: one is not slow)
+        await wait_all_tasks_blocked()
+        assert [one.id for one in many if not one.flushes] == ["0"]
+        await trio.sleep(2 * LONGEST_REST)
+        assert all(one.flushes for one in many)
