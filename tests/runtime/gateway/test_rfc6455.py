@@ -1,6 +1,5 @@
 """WebSockets through the port, byte by byte: framing, closing and keeping alive as RFC 6455 has them."""
 
-import gc
 import struct
 from collections.abc import Iterable
 
@@ -9,10 +8,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
-from trio_websocket import WebSocketConnection
 
 from runtime.gateway.http import Limits
-from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, Switched, text_frames
+from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, text_frames
 from tests.fakes.wire_peer import UPGRADE, Client, frame, talking
 
 TEXT, BINARY, MORE, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -498,32 +496,6 @@ async def test_a_peer_that_hangs_up_before_its_answer_is_nobodys_error(autojump_
         await client.stream.aclose()
         await trio.sleep(1)
         assert client.errors == []
-
-
-@pytest.mark.parametrize("polite", [True, False])
-async def test_a_websocket_that_ended_is_freed_by_reference_counts_alone(
-    autojump_clock: MockClock, polite: bool
-) -> None:
-    def left() -> list[object]:
-        return [one for one in gc.get_objects() if isinstance(one, (Switched, WebSocketConnection))]
-
-    async def handler(socket: Socket) -> None:
-        await socket.receive()
-
-    gc.collect()
-    gc.disable()
-    try:
-        async with talking(on_socket=handler) as client:
-            await client.open()
-            if polite:
-                await client.send(frame(TEXT, b"thank you"))
-                await client.closed()
-            assert len(left()) == 2
-            await client.stream.aclose()
-            await trio.sleep(60)
-            assert left() == []
-    finally:
-        gc.enable()
 
 
 async def answers(client: Client, *, until: float) -> None:
