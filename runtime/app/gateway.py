@@ -18,6 +18,7 @@ from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
 from runtime.app.debugging import Debugging, socket_path
 from runtime.app.exchange import Exchange
+from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
@@ -102,6 +103,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
+        look_seldom()
         log("info", f"listening on {made.host}:{made.port}{' with TLS' if made.tls is not None else ''}")
         if debugging.path is not None:
             log("info", f"debugger at {debugging.path}: twinstep attach --socket {debugging.path}")
@@ -157,6 +159,7 @@ class Gateway:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.desk.dispatcher.run)
+                await nursery.start(self.desk.hub.run)
                 for part in tuple(self.desk.extras.values()):
                     work = getattr(part, "run", None)
                     if work is not None:
@@ -192,7 +195,7 @@ class Gateway:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_MS / 1000)
-            await self.desk.hub.tell_all("tick", {"ts": self.desk.clock.wall()})
+            self.desk.hub.tell("tick", {"ts": self.desk.clock.wall()}, lambda link: True)
             self.desk.gather()
             with trio.move_on_after(1):  # raises where the journal is broken: then nothing can be promised any more
                 await self.desk.dispatcher.journal.store.room()

@@ -1,7 +1,8 @@
 """Who is connected, and what everybody is told: presence, subscriptions, fan-out of events (CONTRACT section 7).
 
 An event is encoded once for all. Nobody waits here: a connection takes the bytes into its bounded buffer, or is closed
-because it does not read.
+because it does not read. What stands in the buffers leaves in rounds; those who asked something lately have rounds of
+their own, so that what they wait for does not stand behind a crowd that only listens.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,10 +12,11 @@ import trio
 from attrs import define, field
 
 from runtime.gateway.frames import event as encoded
+from runtime.gateway.rounds import Rounds
 
 READ = "operator.read"
-TOGETHER: Final = 64
-"""So many get an event that is for everybody before other tasks have their turn."""
+TALKERS: Final = 64
+"""So many connections, those that asked last, do not wait for the others to be told."""
 
 
 class Link(Protocol):
@@ -28,7 +30,10 @@ class Link(Protocol):
     lists: bool
 
     def tell(self, event: bytes) -> None:
-        """Put an encoded event into the buffer; never waits."""
+        """Put an encoded event into the buffer; never waits. It leaves with the next `flush`, or what leaves before."""
+
+    def flush(self) -> None:
+        """Let what is in the buffer leave; never waits."""
 
     def close(self, code: int, reason: str) -> None:
         """End the connection soon."""
@@ -56,6 +61,10 @@ class Hub:
     _readers: dict[str, Link] = field(factory=dict)
     """Those who could read when they joined. Nobody may do more later, so most events need not look at the others."""
     _joined: trio.Event = field(factory=trio.Event)
+    _asked: dict[str, Link] = field(factory=dict)
+    """Those who asked last, in that order."""
+    _talkers: Rounds = field(factory=Rounds)
+    _crowd: Rounds = field(factory=Rounds)
 
     def add(self, link: Link) -> None:
         """Take a connection in."""
@@ -73,8 +82,16 @@ class Hub:
     def remove(self, link: Link) -> None:
         """Let a connection go."""
         self._readers.pop(link.id, None)
+        self._asked.pop(link.id, None)
         if self.links.pop(link.id, None) is not None:
             self.presence_version += 1
+
+    def asked(self, link: Link) -> None:
+        """Note that a connection asked something: what it is told from now on should not be long in coming."""
+        self._asked.pop(link.id, None)
+        self._asked[link.id] = link
+        if len(self._asked) > TALKERS:
+            del self._asked[next(iter(self._asked))]
 
     def tell(self, name: str, payload: Any, wanted: Wanted = readers, version: dict[str, int] | None = None) -> None:
         """Send an event to all who want it."""
@@ -94,6 +111,7 @@ class Hub:
             frame = encoded(name, payload, version)
             for link in receivers:
                 link.tell(frame)
+                (self._talkers if link.id in self._asked else self._crowd).join(link)
 
     def _tap(self, name: str, payload: Any) -> None:
         for tap in tuple(self.taps):
@@ -101,16 +119,6 @@ class Hub:
                 tap(name, payload)
             except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
                 self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
-
-    async def tell_all(self, name: str, payload: Any) -> None:
-        """Send an event to everybody, some at a time: a large crowd would keep everything else waiting."""
-        self._tap(name, payload)
-        frame = encoded(name, payload, None)
-        for number, link in enumerate(tuple(self.links.values()), 1):
-            if link.id in self.links:
-                link.tell(frame)
-            if number % TOGETHER == 0:
-                await trio.lowlevel.checkpoint()
 
     def tell_watchers(self, key: str, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the messages of a session."""
@@ -128,3 +136,10 @@ class Hub:
         """End these connections, or all."""
         for link in tuple(self.links.values() if links is None else links):
             link.close(code, reason)
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Let leave what was told, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._talkers.run)
+            nursery.start_soon(self._crowd.run)
+            task_status.started()

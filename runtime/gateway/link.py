@@ -30,7 +30,9 @@ MOST_BYTES: Final = 26_214_400
 BUFFERED: Final = 52_428_800
 CLOSE_SECONDS: Final = 2.0
 SEND_SECONDS: Final = 60.0
-"""How long one frame may take to leave; the buffer's bound ends a slow reader earlier."""
+"""How long what is sent at a time may take to leave; the buffer's bound ends a slow reader earlier."""
+BATCH: Final = 65_536
+"""So many bytes leave at a time; a frame that is larger leaves alone."""
 BUSY: Final = 256
 """Requests of one connection under way at a time; more are refused."""
 FRAME: Final = 64
@@ -55,7 +57,8 @@ class Connection:
     _seq: int = 0
     _out: "deque[bytes]" = field(factory=deque)
     _size: int = 0
-    _wake: trio.Event = field(factory=trio.Event)
+    _due: bool = False
+    _idle: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _closing: tuple[int, str] | None = None
     _busy: int = 0
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
@@ -77,15 +80,21 @@ class Connection:
         self._seq += 1
         self._put(frames.with_seq(event, self._seq))
 
+    def flush(self) -> None:
+        """Wake the writer: what is in the buffer leaves."""
+        self._due = True
+        self._idle.unpark()
+
     def answer(self, frame: bytes) -> None:
-        """Put a response into the buffer."""
+        """Put a response into the buffer, and let it leave with what is there before it."""
         self._put(frame)
+        self.flush()
 
     def close(self, code: int, reason: str) -> None:
         """Send what is in the buffer, then end the connection. The first reason counts."""
         if self._closing is None:
             self._closing = (code, reason)
-            self._wake.set()
+            self.flush()
 
     def _put(self, frame: bytes) -> None:
         if self._closing is not None:
@@ -98,7 +107,6 @@ class Connection:
             self._scope.cancel()
             return
         self._out.append(frame)
-        self._wake.set()
 
     # --- its life
 
@@ -111,7 +119,8 @@ class Connection:
                 self.socket.limit(MOST_BYTES)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, nursery.cancel_scope)
-                    await self._read(nursery)
+                    with suppress(Gone):  # through a nursery it would leave a ring that only a full collection finds
+                        await self._read(nursery)
                     nursery.cancel_scope.cancel()
         except* Gone:
             pass
@@ -167,25 +176,34 @@ class Connection:
         self.answer(frames.response(request.id, hello))
         self.desk.joined(self)
 
-    async def _send(self, frame: bytes) -> None:
+    async def _send(self, *frames: bytes) -> None:
         with trio.move_on_after(SEND_SECONDS) as late:
-            await self.socket.send(frame)
+            await self.socket.send(*frames)
         if late.cancelled_caught:
             raise Gone(1006, "")
 
     async def _write(self, everything: trio.CancelScope) -> None:
-        while True:
-            while self._out:
-                frame = self._out.popleft()
-                self._size -= len(frame) + FRAME
-                await self._send(frame)
-            if self._closing is not None:
-                await self._bye(*self._closing)
-                everything.cancel()
-                return
-            self._wake = trio.Event()
-            if not self._out and self._closing is None:
-                await self._wake.wait()
+        """Send what is in the buffer whenever told to, and in the end say goodbye."""
+        with suppress(Gone):
+            while (closing := self._closing) is None or self._out:
+                self._due = False
+                while self._out:
+                    await self._send(*self._batch())
+                if self._closing is None and not self._due:
+                    await self._idle.park()
+            await self._bye(*closing)
+        everything.cancel()
+
+    def _batch(self) -> list[bytes]:
+        """Take from the buffer what is sent next: all that is there, as far as it leaves at a time."""
+        out, room = self._out, BATCH
+        batch = [out.popleft()]
+        room -= len(batch[0])
+        while out and len(out[0]) <= room:
+            batch.append(out.popleft())
+            room -= len(batch[-1])
+        self._size -= BATCH - room + FRAME * len(batch)
+        return batch
 
     async def _read(self, nursery: trio.Nursery) -> None:
         while True:
@@ -204,6 +222,7 @@ class Connection:
                 self.answer(frames.failure(request.id, late))
                 continue
             self._busy += 1
+            self.desk.hub.asked(self)
             nursery.start_soon(self._serve, request)
 
     async def _serve(self, request: Request) -> None:

@@ -7,8 +7,9 @@ compression, and judges neither origins nor tokens: the handshake does.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, Protocol
 
 import trio
@@ -66,10 +67,10 @@ class Socket(Protocol):
     async def receive(self) -> str | bytes:
         """The next message: text or binary as it came. Raises `Gone`."""
 
-    async def send(self, data: bytes) -> None:
-        """Send a text message, given in UTF-8. Waits while the peer does not read; cancelling that ends the connection.
+    async def send(self, *messages: bytes) -> None:
+        """Send text messages, given in UTF-8, in one write: at least one, and what may lie in memory twice.
 
-        Raises `Gone`.
+        Waits while the peer does not read; cancelling that ends the connection. Raises `Gone`.
         """
 
     async def close(self, code: int, reason: str) -> None:
@@ -255,7 +256,7 @@ class Switched(trio.abc.Stream):
         return data[:fitting]
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send one frame (or the answer to the request) when those before it are sent."""
+        """Send whole frames (or the answer to the request) when those before them are sent."""
         try:
             self._turn.acquire_nowait()
         except trio.WouldBlock:
@@ -306,14 +307,22 @@ class Switched(trio.abc.Stream):
                 pass
 
 
-def text_frame(data: bytes) -> bytes:
-    """A whole, unmasked text frame (RFC 6455 section 5.2)."""
-    size = len(data)
+def text_frames(messages: Iterable[bytes]) -> bytes:
+    """Each of these as a whole, unmasked text frame (RFC 6455 section 5.2), one after the other."""
+    parts: list[bytes] = []
+    for message in messages:
+        parts += head_of(len(message)), message
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def head_of(size: int) -> bytes:
+    """The head of a text frame with so many bytes."""
     if size < 126:
-        return bytes((0x81, size)) + data
+        return bytes((0x81, size))
     if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + data
-    return b"\x81\x7f" + size.to_bytes(8, "big") + data
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 def joined(request: Request) -> dict[str, str]:
@@ -346,12 +355,12 @@ class UpgradedSocket:
         except ConnectionClosed:
             raise self._gone() from None
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, *messages: bytes) -> None:
         """See `Socket`."""
         if self._said or self._connection.closed:
             raise self._gone()
         try:
-            await self._stream.send_all(text_frame(data))
+            await self._stream.send_all(text_frames(messages))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._gone() from None
 
@@ -412,12 +421,15 @@ class Attendance:
 
     async def run(self) -> None:
         """Open the WebSocket and have it handled. A handler that returns closes with 1000, one that fails with 1011."""
-        async with trio.open_nursery() as nursery:
-            socket = await nursery.start(self._read)
-            if socket is not None:
-                await socket.close(*await self._handle(socket))
-            await self.stream.aclose()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                socket = await nursery.start(self._read)
+                if socket is not None:
+                    await socket.close(*await self._handle(socket))
+                await self.stream.aclose()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.stream.connection = None  # they hold each other
 
     async def _handle(self, socket: UpgradedSocket) -> tuple[int, str]:
         end = 1000, ""

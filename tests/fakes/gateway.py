@@ -54,6 +54,7 @@ class FakeLink:
     client_id: str = "gateway-client"
     device: str | None = None
     frames: list[dict[str, Any]] = field(factory=list)
+    flushes: int = 0
     closed: tuple[int, str] | None = None
 
     @property
@@ -64,6 +65,10 @@ class FakeLink:
     def tell(self, event: bytes) -> None:
         """Keep an event."""
         self.frames.append(json.loads(event))
+
+    def flush(self) -> None:
+        """Count it; what it was told is there anyway."""
+        self.flushes += 1
 
     def answer(self, frame: bytes) -> None:
         """Keep a response that came ahead."""
@@ -161,7 +166,10 @@ async def serving(
         desk = desk_of(world, store, families, chance or CountingChance(), config)
         desk.extras.update(extras or {})
         desk.runs.recover()
-        yield House(desk, world, store)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(desk.hub.run)
+            yield House(desk, world, store)
+            nursery.cancel_scope.cancel()
 
 
 def desk_of(world: World, store: MemoryStore, families: Iterable[str], chance: CountingChance, config: Any) -> Desk:

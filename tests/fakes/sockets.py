@@ -34,6 +34,7 @@ class FakeSocket:
     headers: Mapping[str, str] = field(factory=lambda: {"host": "127.0.0.1:18789"})
     path: str = "/"
     sent: list[bytes] = field(factory=list)
+    sends: int = 0
     closed: tuple[int, str] | None = None
     limits: list[int] = field(factory=list)
     at: Callable[[str], Awaitable[None]] = _pass
@@ -108,14 +109,15 @@ class FakeSocket:
             raise Gone(1006, "") from None
         return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, *messages: bytes) -> None:
         """See `Socket`."""
         await self.at("send")
         if self._reads is not None:
             await self._reads.wait()
         if self.gone or self.closed is not None:
             raise Gone(1006, "")
-        self.sent.append(bytes(data))
+        self.sent += messages
+        self.sends += 1
         self._news.unpark_all()
 
     async def close(self, code: int, reason: str) -> None:

@@ -1,11 +1,16 @@
 """Who hears what."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
+from attrs import define, field
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from runtime.gateway.hub import TOGETHER, Hub, readers
+from runtime.gateway.hub import TALKERS, Hub, readers
+from runtime.gateway.rounds import LONGEST_REST, TOGETHER
 from tests.fakes.gateway import FakeLink, granted
 
 READ = granted(["operator.read"])
@@ -119,19 +124,105 @@ def test_connections_are_closed_all_or_some() -> None:
     assert links[1].closed == (1012, "service restart")
 
 
-async def test_a_crowd_is_told_some_at_a_time_and_who_left_meanwhile_is_not() -> None:
-    hub, crowd = Hub(), [link(str(number)) for number in range(3 * TOGETHER)]
-    for one in crowd:
+# --- rounds
+
+
+@asynccontextmanager
+async def rounds(*links: FakeLink) -> AsyncIterator[Hub]:
+    """A hub that runs, with these connections."""
+    hub = Hub()
+    for one in links:
         hub.add(one)
-    heard: list[int] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        yield hub
+        nursery.cancel_scope.cancel()
+
+
+async def test_events_in_quick_succession_leave_together_and_only_where_they_go(autojump_clock: MockClock) -> None:
+    reader, blind = link("a"), link("blind", scopes=frozenset())
+    async with rounds(reader, blind) as hub:
+        for number in range(3):
+            hub.tell("tick", number)
+        await wait_all_tasks_blocked()
+        assert (reader.flushes, blind.flushes) == (1, 0)
+        hub.tell("tick", 3)
+        await wait_all_tasks_blocked()
+        assert (reader.flushes, told(hub, reader)) == (2, [0, 1, 2, 3])
+
+
+async def test_a_crowd_sends_some_at_a_time_and_others_have_their_turn_between(autojump_clock: MockClock) -> None:
+    crowd = [link(str(number)) for number in range(3 * TOGETHER)]
+    seen: list[int] = []
 
     async def somebody_else() -> None:
-        heard.append(sum(bool(one.frames) for one in crowd))
-        hub.remove(crowd[-1])
+        while not seen or seen[-1] < len(crowd):
+            seen.append(sum(one.flushes for one in crowd))
+            await trio.lowlevel.checkpoint()
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(somebody_else)
-        await hub.tell_all("tick", {"n": 1})
-    assert 0 < heard[0] < len(crowd)
-    assert [told(hub, one) for one in crowd[:-1]] == [[{"n": 1}]] * (len(crowd) - 1)
-    assert crowd[-1].frames == []
+    async with rounds(*crowd) as hub:
+        hub.tell("tick", {"n": 1})
+        await somebody_else()
+        assert any(0 < count < len(crowd) for count in seen)
+        assert all(one.flushes == 1 for one in crowd)
+
+
+@define(eq=False)
+class Slow(FakeLink):
+    """A connection whose sending takes its time."""
+
+    clock: MockClock = field(kw_only=True)
+    seconds: float = field(kw_only=True)
+
+    def flush(self) -> None:
+        """Take it."""
+        super().flush()
+        self.clock.jump(self.seconds)
+
+
+@pytest.mark.parametrize(("took", "rests"), [(0.1, 0.1), (5.0, LONGEST_REST)])
+async def test_a_round_is_followed_by_a_rest_as_long_as_itself_but_never_by_a_long_one(
+    autojump_clock: MockClock, took: float, rests: float
+) -> None:
+    slow = Slow("a", scopes=READ, clock=autojump_clock, seconds=took)
+    async with rounds(slow) as hub:
+        hub.tell("tick", 1)
+        await wait_all_tasks_blocked()
+        hub.tell("tick", 2)
+        await trio.sleep(0.9 * rests)
+        assert slow.flushes == 1
+        await trio.sleep(0.2 * rests)
+        assert slow.flushes == 2
+
+
+async def test_who_asked_lately_is_told_while_a_crowd_is_being_told(autojump_clock: MockClock) -> None:
+    crowd, talker, waited = [link(str(number)) for number in range(9 * TOGETHER)], link("talker"), list[int]()
+
+    async def somebody_else() -> None:
+        while not any(one.flushes for one in crowd):
+            await trio.lowlevel.checkpoint()
+        hub.tell("chat", "your answer", lambda one: one is talker)
+        while not talker.flushes:
+            await trio.lowlevel.checkpoint()
+        waited.append(sum(one.flushes for one in crowd))
+
+    async with rounds(*crowd, talker) as hub:
+        hub.asked(talker)
+        hub.tell("session.message", {}, lambda one: one is not talker)
+        await somebody_else()
+        assert waited[0] < len(crowd)
+
+
+async def test_only_so_many_are_told_first_those_who_asked_last(autojump_clock: MockClock) -> None:
+    many = [link(str(number)) for number in range(TALKERS + 1)]
+    slow = Slow("slow", scopes=READ, clock=autojump_clock, seconds=10.0)
+    async with rounds(slow, *many) as hub:
+        for one in (*many, many[1]):
+            hub.asked(one)
+        hub.tell("tick", 1, lambda one: one is slow)
+        await wait_all_tasks_blocked()  # the crowd rests
+        hub.tell("tick", 2, lambda one: one is not slow)
+        await wait_all_tasks_blocked()
+        assert [one.id for one in many if not one.flushes] == ["0"]
+        await trio.sleep(2 * LONGEST_REST)
+        assert all(one.flushes for one in many)

@@ -1,6 +1,8 @@
 """One connection: it shakes hands or is shown out, its requests are answered, and who does not read is let go."""
 
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -183,6 +185,43 @@ async def test_events_are_counted_from_one(autojump_clock: MockClock) -> None:
         await socket.until(lambda one: len(one.events("tick")) == 3)
         numbers = [one.get("seq") for one in socket.frames if one.get("type") == "event"]
         assert numbers == [None, *range(1, len(numbers))]
+
+
+async def test_what_was_told_leaves_in_one_send_and_in_its_order(autojump_clock: MockClock) -> None:
+    async with serving(families=FAMILIES) as house, connected(house) as socket:
+
+        async def between(call: Call) -> Any:
+            house.desk.hub.tell("tick", {"ts": 0}, lambda link: True)
+            call.first({"first": True})
+            house.desk.hub.tell("tick", {"ts": 1}, lambda link: True)
+            return {"last": True}
+
+        handled(house, between)
+        await wait_all_tasks_blocked()
+        seen, count = len(socket.sent), socket.sends
+        socket.ask("1", METHOD)
+        await wait_all_tasks_blocked()
+        assert [one.get("event") or one["payload"] for one in socket.frames[seen:]] == [
+            "tick",
+            {"first": True},
+            "tick",
+            {"last": True},
+        ]
+        assert socket.sends == count + 1
+
+
+async def test_no_more_leaves_at_a_time_than_may_but_a_large_frame_alone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 1_000)
+    async with serving(families=FAMILIES) as house, connected(house) as socket:
+        await wait_all_tasks_blocked()
+        seen, count = len(socket.sent), socket.sends
+        for size in (300, 300, 5_000, 300, 800, 300):
+            house.desk.hub.tell("tick", {"text": "x" * size}, lambda link: True)
+        await wait_all_tasks_blocked()
+        assert [len(one["payload"]["text"]) for one in socket.frames[seen:]] == [300, 300, 5_000, 300, 800, 300]
+        assert socket.sends == count + 5
 
 
 async def proven(socket: FakeSocket) -> dict[str, Any]:
@@ -491,6 +530,36 @@ async def test_a_peer_that_is_gone_is_forgotten_with_all_that_was_its(autojump_c
             assert cancelled.is_set()
             assert (house.desk.connections, house.desk.hub.links) == ({}, {})
             assert told == [name]
+
+
+@pytest.mark.parametrize("end", ["the peer hangs up", "the gateway closes", "nothing leaves"])
+async def test_a_connection_that_ended_is_freed_by_reference_counts_alone(autojump_clock: MockClock, end: str) -> None:
+    """With many clients a full collection stops everybody for seconds: connections must leave no rings for it."""
+    async with serving(families=FAMILIES) as house:
+        gc.collect()
+        gc.disable()
+        try:
+            socket = FakeSocket()
+            made = Connection(house.desk, socket, "x")
+            weak = weakref.ref(made)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(made.run)
+                del made
+                socket.ask("c", "connect", params())
+                await socket.answer("c")
+                await wait_all_tasks_blocked()
+                if end == "the peer hangs up":
+                    socket.hang_up()
+                elif end == "the gateway closes":
+                    house.desk.hub.close(1012, "service restart")
+                else:
+                    socket.reads = False
+                    house.desk.hub.tell("tick", {}, lambda link: True)
+            await wait_all_tasks_blocked()
+            assert house.desk.connections == {}
+            assert weak() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_run_goes_on_when_its_client_is_gone(autojump_clock: MockClock) -> None:

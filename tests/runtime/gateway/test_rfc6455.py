@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, lockstep_stream_pair
 
 from runtime.gateway.http import Limits
-from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, text_frame
+from runtime.gateway.sockets import FRAMES, Gone, Scale, Socket, text_frames
 from tests.fakes.wire_peer import UPGRADE, Client, frame, talking
 
 TEXT, BINARY, MORE, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
@@ -336,10 +336,24 @@ async def test_many_small_frames_at_once_do_not_keep_the_others_waiting(small: b
 
 @given(st.binary(max_size=300))
 def test_a_frame_of_ours_says_its_length(data: bytes) -> None:
-    raw = text_frame(data * 300)
+    raw = text_frames([data * 300])
     wide = {126: 2, 127: 8}.get(raw[1], 0)
     assert int.from_bytes(raw[2 : 2 + wide], "big") if wide else raw[1] == len(data) * 300
     assert raw[2 + wide :] == data * 300
+
+
+async def test_messages_that_leave_together_come_as_frames_of_their_own(autojump_clock: MockClock) -> None:
+    async def handler(socket: Socket) -> None:
+        await socket.send(b"one", b"", b"x" * 70_000, b"last")
+
+    async with talking(on_socket=handler) as client:
+        await client.open()
+        assert [await client.frame() for _ in range(4)] == [
+            (TEXT, b"one"),
+            (TEXT, b""),
+            (TEXT, b"x" * 70_000),
+            (TEXT, b"last"),
+        ]
 
 
 async def test_a_handler_that_returns_closes_with_1000(autojump_clock: MockClock) -> None:

@@ -1,5 +1,7 @@
 """Runs: what an accepted message comes to, for a session that is free or busy, also over a restart."""
 
+import gc
+
 import pytest
 import trio
 from attrs import evolve
@@ -398,6 +400,22 @@ async def test_messages_that_were_about_to_join_are_answered_when_the_run_is_giv
 
 
 # --- waiting
+
+
+async def test_a_turn_leaves_nothing_that_only_a_collection_finds(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        link = house.link()
+        await send(house, "hello", "first")  # what is made once for all is not its own
+        await house.rest(KEY)
+        gc.collect()
+        gc.disable()
+        try:
+            await send(house, "hello", "r1")
+            await house.rest(KEY)
+            assert ends(link, "r1") == ["final"]
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
 
 async def test_who_waits_hears_of_the_end(autojump_clock: MockClock) -> None:
