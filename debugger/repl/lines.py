@@ -50,6 +50,11 @@ def _unalias(words: Words, place: Place) -> tuple[Act, ...]:
     return (Local("unalias", {"name": name}),)
 
 
+def _reconnect(words: Words, place: Place) -> tuple[Act, ...]:
+    words.end()
+    return (Local("reconnect", {}),)
+
+
 def _source(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.all("the name of a file")
     return (Local("source", {"file": name}),)
@@ -57,6 +62,8 @@ def _source(words: Words, place: Place) -> tuple[Act, ...]:
 
 # fmt: off
 _OUT: Final = (
+    Form(("reconnect",), "reconnect", "connect anew after the connection was lost, and attach again",
+         "reconnect", "out", _reconnect),
     Form(("source",), "source FILE", "run the lines of a file", "source breakpoints.adb", "out", _source),
     Form(("alias",), "alias [NAME = LINE]", "a name for the beginning of a line, or the list",
          "alias args3 = p tool.args", "out", _alias),

@@ -1,16 +1,15 @@
-"""The debugger of a gateway: which sessions it sees, where its socket is, who may come in. Composition only."""
+"""The debugger of a gateway: which sessions it sees, who may come in. Composition only."""
 
 import os
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import trio
 from attrs import define
 
 from debugger.controller import Row, Studio, assemble
-from debugger.listener import LONGEST, Listener, listen
+from debugger.listener import Listener, listen
 from debugger.orphans import Orphans
 from debugger.peers import Peer
 from debugger.protocol import Hello, Role
@@ -20,26 +19,6 @@ from runtime.errors import InputError
 from runtime.gateway.desk import Desk
 from runtime.gateway.runs import Ask
 from runtime.sessions.session import Session
-
-SOCKET: Final = "TWINSTEP_SOCKET"
-"""Names the socket of a daemon, for daemon and clients."""
-
-
-def socket_path(environ: Mapping[str, str], state: Path, given: str | None = None) -> Path:
-    """Return where the socket of a daemon is that keeps its sessions in `state`.
-
-    The flag, then TWINSTEP_SOCKET, then `debugger/NAME.sock` beside the state; where that is too long for a socket,
-    a folder of the user's that lasts as long as he is logged in (XDG_RUNTIME_DIR), or one below /tmp.
-    """
-    named = given or environ.get(SOCKET)
-    if named:
-        return Path(named).absolute()
-    beside = state.absolute().parent / "debugger" / f"{state.stem}.sock"
-    if len(os.fsencode(beside)) <= LONGEST:
-        return beside
-    name = f"{sha256(os.fsencode(state.absolute())).hexdigest()[:16]}.sock"
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    return (Path(runtime) / "twinstep" if runtime else Path(f"/tmp/twinstep-{os.getuid()}")) / name  # noqa: S108 - 0700
 
 
 @define(eq=False)

@@ -16,13 +16,14 @@ from attrs import define
 
 from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
-from runtime.app.debugging import Debugging, socket_path
+from runtime.app.debugging import Debugging
 from runtime.app.exchange import Exchange
 from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, settled, setup
+from runtime.app.sockets import socket_path
 from runtime.app.workspaces import seed
 from runtime.approvals import Approvals
 from runtime.config.openclaw import Loaded, unsupported
