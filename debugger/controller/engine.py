@@ -315,10 +315,10 @@ class Debugger:
             self._unattended[session.id] = now + self.unattended_seconds
             self._wake.set()
         self._announce(session, hit)
+        if hit is not None and hit.commands:
+            self.obey(session, hit)
         if hit is not None:
             self.spent()
-            if hit.commands:
-                self.obey(session, hit)
 
     def _driven(self, session: Session) -> bool:
         lease = self.leases.of(session.id)

@@ -104,7 +104,7 @@ class Debugging:
         self.studio.install()
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self.studio.debugger.run)
+                await nursery.start(self.studio.run)
                 if self.listener is not None:
                     nursery.start_soon(Orphans().run)
                     nursery.start_soon(serve, self.studio.service, self.listener.socket, self.listener.check)
