@@ -15,7 +15,7 @@ from runtime.errors import TwinstepError
 
 Write = Callable[[str], None]
 """Takes whole lines, each with its newline."""
-QUIET: Final = frozenset({"opened", "closed", "continued", "edited", "lease"})
+QUIET: Final = frozenset({"opened", "closed", "continued", "rested", "edited", "lease"})
 """Events that are not shown of sessions that are not attached."""
 
 

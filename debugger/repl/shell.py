@@ -48,6 +48,8 @@ class Shell:
     _client: Client | None = None
     _moved: trio.Event = field(factory=trio.Event)
     _depth: int = 0
+    _marks: dict[str, tuple[int, int]] = field(factory=dict)
+    """Of each session the hold and the prompts that were over when it was last let go or spoken to."""
 
     @property
     def lost(self) -> bool:
@@ -103,13 +105,19 @@ class Shell:
 
     async def request(self, asked: Asked, *, waits: bool = False) -> Any:
         """Ask, and show the answer. Raises Failure."""
-        before = self.place.sessions.get(str(asked.params.get("session")))
+        session = str(asked.params.get("session"))
+        if asked.goes or asked.command == "say":
+            self._marks[session] = self._mark(session)
         result = await self.query(asked.command, asked.params)
         self.place = self.place.answered(asked.command, asked.verb, asked.params, result)
         self.screen.answered(asked, result, self.place)
-        if asked.goes and waits and before is not None:
-            await self.stop(before.session, before.generation, self.seconds)
+        if asked.goes and waits:
+            await self.stop(session, self.seconds)
         return result
+
+    def _mark(self, session: str) -> tuple[int, int]:
+        one = self.place.sessions.get(session)
+        return (one.generation, one.rests) if one is not None else (0, 0)
 
     async def query(self, command: str, params: Mapping[str, Any]) -> Any:
         """Ask, and show nothing. Raises Failure."""
@@ -117,14 +125,15 @@ class Shell:
             raise Failure("closed", "there is no connection")
         return await self._client.request(command, params)
 
-    async def stop(self, session: str, generation: int, seconds: float) -> None:
-        """Wait until a session stands in a hold after that of `generation`. Raises Failure."""
+    async def stop(self, session: str, seconds: float) -> None:
+        """Wait until a session stands, or its prompt is over, after it was last let go or spoken to. Raises Failure."""
+        generation, rests = self._marks.setdefault(session, self._mark(session))
         with trio.move_on_after(seconds):
             while True:
                 one = self.place.sessions.get(session)
                 if one is None or one.closed:
                     raise Failure("refused", f"session {session} was closed, and will not stop")
-                if one.held and one.generation > generation:
+                if (one.held and one.generation > generation) or one.rests > rests:
                     return
                 if self.lost:
                     raise Failure("closed", "the connection ended before the session stopped")
@@ -142,8 +151,7 @@ class Shell:
             case "save":
                 await self._save(given["file"])
             case "wait":
-                session = self.place.session
-                await self.stop(session, -1, self.seconds if given["seconds"] is None else given["seconds"])
+                await self.stop(self.place.session, self.seconds if given["seconds"] is None else given["seconds"])
             case "reconnect":
                 await self._reconnect()
             case "quit":
