@@ -22,6 +22,8 @@ QUIET: Final = frozenset({"opened", "closed", "continued", "rested", "edited", "
 class Screen(Protocol):
     """Shows what there is to show. Waits for nothing."""
 
+    write: Write
+
     def answered(self, asked: Asked, result: Any, place: Place) -> None:
         """A request was answered."""
 

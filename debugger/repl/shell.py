@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from debugger.client import Client
 from debugger.protocol.errors import Failure
-from debugger.repl import lines
+from debugger.repl import editing, lines
 from debugger.repl.explaining import explained
 from debugger.repl.forms import Asked, BadLine, Local
 from debugger.repl.place import Block, Place
@@ -22,6 +22,8 @@ from runtime.errors import TwinstepError
 Dial = Callable[[], Awaitable[Client]]
 Ask = Callable[[str], Awaitable[str]]
 """Puts a question to the person at the terminal."""
+Compose = Callable[[str, str], Awaitable[str]]
+"""Lets a person edit a text; takes what the file's name ends with as well."""
 STOP_SECONDS: Final = 60.0
 """How long a stop is waited for where nobody says how long."""
 FILE: Final = 1 << 20
@@ -44,6 +46,7 @@ class Shell:
     place: Place
     seconds: float = STOP_SECONDS
     ask: Ask | None = None
+    compose: Compose | None = None
     done: bool = False
     _client: Client | None = None
     _moved: trio.Event = field(factory=trio.Event)
@@ -241,8 +244,14 @@ class Shell:
         self.screen.told("save", {"file": name, "count": len(specs)}, [f"{len(specs)} breakpoints in {name}"])
 
     async def _edit(self, path: str) -> None:
-        await trio.lowlevel.checkpoint()
-        raise BadLine(f"edit: needs a terminal; here, set {path} = JSON")
+        if self.compose is None:
+            raise BadLine(f"edit: needs a terminal; here, set {path} = JSON")
+        standing = self.place.standing
+        where = {"session": standing.session, "path": editing.expression(path, self.place), "count": FILE}
+        before = editing.draft(path, (await self.query("bytes", where)).get("text", ""))
+        value = editing.edited(path, before, await self.compose(before.text, before.suffix))
+        change = {"path": path, "op": "set", "value": value}
+        await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
 
 
 def _specs(name: str, text: str) -> list[Any]:

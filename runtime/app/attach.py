@@ -81,7 +81,8 @@ def begun(options: Mapping[str, Any], out: Pipe) -> int:
     """Run a client with options of `debugger.repl.main`."""
     from debugger.repl.main import Options, main
 
-    return main(Options(**options), os.environ, sys.stdin, out, sys.stderr)  # type: ignore[arg-type]
+    terminal = sys.__stdout__ if out.isatty() else None
+    return main(Options(**options), os.environ, sys.stdin, terminal or out, sys.stderr)  # type: ignore[arg-type]
 
 
 def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
