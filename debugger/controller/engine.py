@@ -19,6 +19,7 @@ from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
+from debugger.protocol.errors import LONGEST
 from debugger.schema import text_of
 from debugger.server import Caller, Service
 from runtime.errors import JournalError, TwinstepError
@@ -27,7 +28,7 @@ from runtime.sessions.actors import actor_of
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
-from runtime.step import OPEN, Event, On, Phase, Step, StepKind
+from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
 
 UNATTENDED_SECONDS: Final = 300.0
@@ -292,6 +293,10 @@ class Debugger:
         session = watched.session
         if isinstance(step.event, ev.Chunk):
             self._output(session, "text", "", text_of(step.event.data))
+        outcome = step.after.outcome
+        if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
+            told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}
+            self.tell("rested", told, session.id)
         if step.kind is StepKind.MODEL_RESPONSE and watched.once is not None:
             back, watched.once = watched.once, None
             try:

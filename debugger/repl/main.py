@@ -119,7 +119,7 @@ async def _used(
         return await batch.run(shell, source)
     from debugger.repl.prompt import prompt
 
-    return await prompt(shell, environ, options.history)
+    return await prompt(shell, environ, options.history, stdin, stdout)
 
 
 async def _attached(options: Options, shell: Shell, stderr: TextIO) -> bool:

@@ -34,6 +34,8 @@ class Standing:
     driving: bool = False
     driver: str = ""
     closed: bool = False
+    rests: int = 0
+    """How many of its prompts were told to be over."""
 
     @property
     def call(self) -> str:
@@ -223,6 +225,7 @@ def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 _EVENTS: Final[Mapping[str, Any]] = {
     "continued": lambda place, data: {"held": False, "cause": "", "by": "", "hits": ()},
     "edited": _moved,
+    "rested": lambda place, data: {"rests": place.sessions[data["session"]].rests + 1, "turn": 0},
     "closed": lambda place, data: {"closed": True, "held": False},
     "lease": _lease,
 }

@@ -90,6 +90,8 @@ def _valued(row: Shown) -> str:
 def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     if "sessions" in result:
         return [f"{len(result['sessions'])} sessions stand"]
+    if asked.command in ("pause", "new") and result.get("held"):
+        return []  # the stop was told
     made = [standing({"session": asked.params.get("session", ""), **result}, style)]
     if asked.command == "attach":
         driver = result.get("driver") or "nobody"
@@ -245,6 +247,16 @@ def _display(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
     return _displays(result["displays"]) or ["nothing is displayed"]
 
 
+def _pointed(data: Shown, place: Place, style: Style) -> list[str]:
+    what, why = str(data["what"]), str(data["why"])
+    if what.startswith("break."):
+        verb = {"break.add": "set", "break.delete": "deleted"}.get(what, "changed")
+        named = f" {data['id']}" if data.get("id") is not None else "s"
+        return [] if why == place.user else [f"breakpoint{named} {verb} by {line(why)}"]
+    named = f" {data['id']}" if data.get("id") is not None else ""
+    return [f"breakpoint{named} {line(what)}: {line(why)}"]
+
+
 def _breakpoint(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     return [f"{result['id']}: {line(result.get('line', 'set'), 400)}"]
 
@@ -336,6 +348,10 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
     "edited": lambda data, place, style: [
         f"{_named(data, place)} was changed: {line(', '.join(data['paths']) or 'by an event')}{_by(data)}"
     ],
+    "rested": lambda data, place, style: [
+        f"{_named(data, place)}: the prompt is over ({line(data['status'])})"
+        + (f": {line(data['message'], 1_000)}" if data.get("message") else "")
+    ],
     "output": lambda data, place, style: [],
     "log": lambda data, place, style: [f"{style('log', 'cyan')} {data['id']}: {line(data['line'], 4_000)}"],
     "opened": lambda data, place, style: [f"{_named(data, place)} was opened"],
@@ -343,10 +359,7 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
     "lease": lambda data, place, style: [
         f"{line(data['driver'] or 'nobody')} drives {_named(data, place)} ({line(data['why'])})"
     ],
-    "breakpoint": lambda data, place, style: [
-        " ".join(line(part) for part in ("breakpoint", data.get("id"), data["what"]) if part is not None)
-        + f": {line(data['why'])}"
-    ],
+    "breakpoint": _pointed,
     "lag": lambda data, place, style: [style(f"{data['dropped']} events were not read in time and are lost", "red")],
     "goodbye": lambda data, place, style: [style(f"the daemon ends the connection: {line(data['reason'])}", "red")],
 }

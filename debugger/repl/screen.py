@@ -15,12 +15,14 @@ from runtime.errors import TwinstepError
 
 Write = Callable[[str], None]
 """Takes whole lines, each with its newline."""
-QUIET: Final = frozenset({"opened", "closed", "continued", "edited", "lease"})
+QUIET: Final = frozenset({"opened", "closed", "continued", "rested", "edited", "lease"})
 """Events that are not shown of sessions that are not attached."""
 
 
 class Screen(Protocol):
     """Shows what there is to show. Waits for nothing."""
+
+    write: Write
 
     def answered(self, asked: Asked, result: Any, place: Place) -> None:
         """A request was answered."""

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from debugger.client import Client
 from debugger.protocol.errors import Failure
-from debugger.repl import lines
+from debugger.repl import editing, lines
 from debugger.repl.explaining import explained
 from debugger.repl.forms import Asked, BadLine, Local
 from debugger.repl.place import Block, Place
@@ -22,6 +22,8 @@ from runtime.errors import TwinstepError
 Dial = Callable[[], Awaitable[Client]]
 Ask = Callable[[str], Awaitable[str]]
 """Puts a question to the person at the terminal."""
+Compose = Callable[[str, str], Awaitable[str]]
+"""Lets a person edit a text; takes what the file's name ends with as well."""
 STOP_SECONDS: Final = 60.0
 """How long a stop is waited for where nobody says how long."""
 FILE: Final = 1 << 20
@@ -44,10 +46,13 @@ class Shell:
     place: Place
     seconds: float = STOP_SECONDS
     ask: Ask | None = None
+    compose: Compose | None = None
     done: bool = False
     _client: Client | None = None
     _moved: trio.Event = field(factory=trio.Event)
     _depth: int = 0
+    _marks: dict[str, tuple[int, int]] = field(factory=dict)
+    """Of each session the hold and the prompts that were over when it was last let go or spoken to."""
 
     @property
     def lost(self) -> bool:
@@ -103,13 +108,19 @@ class Shell:
 
     async def request(self, asked: Asked, *, waits: bool = False) -> Any:
         """Ask, and show the answer. Raises Failure."""
-        before = self.place.sessions.get(str(asked.params.get("session")))
+        session = str(asked.params.get("session"))
+        if asked.goes or asked.command == "say":
+            self._marks[session] = self._mark(session)
         result = await self.query(asked.command, asked.params)
         self.place = self.place.answered(asked.command, asked.verb, asked.params, result)
         self.screen.answered(asked, result, self.place)
-        if asked.goes and waits and before is not None:
-            await self.stop(before.session, before.generation, self.seconds)
+        if asked.goes and waits:
+            await self.stop(session, self.seconds)
         return result
+
+    def _mark(self, session: str) -> tuple[int, int]:
+        one = self.place.sessions.get(session)
+        return (one.generation, one.rests) if one is not None else (0, 0)
 
     async def query(self, command: str, params: Mapping[str, Any]) -> Any:
         """Ask, and show nothing. Raises Failure."""
@@ -117,14 +128,15 @@ class Shell:
             raise Failure("closed", "there is no connection")
         return await self._client.request(command, params)
 
-    async def stop(self, session: str, generation: int, seconds: float) -> None:
-        """Wait until a session stands in a hold after that of `generation`. Raises Failure."""
+    async def stop(self, session: str, seconds: float) -> None:
+        """Wait until a session stands, or its prompt is over, after it was last let go or spoken to. Raises Failure."""
+        generation, rests = self._marks.setdefault(session, self._mark(session))
         with trio.move_on_after(seconds):
             while True:
                 one = self.place.sessions.get(session)
                 if one is None or one.closed:
                     raise Failure("refused", f"session {session} was closed, and will not stop")
-                if one.held and one.generation > generation:
+                if (one.held and one.generation > generation) or one.rests > rests:
                     return
                 if self.lost:
                     raise Failure("closed", "the connection ended before the session stopped")
@@ -142,8 +154,7 @@ class Shell:
             case "save":
                 await self._save(given["file"])
             case "wait":
-                session = self.place.session
-                await self.stop(session, -1, self.seconds if given["seconds"] is None else given["seconds"])
+                await self.stop(self.place.session, self.seconds if given["seconds"] is None else given["seconds"])
             case "reconnect":
                 await self._reconnect()
             case "quit":
@@ -233,8 +244,14 @@ class Shell:
         self.screen.told("save", {"file": name, "count": len(specs)}, [f"{len(specs)} breakpoints in {name}"])
 
     async def _edit(self, path: str) -> None:
-        await trio.lowlevel.checkpoint()
-        raise BadLine(f"edit: needs a terminal; here, set {path} = JSON")
+        if self.compose is None:
+            raise BadLine(f"edit: needs a terminal; here, set {path} = JSON")
+        standing = self.place.standing
+        where = {"session": standing.session, "path": editing.expression(path, self.place), "count": FILE}
+        before = editing.draft(path, (await self.query("bytes", where)).get("text", ""))
+        value = editing.edited(path, before, await self.compose(before.text, before.suffix))
+        change = {"path": path, "op": "set", "value": value}
+        await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
 
 
 def _specs(name: str, text: str) -> list[Any]:

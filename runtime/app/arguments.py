@@ -74,7 +74,8 @@ def parser() -> Parser:
     """Return the parser of a headless run."""
     made = Parser(
         prog="twinstep",
-        usage="twinstep [options] [query ...]\n       twinstep {attach,chat,completion,demo,doctor,replay,serve,status} ...",
+        usage="twinstep [options] [query ...]\n"
+        "       twinstep {attach,chat,completion,demo,doctor,replay,serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,4 +1,4 @@
-"""`twinstep attach`: the debugger in a terminal, at the socket of a daemon. Parses its flags; `debugger.repl` does it."""
+"""`twinstep attach`: the debugger in a terminal, at the socket of a daemon. Parses its flags; `debugger.repl` runs."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
-from runtime.app.sockets import socket_path
+from runtime.app.sockets import SOCKET, socket_path
 from runtime.errors import TwinstepError, UsageError
 
 EPILOG: Final = """\
@@ -81,7 +81,8 @@ def begun(options: Mapping[str, Any], out: Pipe) -> int:
     """Run a client with options of `debugger.repl.main`."""
     from debugger.repl.main import Options, main
 
-    return main(Options(**options), os.environ, sys.stdin, out, sys.stderr)  # type: ignore[arg-type]
+    terminal = sys.__stdout__ if out.isatty() else None
+    return main(Options(**options), os.environ, sys.stdin, terminal or out, sys.stderr)  # type: ignore[arg-type]
 
 
 def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -105,7 +106,18 @@ def _socket(given: Any, environ: Mapping[str, str]) -> Path:
         state = Path(given.state) if given.state else places(environ, Path.cwd()).state / "state" / "twinstep.db"
     except TwinstepError as exc:
         raise UsageError(str(exc)) from exc
-    return socket_path(environ if not given.state else {**environ, "TWINSTEP_SOCKET": ""}, state, given.socket)
+    if given.socket or given.state or environ.get(SOCKET):
+        return socket_path({} if given.state else environ, state, given.socket)
+    path = socket_path(environ, state)
+    return path if path.exists() else _only(path)
+
+
+def _only(path: Path) -> Path:
+    """Return the one socket that is where `path` would be: that of a daemon with another state file (`--demo`)."""
+    found = sorted(path.parent.glob("*.sock"))
+    if len(found) > 1:
+        raise UsageError(f"there are several daemons; name one with --socket: {', '.join(map(str, found))}")
+    return found[0] if found else path
 
 
 def seconds(text: str) -> float:
