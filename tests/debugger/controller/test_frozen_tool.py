@@ -101,7 +101,7 @@ async def test_a_shell_command_stands_still_in_a_pause_and_ends_as_if_there_had_
 
 
 async def test_a_process_that_left_its_group_runs_on_and_the_pause_is_told_to_be_not_whole(tmp_path: Path) -> None:
-    async with shell(tmp_path, ESCAPED) as (house, session, ann):
+    async with shell(tmp_path, ESCAPED) as (_, session, ann):
         await becomes(lambda: counted(tmp_path / "escaped") > 3 and counted(tmp_path / "kept") > 3)
         await ann.ask("pause", session="s")
         (group,) = session.processes.groups
