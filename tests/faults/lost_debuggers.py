@@ -103,6 +103,7 @@ class Watch:
         house = self.house
         assert not house.studio.service.links
         while (due := house.debugger.next_due()) is not None:  # noqa: ASYNC110 - what is due is known
+            assert due >= trio.current_time(), "what was due was not done"
             await trio.sleep_until(due + LATE)
         assert (await house.debugger.audit.verify()).faults == ()
         entries = await house.debugger.audit.entries(1_000)
