@@ -98,7 +98,9 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
     ):
         gateway = await compose(made, store, background, log)
         path = None if given.no_debugger else socket_path(environ, made.state, given.socket)
-        debugging = await Debugging.of(gateway.desk, store, path)
+        debugging = await Debugging.of(
+            gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
+        )
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)

@@ -58,6 +58,7 @@ class Connection:
     _wake: trio.Event = field(factory=trio.Event)
     _closing: tuple[int, str] | None = None
     _busy: int = 0
+    _easing: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
 
     @property
@@ -86,6 +87,11 @@ class Connection:
         if self._closing is None:
             self._closing = (code, reason)
             self._wake.set()
+
+    async def eased(self, most: int) -> None:
+        """Wait until at most so many bytes wait to be sent: for whoever would rather wait than fill the buffer."""
+        while self._size > most:
+            await self._easing.park()
 
     def _put(self, frame: bytes) -> None:
         if self._closing is not None:
@@ -179,6 +185,7 @@ class Connection:
                 frame = self._out.popleft()
                 self._size -= len(frame) + FRAME
                 await self._send(frame)
+                self._easing.unpark_all()
             if self._closing is not None:
                 await self._bye(*self._closing)
                 everything.cancel()
