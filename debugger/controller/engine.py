@@ -169,7 +169,9 @@ class Debugger:
 
     def _note(self, action: str, caller: Caller) -> None:
         try:
-            self.audit.add(action, user=caller.user, connection=caller.connection, peer=str(caller.peer or ""))
+            about = {"client": caller.client, "role": caller.role}
+            peer = str(caller.peer or "")
+            self.audit.add(action, user=caller.user, connection=caller.connection, peer=peer, after=about)
         except TwinstepError as exc:
             self.complain(f"the audit of {action}", exc)
 
