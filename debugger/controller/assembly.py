@@ -16,9 +16,10 @@ from debugger.controller.orders import Orders
 from debugger.controller.pointing import Pointing
 from debugger.controller.running import Running
 from debugger.peers import Peer
+from debugger.protocol.errors import Failure
 from debugger.protocol.params import Hello, Role
-from debugger.server import Handlers, Service
-from runtime.errors import TwinstepError
+from debugger.server import Caller, Handler, Handlers, Service
+from runtime.errors import NoTransition, TwinstepError
 from runtime.ports import Chance, Clock, Store
 from runtime.sessions.roster import Roster
 
@@ -55,6 +56,18 @@ class Studio:
             self.debugger.complain("the breakpoints could not be kept", exc)
 
 
+def refusing(handler: Handler) -> Handler:
+    """Return a handler that answers what the machine has no place for as a refusal: it is no fault of ours."""
+
+    async def handle(caller: Caller, params: Any) -> Any:
+        try:
+            return await handler(caller, params)
+        except NoTransition as exc:
+            raise Failure("refused", str(exc)) from exc
+
+    return handle
+
+
 async def assemble(
     roster: Roster,
     names: Names,
@@ -73,7 +86,7 @@ async def assemble(
     debugger = Debugger(roster, names, audit, clock, chance, complain)
     pointing = Pointing(debugger, store)
     parts = (Attending(debugger), Running(debugger), Looking(debugger), pointing, Changing(debugger))
-    handlers: Handlers = {name: handler for part in parts for name, handler in part.handlers().items()}
+    handlers: Handlers = {name: refusing(handler) for part in parts for name, handler in part.handlers().items()}
     service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
     debugger.service = service
     orders = Orders(debugger, handlers, pointing.owners)

@@ -82,6 +82,9 @@ class Attending:
         drives = debugger.leases.attach(
             session.id, watcher, observe=params.observe, on_loss=params.on_loss, seconds=params.hold_seconds
         )
+        if drives:
+            debugger.attended(session)
+            self._tell_lease(session, "", "attached")
         await debugger.audit.write(
             "attach",
             user=caller.user,
@@ -89,9 +92,6 @@ class Attending:
             session=session.id,
             after={"drives": drives, "on_loss": params.on_loss},
         )
-        if drives:
-            debugger.attended(session)
-            self._tell_lease(session, "", "attached")
         return self._standing(session) | {"driving": drives}
 
     def _standing(self, session: Session) -> dict[str, Any]:
@@ -111,12 +111,15 @@ class Attending:
         """Leave a session."""
         debugger = self.debugger
         session = find(debugger, params.session)
+        before = debugger.leases.of(session.id)
         due = debugger.leases.detach(session.id, caller.connection, params.then)
         watched = debugger.watched.get(session.id)
         if watched is not None:
             watched.displays.pop(caller.connection, None)
         debugger.act([due] if due is not None else [])
-        self._tell_lease(session, caller.user, "detached")
+        if before is not None and debugger.leases.of(session.id) is None:
+            self._tell_lease(session, before.user, "detached")
+        debugger.sweep()
         await debugger.audit.write(
             "detach", user=caller.user, connection=caller.connection, session=session.id, after={"then": params.then}
         )
@@ -151,7 +154,12 @@ class Attending:
             what = "give" if params.give else "take"
             self._tell_lease(session, was, "given" if params.give else "taken")
             await debugger.audit.write(
-                f"lease.{what}", user=caller.user, connection=caller.connection, session=session.id, before=was
+                f"lease.{what}",
+                user=caller.user,
+                connection=caller.connection,
+                session=session.id,
+                before=was,
+                after=lease.user if lease is not None else "",
             )
         else:
             await trio.lowlevel.checkpoint()
@@ -215,8 +223,14 @@ class Attending:
 def attached(debugger: Debugger, caller: Caller, name: str) -> Session:
     """Return a session that the caller drives; where nobody does, it drives it from now on. Raises Failure."""
     session = find(debugger, name)
-    if debugger.leases.of(session.id) is None:
-        watcher = Watcher(caller.connection, caller.user, includes(caller.role, "driver"))
-        if debugger.leases.attach(session.id, watcher):
-            debugger.attended(session)
+    if debugger.leases.of(session.id) is None and session.broken is None:
+        debugger.audit.add(
+            "attach",
+            user=caller.user,
+            connection=caller.connection,
+            session=session.id,
+            after={"drives": True, "on_loss": "hold"},
+        )
+        debugger.leases.attach(session.id, Watcher(caller.connection, caller.user, may_drive=True))
+        debugger.attended(session)
     return driven(debugger, caller, name)

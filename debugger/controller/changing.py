@@ -3,7 +3,7 @@
 A change that the machine refuses has changed nothing. What was changed is judged again as if it had come that way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import trio
@@ -20,14 +20,14 @@ from debugger.protocol import params as p
 from debugger.protocol.commands import includes
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
-from runtime.errors import NoTransition
+from runtime.errors import NoTransition, TwinstepError
 from runtime.sessions.session import Session
-from runtime.step import CallPhase, Event, On, Phase, advance
+from runtime.step import CallPhase, Event, On, Phase, State, advance
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
 from runtime.step.records import CONVERTER
 from runtime.step.undoing import inverse
-from runtime.vocab import Decision, Verdict
+from runtime.vocab import Decision, Verdict, encode, nested_within
 
 ONCE: Final = frozenset({"model", "system", "tools", "settings"})
 """What can be changed for one request."""
@@ -88,12 +88,13 @@ class Changing:
             after = advance(session.state, made).after
             return {"at": watched.mark, "dry": True} | difference(session.state, after)
         undo = Undo(made, inverse(session.state, made))
-        answer = await self._edit(caller, session, made, "edit", params.reason)
+        ticket, answer = self._edit(caller, session, made, "edit", params.reason)
         if params.once:
-            watched.once = undo.back
+            watched.once.append(undo.back)
         else:
             watched.done.append(undo)
             watched.undone.clear()
+        await self._committed(ticket)
         return answer
 
     async def undo(self, caller: Caller, params: p.Session) -> Any:
@@ -102,8 +103,9 @@ class Changing:
         if not watched.done:
             raise Failure("refused", "there is no edit at this step that could be taken back")
         last = watched.done[-1]
-        answer = await self._edit(caller, session, last.back, "undo", last.back.reason)
+        ticket, answer = self._edit(caller, session, last.back, "undo", last.back.reason)
         watched.undone.append(watched.done.pop())
+        await self._committed(ticket)
         return answer
 
     async def redo(self, caller: Caller, params: p.Session) -> Any:
@@ -112,8 +114,9 @@ class Changing:
         if not watched.undone:
             raise Failure("refused", "there is no edit at this step that was taken back")
         last = watched.undone[-1]
-        answer = await self._edit(caller, session, last.made, "redo", last.made.reason)
+        ticket, answer = self._edit(caller, session, last.made, "redo", last.made.reason)
         watched.done.append(watched.undone.pop())
+        await self._committed(ticket)
         return answer
 
     def _at(self, caller: Caller, name: str, at: int | None = None) -> tuple[Session, Watched]:
@@ -127,16 +130,19 @@ class Changing:
             )
         return session, watched
 
-    async def _edit(
+    def _edit(
         self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
-    ) -> dict[str, Any]:
+    ) -> tuple[int, dict[str, Any]]:
+        """Make an edit; return the ticket of its entry in the audit, and what is answered once that is on disk."""
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
         ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
         self.debugger.dispatcher.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
+        return ticket, {"at": self.debugger.look(session).mark} | changed
+
+    async def _committed(self, ticket: int) -> None:
         await self.debugger.audit.store.committed(ticket)
-        return {"at": self.debugger.look(session).mark} | changed
 
     def _note(self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any) -> int:
         return self.debugger.audit.add(
@@ -155,24 +161,30 @@ class Changing:
         self.debugger.tell("edited", {"session": session.id, "at": at, "by": caller.user, "paths": paths}, session.id)
 
     async def _done(
-        self, caller: Caller, session: Session, what: str, events: tuple[Event, ...], reason: str = ""
+        self,
+        caller: Caller,
+        session: Session,
+        what: str,
+        events: tuple[Event, ...],
+        reason: str = "",
+        then: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """Let events happen that nobody's world brought: all that the machine would refuse, it refuses before any."""
-        state = session.state
-        for event in events:
-            try:
-                state = advance(state, event).after
-            except NoTransition as exc:
-                text = f"{event.on.value} has no place in a session that is {state.phase.value}"
-                raise Failure("refused", text) from exc
+        """Let events happen that nobody's world brought: all that the machine would refuse, it refuses before any.
+
+        `then` is done with them, before this waits for the disk.
+        """
         note = ev.Edited("note", {"what": what}, caller.user, reason)
+        _tried(session.state, (note, *events))
         ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
         self.debugger.dispatcher.control(session, note, by(caller))
         for event in events:
             self.debugger.dispatcher.control(session, event, by(caller))
         self._told(session, caller, [])
-        await self.debugger.audit.store.committed(ticket)
-        return {"at": self.debugger.look(session).mark}
+        answer = {"at": self.debugger.look(session).mark}
+        if then is not None:
+            then()
+        await self._committed(ticket)
+        return answer
 
     async def say(self, caller: Caller, params: p.Say) -> Any:
         """Send a message as the session's user would."""
@@ -180,7 +192,7 @@ class Changing:
         session = driven(debugger, caller, params.session)
         ticket = self._note(caller, session, "say", "", None, params.text)
         await debugger.names.say(session, params.text, caller.user)
-        await debugger.audit.store.committed(ticket)
+        await self._committed(ticket)
         return {"queued": len(session.state.lane)}
 
     async def inject(self, caller: Caller, params: p.Inject) -> Any:
@@ -198,9 +210,9 @@ class Changing:
         seconds = params.data.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 1e9:
             raise Failure("bad_params", "must be seconds above 0", at="with.data.seconds")
-        answer = await self._done(caller, session, "inject clock", (), params.reason)
-        session.deadlines.jump(seconds)
-        return answer
+        return await self._done(
+            caller, session, "inject clock", (), params.reason, lambda: session.deadlines.jump(seconds)
+        )
 
     async def fault(self, caller: Caller, params: p.Fault) -> Any:
         """Let a call, or the request to the model, fail."""
@@ -210,8 +222,9 @@ class Changing:
             raise Failure("busy", f"{MOST_FAULTS} faults are planned for this session already")
         if not params.call:
             raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
-        answer = await self._done(caller, session, f"fault {params.call} {params.what} x{params.times}", ())
-        watched.faults.append(Planned(params.call, params.what, params.times, caller.user))
+        planned = Planned(params.call, params.what, params.times, caller.user)
+        what = f"fault {params.call} {params.what} x{params.times}"
+        answer = await self._done(caller, session, what, (), then=lambda: watched.faults.append(planned))
         return answer | {"left": params.times}
 
     async def kill(self, caller: Caller, params: p.OneCall) -> Any:
@@ -266,12 +279,30 @@ def _event(caller: Caller, params: p.Inject) -> Event:
     if on in JUDGING and not includes(caller.role, "override"):
         raise Failure("forbidden", f"{params.event} stands for a verdict, and needs the role override", at="with.event")
     try:
+        if not nested_within(params.data):
+            raise ValueError("it is nested too deep")
+        encode(params.data)
         made: Event = CONVERTER.structure(dict(params.data), ev.EVENTS[on])
     except BaseValidationError as exc:
         raise Failure("bad_params", "; ".join(transform_error(exc, path="data"))[:400], at="with.data") from exc
-    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as exc:
         raise Failure("bad_params", f"{type(exc).__name__}: {exc}"[:400], at="with.data") from exc
     return made
+
+
+def _tried(state: State, events: tuple[Event, ...]) -> None:
+    """Refuse what has no place in a session, or would break the machine. Raises Failure, and what the machine does."""
+    for event in events:
+        try:
+            state = advance(state, event).after
+        except NoTransition as exc:
+            text = f"{event.on.value} has no place in a session that is {state.phase.value}"
+            raise Failure("refused", text) from exc
+        except TwinstepError:
+            raise
+        except Exception as exc:
+            text = f"{event.on.value} cannot be like this: {type(exc).__name__}: {exc}"
+            raise Failure("bad_params", text[:400], at="with.data") from exc
 
 
 def _words(text: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from debugger.audit import Audit
 from debugger.border import Border, Edge
-from debugger.breakpoints import Book, Hit
+from debugger.breakpoints import BadSpec, Book, Hit
 from debugger.controller.faults import Faults
 from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
@@ -30,11 +30,12 @@ from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
+from runtime.step.state import Hold
 
 UNATTENDED_SECONDS: Final = 300.0
 """How long a session stays stopped by a breakpoint while nobody drives it."""
 AGAIN_SECONDS: Final = 1.0
-"""After how long what is due is tried again where the journal was full."""
+"""How long until the journal is asked again that had no room for letting a session go on."""
 BREAKPOINT: Final = "breakpoint"
 
 
@@ -70,13 +71,12 @@ class Debugger:
     _hits: dict[str, Hit] = field(factory=dict)
     _opened: dict[str, _Open] = field(factory=dict)
     _held: dict[str, float] = field(factory=dict)
-    _unattended: dict[str, tuple[float, Due]] = field(factory=dict)
-    """When to do what with sessions on which nobody has a lease."""
+    _later: dict[str, tuple[float, Due]] = field(factory=dict)
     _wake: trio.Event = field(factory=trio.Event)
     obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
     """Called with a stop whose breakpoints have commands."""
     spent: Callable[[], None] = field(default=lambda: None)
-    """Called after a stop, when a breakpoint may have been used up by it."""
+    """Called when breakpoints were used up."""
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -117,14 +117,13 @@ class Debugger:
             with trio.move_on_at(inf if nearest is None else nearest):
                 await self._wake.wait()
             now = trio.current_time()
-            late = [due for until, due in self._unattended.values() if until <= now]
-            for due in late:
-                del self._unattended[due.session]
-            self.act([*self.leases.due(now), *late])
+            self.act(self.leases.due(now))
+            late = [name for name, (until, _) in self._later.items() if until <= now]
+            self.act([self._later.pop(name)[1] for name in late])
 
     def next_due(self) -> float | None:
         """Return when something has to be done with a session that nobody drives, in Trio's time, or None."""
-        times = [until for until, _ in self._unattended.values()]
+        times = [until for until, _ in self._later.values()]
         lease = self.leases.next_due()
         return min(times if lease is None else [*times, lease], default=None)
 
@@ -132,26 +131,35 @@ class Debugger:
         """Let sessions go on, or cancel their prompts, because nobody drives them any more."""
         for one in due:
             session = self.roster.live.get(one.session)
-            if session is None:
+            if session is None or session.broken is not None:
                 continue
             try:
-                self.audit.add(f"dead-man.{one.act}", user=one.user, session=session.id, reason=one.why)
-                if one.act == "cancel" and session.state.prompt is not None:
-                    self._cancel(session, one)
-                self.dispatcher.focus(session, "")
-                self.dispatcher.release(session, f"debugger:{one.user}")
+                self._abandon(session, one)
             except JournalFull:
-                self._after_a_while(session, one, AGAIN_SECONDS)
-            except TwinstepError as exc:
+                self._after_a_while(session, AGAIN_SECONDS, one)
+            except Exception as exc:  # noqa: BLE001 - what one session does must not keep the others held
                 self.complain(f"session {session.id} should {one.act}", exc)
 
-    def _after_a_while(self, session: Session, due: Due, seconds: float) -> None:
-        self._unattended[session.id] = (trio.current_time() + seconds, due)
+    def _abandon(self, session: Session, due: Due) -> None:
+        by = f"debugger:{due.user}"
+        self.audit.add(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why)
+        if due.act == "cancel" and session.state.phase in OPEN:
+            self.dispatcher.control(session, ev.Cancelled(due.user, due.why), by)
+        watched = self.watched.get(session.id)
+        if watched is not None:
+            watched.mode, watched.call = "off", ""
+        self.dispatcher.focus(session, "")
+        self.dispatcher.release(session, by)
+
+    def _after_a_while(self, session: Session, seconds: float, due: Due) -> None:
+        self._later[session.id] = (trio.current_time() + seconds, due)
         self._wake.set()
 
-    def _cancel(self, session: Session, due: Due) -> None:
-        if session.state.phase in OPEN:
-            self.dispatcher.control(session, ev.Cancelled(due.user, due.why), f"debugger:{due.user}")
+    def _unattended(self, session: Session) -> None:
+        """Let a session that nobody drives stand only for a time."""
+        if self.leases.of(session.id) is None:
+            due = Due(session.id, "resume", BREAKPOINT, "nobody drives it")
+            self._after_a_while(session, self.unattended_seconds, due)
 
     # --- connections
 
@@ -165,6 +173,7 @@ class Debugger:
             watched.displays.pop(caller.connection, None)
         self.act(self.leases.lost(caller.connection, trio.current_time()))
         self._note("disconnect", caller)
+        self.sweep()
         self._wake.set()
 
     def _note(self, action: str, caller: Caller) -> None:
@@ -177,7 +186,7 @@ class Debugger:
 
     def attended(self, session: Session) -> None:
         """Somebody drives the session now."""
-        self._unattended.pop(session.id, None)
+        self._later.pop(session.id, None)
         self._wake.set()
 
     # --- what handlers ask
@@ -186,9 +195,24 @@ class Debugger:
         """Return what is kept of a session; from now on more of its states are kept too."""
         found = self.watched.get(session.id)
         if found is None or found.session is not session:
-            found = self.watched[session.id] = Watched(session, session.state.seq)
+            found = self.watched[session.id] = Watched.of(session, found)
             session.watch(True)
         return found
+
+    def sweep(self) -> None:
+        """Let go of what is kept of sessions into which nobody looks any more."""
+        for name in tuple(self.watched):
+            self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        watched = self.watched.get(name)
+        if watched is None or self.leases.of(name) is not None or self.leases.watchers(name):
+            return
+        session = watched.session
+        if self.roster.live.get(name) is session and (session.state.hold is not None or watched.wanted):
+            return
+        del self.watched[name]
+        session.watch(False)
 
     def held_for(self, session: Session) -> float | None:
         """Return for how many seconds a session is held, or None."""
@@ -261,6 +285,14 @@ class Debugger:
             self.tell("log", {"session": session.id, "id": number, "line": line})
         for complaint in hit.complaints:
             self.tell("breakpoint", {"id": None, "what": "failed", "why": complaint})
+        if not hit.ids and self._used_up(number for number, _ in hit.logs):
+            self.spent()
+
+    def _used_up(self, numbers: Iterable[int]) -> bool:
+        try:
+            return not all(self.book.get(number).spec.enabled for number in numbers)
+        except BadSpec:
+            return True  # it is gone
 
     # --- after each step
 
@@ -286,6 +318,10 @@ class Debugger:
             self._after(session, step)
         if watched is not None:
             self._taken(watched, step)
+        if step.after.phase is Phase.CLOSED:
+            self.forget(session)
+            self.leases.forget(session.id)
+            self.tell("closed", {"session": session.id})
 
     def _after(self, session: Session, step: Step) -> None:
         border = self.border(session, step.kind, step.call, step.event, "after", step)
@@ -313,8 +349,10 @@ class Debugger:
         if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
             told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}
             self.tell("rested", told, session.id)
-        if step.kind is StepKind.MODEL_RESPONSE and watched.once is not None:
-            back, watched.once = watched.once, None
+        if step.kind is not StepKind.MODEL_RESPONSE:
+            return
+        while watched.once:  # the last edit first
+            back = watched.once.pop()
             try:
                 self.dispatcher.control(session, back, f"debugger:{back.by}")
             except TwinstepError as exc:
@@ -332,19 +370,27 @@ class Debugger:
         if opened is not None and opened.since is None:
             opened.since = now
         hit, hold = self._hits.pop(session.id, None), session.state.hold
-        if hold is not None and hold.by == BREAKPOINT:
-            self._stands_for_nobody(session)
+        if hold is None or hold.by != BREAKPOINT:
+            hit = None
+        else:
+            self._unattended(session)
+        if hold is not None:
+            self._record(session, hold)
         self._announce(session, hit)
         if hit is not None and hit.commands:
             self.obey(session, hit)
         if hit is not None:
-            self.spent()
+            if hit.commands:
+                self.obey(session, hit)
+            if self._used_up((*hit.ids, *(number for number, _ in hit.logs))):
+                self.spent()
 
-    def _stands_for_nobody(self, session: Session) -> None:
-        """Let a session go on after a while if nobody has the lease on it. A lease ends by itself."""
-        if self.leases.of(session.id) is None:
-            due = Due(session.id, "resume", BREAKPOINT, "nobody drives it")
-            self._after_a_while(session, due, self.unattended_seconds)
+    def _record(self, session: Session, hold: Hold) -> None:
+        where = {"step": hold.step, "call": hold.call, "generation": hold.generation}
+        try:
+            self.audit.add("stop", user=hold.by, session=session.id, reason=hold.cause, after=where)
+        except TwinstepError as exc:
+            self.complain(f"the audit of a stop of session {session.id}", exc)
 
     def _announce(self, session: Session, hit: Hit | None) -> None:
         if self.service is None or not self.service.links:
@@ -354,7 +400,7 @@ class Debugger:
             data = stopped(self, watched, hit)
         except Exception as exc:  # noqa: BLE001 - what cannot be shown must not keep the stop from being told
             self.complain(f"the stop of session {session.id} could not be shown", exc)
-            data = {"session": session.id, "at": watched.mark}
+            data = {"session": session.id, "at": watched.mark, "generation": session.state.generation}
         plain = [name for name in self.service.links if name not in watched.displays]
         self.service.tell(plain, "stopped", data)
         for connection in watched.displays:
@@ -370,22 +416,32 @@ class Debugger:
     def _went(self, session: Session, by: str) -> None:
         now = trio.current_time()
         self._held.pop(session.id, None)
-        self._unattended.pop(session.id, None)
+        self._later.pop(session.id, None)
         opened = self._opened.get(session.id)
         if opened is not None and opened.since is not None:
             opened.held += now - opened.since
             opened.since = None
         self.tell("continued", {"session": session.id, "by": by}, session.id)
+        self._let_go(session.id)
 
     # --- sessions that come and go
 
     def _heard(self, what: str, session: Session) -> None:
+        try:
+            self._follow_life(what, session)
+        except Exception as exc:  # noqa: BLE001 - who begins or unloads a session has nothing to do with us
+            self.complain(f"session {session.id} was {what}", exc)
+
+    def _follow_life(self, what: str, session: Session) -> None:
         if what == "parked":
             self.forget(session)
         elif what == "opened":
             self._born(session)
-        elif session.state.hold is not None:
-            self._returned(session)
+        else:
+            if session.id in self.watched:
+                self.look(session)  # it is another object than the one that was unloaded
+            if session.state.hold is not None:
+                self._returned(session)
         self.tell("closed" if what == "parked" else "opened", {"session": session.id})
 
     def _born(self, session: Session) -> None:
@@ -405,11 +461,13 @@ class Debugger:
     def _returned(self, session: Session) -> None:
         """A session that was held when its process ended is held again: for as long as somebody may come back to it."""
         self._held[session.id] = trio.current_time()
-        self._stands_for_nobody(session)
+        self._unattended(session)
 
     def forget(self, session: Session) -> None:
-        """Drop what is kept of a session that was unloaded or closed."""
-        for kept in (self.watched, self._hits, self._opened, self._held, self._unattended):
+        """Drop what is kept of a session that was unloaded or closed. What people asked for stays while they are
+        attached, in case that it comes back."""
+        for kept in (self._hits, self._opened, self._held, self._later):
             kept.pop(session.id, None)
         self.book.forget(session.id)
+        self._let_go(session.id)
         session.watch(False)

@@ -17,18 +17,21 @@ def find(debugger: Debugger, name: str) -> Session:
     live = debugger.roster.live.get(name)
     if live is not None:
         return live
-    rows = list(debugger.names.rows())
-    exact = [row for row in rows if name in (row.session, row.key)]
-    found = exact or [row for row in rows if row.session.startswith(name) or _fits(row, name)]
+    exact = debugger.names.known(name)
+    try:
+        return debugger.names.get(exact if exact is not None else _beginning(debugger, name))
+    except (JournalError, InputError) as exc:
+        raise Failure("no_session", str(exc), at="with.session") from exc
+
+
+def _beginning(debugger: Debugger, name: str) -> str:
+    found = [row for row in debugger.names.rows() if row.session.startswith(name) or _fits(row, name)]
     if not found:
         raise Failure("no_session", f"there is no session {name!r}", at="with.session")
     if len(found) > 1:
         some = ", ".join(row.key or row.session for row in found[:SHOWN])
         raise Failure("no_session", f"{name!r} fits {len(found)} sessions: {some}", at="with.session")
-    try:
-        return debugger.names.get(found[0].session)
-    except (JournalError, InputError) as exc:
-        raise Failure("no_session", str(exc), at="with.session") from exc
+    return found[0].session
 
 
 def _fits(row: Row, name: str) -> bool:

@@ -1,11 +1,12 @@
 """Commands that show something of a session and change nothing. What they show holds no secret, and is bounded."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import asdict, define
 
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
@@ -25,6 +26,8 @@ from runtime.vocab import encode
 REQUEST: Final = "request"
 """The path whose bytes are the next request to the model."""
 WHOLE: Final = Bounds(text=1 << 24)
+DISK_SECONDS: Final = 1.0
+"""How long records on their way to the disk are waited for; after that, what is there is shown."""
 
 
 @define(eq=False)
@@ -112,9 +115,11 @@ class Looking:
 
     async def _state(self, session: Session, seq: int) -> State:
         try:
-            return self.debugger.dispatcher.recall(session, seq)
+            if 1 <= seq <= session.state.seq:
+                return self.debugger.dispatcher.recall(session, seq)
         except JournalError as exc:
-            raise Failure("no_step", f"session {session.id} has no record {seq}") from exc
+            raise Failure("no_step", f"record {seq} of session {session.id} cannot be read: {exc}") from exc
+        raise Failure("no_step", f"session {session.id} has records 1 to {session.state.seq}, and no {seq}")
 
     async def find(self, caller: Caller, params: p.Find) -> Any:
         """Text in the session."""
@@ -124,20 +129,18 @@ class Looking:
     async def log(self, caller: Caller, params: p.Slice) -> Any:
         """A part of the records of the session; a negative start counts from the end."""
         session = await self._session(params.session)
-        total = session.state.seq
-        first = max(0, total + params.start if params.start < 0 else params.start)
+        journal, total = self.debugger.dispatcher.journal, session.state.seq
+        with trio.move_on_after(DISK_SECONDS), suppress(JournalError):
+            await journal.committed(session.ticket)
+        first = min(total, max(0, total + params.start if params.start < 0 else params.start))
         rows = []
-        for number, record in enumerate(self.debugger.dispatcher.journal.records(session.id, first)):
-            if number == params.count:
-                break
+        for record in journal.records(session.id, first, params.count):
             row = {"number": record.seq, "kind": record.kind, "on": record.event.on.value, "actor": record.actor}
             rows.append(row | {"call": record.call, "branch": record.branch, "wall": record.wall})
         return {"steps": rows, "total": total}
 
     async def audit(self, caller: Caller, params: p.AuditLog) -> Any:
         """The last entries of the audit."""
-        from attrs import asdict
-
         audit = self.debugger.audit
         made: dict[str, Any] = {"entries": [asdict(one) for one in await audit.entries(params.limit, params.session)]}
         if params.verify:

@@ -32,6 +32,9 @@ class Names(Protocol):
     def rows(self) -> Iterable[Row]:
         """All sessions, live and parked."""
 
+    def known(self, name: str) -> str | None:
+        """Return the id of the session that has exactly this id or key, without a walk over all."""
+
     def get(self, session: str) -> Session:
         """Return a session, brought back where it is not live. Raises JournalError, InputError."""
 
@@ -58,6 +61,10 @@ class Plain:
         """All sessions, live and parked."""
         return [Row(name) for name in sorted({*self.roster.live, *self.roster.parked})]
 
+    def known(self, name: str) -> str | None:
+        """Return the id if there is one."""
+        return name if name in self.roster.live or name in self.roster.parked else None
+
     def get(self, session: str) -> Session:
         """Return a session."""
         return self.roster.get(session)
@@ -66,6 +73,8 @@ class Plain:
         """Begin a session."""
         if agent:
             raise InputError(f"there is no agent {agent!r}: sessions have none here")
+        if "\0" in key:
+            raise InputError("the id of a session has no NUL")
         return self.roster.open(key or self.chance.uuid(), self.settings)
 
     async def say(self, session: Session, text: str, by: str) -> None:

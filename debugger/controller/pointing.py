@@ -1,13 +1,14 @@
 """Commands about breakpoints, and how they outlive the process: one document in the store."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
 from attrs import asdict, define, field, fields
 
-from debugger.breakpoints import Breakpoint, count_of, describe, plain, structure
+from debugger.breakpoints import BadSpec, Breakpoint, count_of, describe, plain, structure
 from debugger.controller.engine import Debugger
 from debugger.controller.orders import Owner
 from debugger.protocol import params as p
@@ -43,28 +44,39 @@ class Pointing:
 
     def recall(self) -> None:
         """Set the breakpoints that were there when the last process ended, but for those that are no good any more."""
-        for key, body in self.store.documents(KIND):
+        for body in (body for key, body in self.store.documents(KIND) if key == KEY):
             try:
-                kept = json.loads(body) if key == KEY else {}
-            except ValueError as exc:
+                kept = json.loads(body)
+                rows, owners = list(kept["rows"]), dict(kept["owners"])
+                self.owners |= {int(number): Owner(*who) for number, who in owners.items()}
+            except (ValueError, TypeError, KeyError, RecursionError) as exc:
                 self.debugger.complain("the breakpoints that were kept cannot be read", exc)
                 continue
-            self._take_over(kept.get("rows", []))
-            self.owners |= {int(number): Owner(*who) for number, who in kept.get("owners", {}).items()}
+            self._take_over(rows)
         self.debugger.rearm()
 
     def _take_over(self, rows: list[Any]) -> None:
-        book = self.debugger.book
+        """Set those that are good. One that waits for another comes after it, wherever it stands."""
+        book, left = self.debugger.book, rows
         try:
             book.load(rows)
             return
         except TwinstepError:
-            pass  # then as many of them as are good
-        for row in rows:
-            try:
-                book.load([row])
-            except TwinstepError as exc:
-                self.debugger.complain("a breakpoint that was kept is no good", exc)
+            pass
+        while left:
+            bad = [(row, exc) for row in left if (exc := self._taken_over(row)) is not None]
+            if len(bad) == len(left):
+                for _, exc in bad:
+                    self.debugger.complain("a breakpoint that was kept is no good", exc)
+                return
+            left = [row for row, _ in bad]
+
+    def _taken_over(self, row: Any) -> TwinstepError | None:
+        try:
+            self.debugger.book.load([row])
+        except TwinstepError as exc:
+            return exc
+        return None
 
     def keep(self) -> None:
         """Write down the breakpoints as they are now, after a stop that used one up too. Raises JournalError."""
@@ -87,7 +99,8 @@ class Pointing:
     async def add(self, caller: Caller, params: p.Breakpoint) -> Any:
         """Set a breakpoint."""
         _check(params.commands)
-        made = self.debugger.book.add(structure(given(params)))
+        with below("with."):
+            made = self.debugger.book.add(structure(given(params)))
         self.owners[made.id] = Owner(caller.user, caller.role)
         await self._keep(caller, "break.add", made.id)
         return self._row(made)
@@ -98,16 +111,19 @@ class Pointing:
         members = given(params)
         number = members.pop("id")
         _check(members.get("commands", ()))
-        if set(members) <= {"enabled", "once"} and members:
-            book.enable([number], bool(members.get("enabled", True)), once=bool(members.get("once", False)))
-        else:
-            book.change(number, members)
+        with below("with."):
+            book.get(number)
+            if set(members) <= {"enabled", "once"} and members:
+                book.enable([number], bool(members.get("enabled", True)), once=bool(members.get("once", False)))
+            else:
+                book.change(number, members)
         await self._keep(caller, "break.change", number)
         return self._row(book.get(number))
 
     async def delete(self, caller: Caller, params: p.Breakpoints) -> Any:
         """Delete breakpoints, all of those that are named or none."""
-        self.debugger.book.delete(params.ids)
+        with below("with."):
+            self.debugger.book.delete(params.ids)
         await self._keep(caller, "break.delete", list(params.ids))
         return {"deleted": list(params.ids)}
 
@@ -125,7 +141,8 @@ class Pointing:
         """Set breakpoints that were saved, all or none."""
         for place, one in enumerate(params.specs):
             _check(one.commands, f"specs[{place}].")
-        made = self.debugger.book.load([given(one) for one in params.specs])
+        with below("with.specs"):
+            made = self.debugger.book.load([given(one) for one in params.specs])
         self.owners |= dict.fromkeys(made.values(), Owner(caller.user, caller.role))
         await self._keep(caller, "break.load", list(made.values()))
         return {"ids": list(made.values())}
@@ -151,6 +168,16 @@ def _check(lines: Sequence[str], at: str = "") -> None:
             form_of(words[0] if words else "")
         except BadLine as exc:
             raise Failure("bad_params", str(exc), at=f"with.{at}commands[{place}]") from exc
+
+
+@contextmanager
+def below(at: str) -> Iterator[None]:
+    """Let a BadSpec name the place in the request: `with.when`, `with.specs[3].when`."""
+    try:
+        yield
+    except BadSpec as exc:
+        exc.at = f"{at}{exc.at}"
+        raise
 
 
 def given(params: Any) -> dict[str, Any]:

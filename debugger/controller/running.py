@@ -1,6 +1,6 @@
 """Commands that let a session stand or go: pause, continue, step, finish, until, cancel, lock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import trio
@@ -48,7 +48,7 @@ class Running:
         """Hold a session at its next border, or every one that has an open prompt and that nobody else drives."""
         await trio.lowlevel.checkpoint()
         if params.session == ALL:
-            return {"sessions": [self._pause(caller, session)["session"] for session in self._open(caller)]}
+            return self._each(self._open(caller), lambda session: self._pause(caller, session))
         return self._pause(caller, attached(self.debugger, caller, params.session))
 
     def _pause(self, caller: Caller, session: Session) -> dict[str, Any]:
@@ -68,15 +68,27 @@ class Running:
         await trio.lowlevel.checkpoint()
         if params.session == ALL:
             mine = [one for one in self.debugger.roster.live.values() if self._drives(caller, one) and one.state.hold]
-            for session in mine:
-                self._free(session)
-                self.debugger.dispatcher.release(session, by(caller))
-            return {"sessions": [session.id for session in mine]}
+            return self._each(mine, lambda session: self._release(caller, session))
         session = driven(self.debugger, caller, params.session)
         hold = hold_of(session, params.generation)
-        self._free(session)
-        self.debugger.dispatcher.release(session, by(caller), hold.generation)
+        self._release(caller, session)
         return {"generation": hold.generation}
+
+    def _release(self, caller: Caller, session: Session) -> None:
+        self._free(session)
+        self.debugger.dispatcher.release(session, by(caller))
+
+    def _each(self, sessions: Iterable[Session], act: Callable[[Session], Any]) -> dict[str, Any]:
+        """Do the same with several sessions: one that cannot keeps nobody else from it."""
+        done: list[str] = []
+        failed: dict[str, str] = {}
+        for session in sessions:
+            try:
+                act(session)
+                done.append(session.id)
+            except TwinstepError as exc:
+                failed[session.id] = str(exc)
+        return {"sessions": done} | ({"failed": failed} if failed else {})
 
     def _drives(self, caller: Caller, session: Session) -> bool:
         lease = self.debugger.leases.of(session.id)
@@ -92,6 +104,7 @@ class Running:
         await trio.lowlevel.checkpoint()
         session = driven(self.debugger, caller, params.session)
         watched = self.debugger.look(session)
+        hold_of(session, params.generation)
         call = params.call or watched.call
         if params.call:
             _call(session, params.call)
@@ -121,6 +134,7 @@ class Running:
         await trio.lowlevel.checkpoint()
         session = driven(self.debugger, caller, params.session)
         expression = compile_expression(params.expr)
+        hold_of(session, params.generation)
         self._free(session)
         return self._run(caller, session, params.generation, until_true(expression, self.debugger.border))
 

@@ -8,6 +8,7 @@ from debugger.controller.watched import Watched
 from debugger.expressions import ABSENT, Expression, ExpressionFailed
 from debugger.inspect import Bounds, plain, where, why
 from debugger.inspect.tasks import facts_of
+from debugger.schema import text_of
 from runtime.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def stopped(debugger: "Debugger", watched: Watched, hit: Hit | None) -> dict[str
     return {
         **standing(watched, border),
         "hits": list(hit.ids) if hit else [],
+        "commands": list(hit.commands) if hit else [],
         "context": context(debugger, session, border),
     }
 
@@ -44,6 +46,7 @@ def standing(watched: Watched, border: Border) -> dict[str, Any]:
         "cause": hold.cause if hold else "",
         "by": hold.by if hold else "",
         "touched": session.state.touched,
+        "broken": str(session.broken) if session.broken is not None else "",
     }
 
 
@@ -67,8 +70,6 @@ def context(debugger: "Debugger", session: Session, border: Border) -> dict[str,
 
 
 def _texts(border: Border) -> list[str]:
-    from debugger.schema import text_of
-
     turn = border.state.turn
     return [text_of(chunk) for chunk in turn.chunks] if turn is not None else []
 

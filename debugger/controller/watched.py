@@ -44,7 +44,8 @@ class Planned:
 class Watched:
     """One session under the debugger. `mark` is the number of the last record that an edit must know of.
 
-    `last` is the step that was taken last. `once` undoes an edit that was meant for one request. `displays` are by
+    `last` is the step that was taken last. `once` undoes the edits that were meant for one
+    request. `displays` are by
     connection and number.
     """
 
@@ -56,9 +57,22 @@ class Watched:
     faults: list[Planned] = field(factory=list)
     mode: Mode = "off"
     call: str = ""
-    once: Edited | None = None
+    once: list[Edited] = field(factory=list)
     displays: dict[str, dict[int, Expression]] = field(factory=dict)
-    unshown: int = 0
+
+    @classmethod
+    def of(cls, session: Session, before: "Watched | None" = None) -> "Watched":
+        """Begin to watch a session; what people asked for when it was last loaded goes on."""
+        made = cls(session, session.state.seq)
+        if before is not None:
+            made.displays, made.faults = before.displays, before.faults
+            made.mode, made.call = before.mode, before.call
+        return made
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody asked for something that is still to come."""
+        return bool(self.faults or self.once or any(self.displays.values()))
 
     def saw(self, step: Step) -> None:
         """Take note of a step."""

@@ -40,6 +40,11 @@ class GatewayNames:
         """All sessions that have a key."""
         return [Row(entry.session, entry.key, entry.agent, entry.updated) for entry in self.desk.directory]
 
+    def known(self, name: str) -> str | None:
+        """Return the session of an id or full key."""
+        entry = self.desk.directory.of(name) or self.desk.directory.get(name)
+        return entry.session if entry is not None else None
+
     def get(self, session: str) -> Session:
         """Return a session."""
         return self.desk.directory.roster.get(session)

@@ -1,5 +1,6 @@
 """The journal of the live sessions: packs each step and hands it to the store, in order, before it is applied."""
 
+from itertools import islice
 from typing import Final
 
 from attrs import define
@@ -38,9 +39,9 @@ class Journal:
         """Wait until the record with that ticket is on disk."""
         await self.store.committed(ticket)
 
-    def records(self, session: str, after: int = 0) -> "list[Record]":
-        """Read the records of a session with a sequence number above `after`."""
-        read = self.store.records(session, after)
+    def records(self, session: str, after: int = 0, most: int | None = None) -> "list[Record]":
+        """Read the records of a session with a sequence number above `after`, `most` of them."""
+        read = islice(self.store.records(session, after), most)
         return [unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq) for stored in read]
 
     def snapshot(self, state: State) -> None:

@@ -40,11 +40,11 @@ class Person:
     heard: list[Heard] = field(factory=list)
     news: trio.Event = field(factory=trio.Event)
 
-    async def ask(self, command: str, **params: Any) -> Any:
+    async def ask(self, command: str, /, **params: Any) -> Any:
         """Ask; names that are no identifiers are given with `_` (`break_add`)."""
         return await self.client.request(command.replace("break_", "break."), params)
 
-    async def refused(self, command: str, **params: Any) -> Failure:
+    async def refused(self, command: str, /, **params: Any) -> Failure:
         """Ask what is refused, and return why."""
         try:
             answer = await self.ask(command, **params)

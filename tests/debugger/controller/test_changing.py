@@ -221,7 +221,7 @@ async def test_a_block_can_be_overridden_before_it_is_applied_and_says_so(autoju
         judged = [one for one in records if isinstance(one.event, ev.Judged)]
         assert [(one.actor, one.event.verdict.rule) for one in judged] == [("debugger:ann", "debugger.override")]  # type: ignore[union-attr]
         audited = await ann.ask("audit", session="s", verify=True)
-        assert [one["action"] for one in audited["entries"]] == ["attach", "verdict allow"]
+        assert [one["action"] for one in audited["entries"]] == ["attach", "stop", "verdict allow"]
         assert audited["entries"][-1]["reason"] == "seen with bob"
         assert audited["verified"]["faults"] == []
 
