@@ -418,7 +418,7 @@ def models_of(made: Setup) -> Models:
         made.models,
         made.primary,
         made.agents,
-        made.queue_mode,
+        made.queue,
         made.mode,
         lambda agent: str(made.agents.get(agent, {}).get("workspace") or made.workspace),
         not made.trouble,

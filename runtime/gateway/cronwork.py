@@ -8,8 +8,9 @@ from attrs import define
 
 from runtime.cron.jobs import Job, Outcome
 from runtime.gateway import keys
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.transcript import uuid_of
 from runtime.vocab import JsonObject
 
@@ -32,7 +33,7 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", "followup", "cron"))
+        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", NEXT, "cron"))
         try:
             ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
         except trio.Cancelled:

@@ -54,7 +54,7 @@ class SessionFacts:
             context=entry.total,
             window=window,
             thinking=entry.thinking or "off",
-            queue=entry.queue or models.queue_mode,
+            queue=models.queueing(entry).mode,
             updated=entry.updated or None,
             active={"runIds": active} if active else None,
         )

@@ -81,7 +81,7 @@ def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = Fal
         "status": "running" if active else STATUS.get(entry.status, entry.status) or "idle",
         "lastRunId": entry.run,
         "effectiveResponseUsage": "off",
-        "effectiveQueueMode": entry.queue or desk.extras["models"].queue_mode,
+        "effectiveQueueMode": desk.extras["models"].queueing(entry).mode,
         "modelProvider": provider,
         "model": model,
         "modelOverrideSource": "user" if entry.model else None,

@@ -1,6 +1,7 @@
 """A session as the shell keeps it: its state, what waits to be applied, and what runs for it. Takes no step itself."""
 
 from collections import deque
+from math import inf
 from typing import Final
 
 import trio
@@ -10,7 +11,7 @@ from runtime.errors import TwinstepError
 from runtime.sessions.deadlines import Deadlines
 from runtime.sessions.processes import ProcessGroups
 from runtime.sessions.tasks import PromptTasks, Task
-from runtime.step import OPEN, Event, State
+from runtime.step import OPEN, REST, Event, State
 from runtime.step.events import Chunk, Received
 from runtime.step.outstanding import Key
 from runtime.vocab import Message
@@ -34,7 +35,8 @@ class Session:
 
     `armed` says that the gate has something to say about its steps. `steps` counts the steps that were taken (not the
     control records), and so names a border. `ticket` is the journal's ticket of the last record. `said` is a message
-    that the next step takes; those that have to wait are in the lane of the state. `trouble` says why the last outcome
+    that the next step takes; those that have to wait are in the lane of the state. `settling` says that more may be on
+    its way, so that they wait until `settled_at` (Trio's clock) at least. `trouble` says why the last outcome
     was dropped. `broken` says why the session stands still for good: the journal takes nothing more, or it was
     unloaded. Who waits in `changed` is woken with every step, who waits in `rested` when it comes to rest or breaks.
     """
@@ -51,6 +53,8 @@ class Session:
     characters: int = 0
     states: "deque[State]" = field(factory=lambda: deque(maxlen=KEPT_IDLE))
     said: Message | None = None
+    settling: bool = False
+    settled_at: float = -inf
     deadlines: Deadlines = field(factory=Deadlines)
     processes: ProcessGroups = field(factory=ProcessGroups)
     tasks: PromptTasks | None = None
@@ -68,6 +72,11 @@ class Session:
     def addressed(self) -> bool:
         """Whether a message waits for the session to come to rest."""
         return self.said is not None or bool(self.state.lane)
+
+    @property
+    def due(self) -> bool:
+        """Whether a message may be taken now."""
+        return self.addressed and self.state.phase in REST and not self.settling
 
     @property
     def working(self) -> bool:

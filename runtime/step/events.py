@@ -333,8 +333,8 @@ class Recovered:
 
 @frozen
 class Queued:
-    """A message waits in the lane, in place of those that it `replaces`. With `steer` it joins the open prompt before
-    its next turn, if there is one."""
+    """A message waits in the lane, in the place of those that it `replaces`. With `steer` it joins the open prompt
+    before its next turn, if there is one."""
 
     on: ClassVar = On.QUEUE
     message: Message

@@ -11,8 +11,9 @@ import trio
 from attrs import define, field, frozen
 
 from runtime.errors import TwinstepError
+from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry, Run
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.vocab import JsonObject
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class Turns:
         accepted = False
         try:
             watch.entry, watch.restore = self._entry(turn)
-            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", "followup", turn.sender)
+            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender)
             await self.desk.runs.send(ask)
             accepted = True
         finally:

@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from runtime.gateway import history as conversation
 from runtime.gateway import rows
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
 from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
@@ -109,8 +109,10 @@ async def send(call: Call) -> Any:
         desk.changed(entry, "create")
     if command is not None:
         return await run_command(call, entry, command, params.idempotency_key)
-    mode = params.queue_mode or entry.queue or desk.extras["models"].queue_mode
-    ask = Ask(entry, params.idempotency_key, params.message, parts, "chat", mode, call.sender)
+    queue = desk.extras["models"].queueing(entry)
+    if params.queue_mode is not None:
+        queue = evolve(queue, mode=params.queue_mode)
+    ask = Ask(entry, params.idempotency_key, params.message, parts, "chat", queue, call.sender)
     if desk.runs.known(ask) is None:
         check_expected(call, entry)
     ack = await desk.runs.send(ask)

@@ -4,13 +4,14 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.params import Least, Length, Text
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
 
 RUN_SECONDS: Final = 48 * 3600.0
@@ -89,9 +90,7 @@ async def agent(call: Call) -> Any:
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message required")
-    ack = await desk.runs.send(
-        Ask(entry, params.idempotency_key, params.message, parts, "agent", "followup", call.sender)
-    )
+    ack = await desk.runs.send(Ask(entry, params.idempotency_key, params.message, parts, "agent", NEXT, call.sender))
     if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
         return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
     accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from attrs import asdict, frozen
 
 from runtime.gateway import keys, rows
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.desk import Desk
@@ -19,7 +20,6 @@ from runtime.gateway.methods.sessions_list import Label, check_agent
 from runtime.gateway.params import Least, Length, Pattern, Text, wire_name
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.rows import LEVELS
-from runtime.gateway.runs import Ask
 from runtime.gateway.transcript import uuid_of
 from runtime.vocab import JsonObject, encode
 
@@ -254,8 +254,8 @@ async def say(call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonOb
         inner = Call(call.desk, call.caller, call.method, call.params, ahead.append, call.scopes)
         answer = await run_command(inner, entry, command, run)
         return {"runId": run, "status": "started", **(ahead[0] if ahead else answer or {})}
-    mode = entry.queue or call.desk.extras["models"].queue_mode
-    ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", mode, call.sender))
+    queue = call.desk.extras["models"].queueing(entry)
+    ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", queue, call.sender))
     answer = {"runId": ack.run, "status": ack.status}
     return answer | ({"interruptedActiveRun": True} if ack.interrupted else {})
 

@@ -9,12 +9,13 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import unavailable
 from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.params import Text
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
 
 RECENT: Final = 5
@@ -265,7 +266,7 @@ async def wake(call: Call) -> Any:
     if made:
         desk.changed(entry, "create")
     parts: tuple[JsonObject, ...] = ({"text": f"System: {params.text}"},)
-    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", "followup", "system"))
+    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", NEXT, "system"))
     return {"ok": True}
 
 

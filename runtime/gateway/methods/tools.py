@@ -10,10 +10,11 @@ from typing import Any, Final, Literal
 from attrs import frozen
 
 from runtime.gateway import invoking
-from runtime.gateway.commands import COMMANDS, MODES
+from runtime.gateway.commands import COMMANDS
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import invalid
 from runtime.gateway.params import Text
+from runtime.gateway.queueing import MODES
 from runtime.gateway.registry import Call, Method
 from runtime.policy.permission import offers
 from runtime.tools.claw.catalogue import GROUPS, catalog, effective

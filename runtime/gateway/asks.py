@@ -1,0 +1,55 @@
+"""A message that somebody sends to a session, and what the sender is told at once. Values only."""
+
+from hashlib import sha256
+from typing import Final
+
+from attrs import field, frozen
+
+from runtime.gateway.entries import Entry
+from runtime.gateway.frames import invalid
+from runtime.gateway.queueing import Queueing
+from runtime.vocab import JsonObject
+
+LONGEST: Final = 1_024
+"""Characters of an id that a client may choose."""
+
+
+@frozen
+class Ask:
+    """A message for a session. `kind` is `chat` or `agent`; `queue` says what to do when the session is busy."""
+
+    entry: Entry
+    run: str
+    text: str
+    parts: tuple[JsonObject, ...]
+    kind: str = "chat"
+    queue: Queueing = field(factory=Queueing)
+    sender: str = "gateway-client"
+
+    def check(self) -> None:
+        """Refuse an id that cannot be one. Raises GatewayError."""
+        if len(self.run) > LONGEST or "\0" in self.run or not encodable(self.run):
+            raise invalid(f"an id of a message has at most {LONGEST} characters, all of them Unicode and none a zero")
+
+
+@frozen
+class Ack:
+    """What the sender is told at once."""
+
+    run: str
+    status: str
+    interrupted: bool = False
+
+
+def digest(text: str) -> str:
+    """Return what tells one message from another."""
+    return sha256(text.encode(errors="replace")).hexdigest()
+
+
+def encodable(text: str) -> bool:
+    """Whether a text is Unicode, without halves of pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
