@@ -217,9 +217,19 @@ class Store(Protocol):
     def forget(self, session: str) -> int:
         """Have all records, snapshots and the title of a session deleted. Returns a ticket.
 
-        From here on a session of that name may begin again at record 1. Its blobs stay: another session may name them.
-        A reading of its records that has begun ends where it is. A session that has nothing can be forgotten too.
+        From here on a session of that name may begin again at record 1. Blobs that no other session names go with it;
+        only a file of lines keeps them: it only grows. A reading of its records that has begun ends where it is. A
+        session that has nothing can be forgotten too.
         """
+
+    def shrink(self) -> int:
+        """Have a bounded part of the room that deletions left given back to the file system. Returns a ticket.
+
+        A store that has no such room does nothing. Raises JournalFull.
+        """
+
+    def size(self) -> int:
+        """Return the bytes that the journal takes on disk, 0 where it is on none."""
 
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`, oldest first."""
