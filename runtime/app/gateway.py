@@ -51,6 +51,7 @@ from runtime.gateway.noderows import Node
 from runtime.gateway.pulse import Pulse
 from runtime.gateway.registry import Registry
 from runtime.gateway.runs import Runs
+from runtime.gateway.upkeep import Upkeep
 from runtime.model.client import GeminiClient
 from runtime.model.endpoint import Endpoint
 from runtime.model.secret import Secret
@@ -327,6 +328,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
             "nodes": nodes,
         },
     )
+    desk.extras["upkeep"] = Upkeep(desk)
     work = CronWork(desk)
     desk.extras["cron"] = Scheduler(
         jobs=Shelf(store, "cron", Job),

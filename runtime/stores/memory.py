@@ -67,6 +67,11 @@ class MemoryStore(Backlog):
         self._seqs[record.session] = record.seq
         return ticket
 
+    def size(self) -> int:
+        """Return the bytes of what is committed, without what carries them."""
+        bodies = (each.body for records in self.kept.records.values() for each in records)
+        return sum(map(len, (*bodies, *self.kept.blobs.values())))
+
     def describe(self, session: str, title: str) -> None:
         """Queue a title for a session that has records. Raises LocalError, JournalFull."""
         if session not in self._seqs:

@@ -28,6 +28,9 @@ ACTED: Final = frozenset(
     models.providers.*.baseUrl models.providers.*.apiKey models.providers.*.api models.providers.*.headers
     models.providers.*.timeoutSeconds models.providers.*.models
     session.scope session.dmScope session.groupScope session.mainKey session.reset session.resetTriggers
+    session.maintenance.mode session.maintenance.pruneAfter session.maintenance.archiveDashboardAfter
+    session.maintenance.maxEntries session.maintenance.preserveRecent session.maintenance.resetArchiveRetention
+    session.maintenance.maxDiskBytes session.maintenance.highWaterBytes cron.sessionRetention
     messages.queue messages.inbound.debounceMs messages.ackReaction messages.ackReactionScope messages.responsePrefix
     tools.profile tools.allow tools.alsoAllow tools.deny tools.codeMode tools.exec
     cron.enabled logging.level logging.consoleLevel logging.file logging.redactPatterns
