@@ -41,6 +41,7 @@ class ModelRequest:
     first call of each model content needs a signature. `tools` is a JSON list of function declarations. `extra` are
     further members of `generationConfig` (side calls that want JSON). `raw_tools` stands for `tools` where a side call
     wants a tool of the API. `tool_config` is the member `toolConfig`: which of the tools may be called.
+    `thinking` is a level of `runtime.model.thinking`, or nothing where nobody chose one.
     """
 
     model: str
@@ -51,6 +52,7 @@ class ModelRequest:
     extra: Mapping[str, Any] | None = None
     raw_tools: str | None = None
     tool_config: Mapping[str, Any] | None = None
+    thinking: str = ""
 
 
 Deliver = Callable[[JsonObject], Awaitable[None]]

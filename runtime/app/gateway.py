@@ -263,7 +263,14 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         known: Models = desk.extras["models"]  # a reload may have changed them
         workspace = str(entry.members.get("sessionRoot") or known.workspace(entry.agent))
         mode = entry.mode or known.mode
-        return Settings(known.of(entry)[1], mode=mode, workspace=workspace, interactive=True, go_on=GO_ON)
+        return Settings(
+            known.of(entry)[1],
+            mode=mode,
+            workspace=workspace,
+            interactive=True,
+            go_on=GO_ON,
+            thinking=entry.thinking or "",
+        )
 
     directory = Directory(
         roster,

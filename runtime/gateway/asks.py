@@ -16,7 +16,10 @@ LONGEST: Final = 1_024
 
 @frozen
 class Ask:
-    """A message for a session. `kind` is `chat` or `agent`; `queue` says what to do when the session is busy."""
+    """A message for a session. `kind` is `chat` or `agent`; `queue` says what to do when the session is busy.
+
+    `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives.
+    """
 
     entry: Entry
     run: str
@@ -25,6 +28,7 @@ class Ask:
     kind: str = "chat"
     queue: Queueing = field(factory=Queueing)
     sender: str = "gateway-client"
+    seconds: float = 0
 
     def check(self) -> None:
         """Refuse an id that cannot be one. Raises GatewayError."""

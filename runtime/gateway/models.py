@@ -8,7 +8,7 @@ from attrs import define, field
 from runtime.config.openclaw.model import Queue
 from runtime.gateway.entries import Entry
 from runtime.gateway.queueing import Queueing, queueing_of
-from runtime.gateway.rows import LEVELS, RUNTIME
+from runtime.gateway.rows import RUNTIME, thinking
 
 WINDOW: Final = 1_048_576
 OUTPUT: Final = 65_536
@@ -66,8 +66,7 @@ class Models:
             "contextWindow": model.window,
             "reasoning": model.reasoning,
             "tags": ["default"] if model.id == self.known_primary() else [],
-            "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-            "thinkingDefault": "off",
+            **thinking(model.id),
             "available": self.ready,
             "input": [*model.input],
         }
@@ -85,9 +84,7 @@ class Models:
             "model": self.known_primary(),
             "contextTokens": model.window if model is not None else WINDOW,
             "agentRuntime": {**RUNTIME, "id": "auto"},
-            "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-            "thinkingOptions": [*LEVELS],
-            "thinkingDefault": "off",
+            **thinking(self.known_primary()),
             "modelSelectionTarget": "session",
         }
 

@@ -8,6 +8,7 @@ with a message for a busy session is its queue mode (CONTRACT section 6).
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ ANSWER: Final = 2_000
 """Characters of an answer that the note of a run keeps."""
 SUMMARY: Final = "summary"
 """Mode of a message of ours that tells of others that were dropped."""
+TIMEOUT: Final = "timeout"
+"""Why a run is given up that took longer than its sender gave it."""
 OVERFLOW: Final = "queue-overflow"
 """Why a message is given up that did not fit into the queue."""
 
@@ -106,6 +109,8 @@ class Runs:
         if busy and ask.queue.mode == "interrupt":
             with suppress(JournalError):  # then it waits for its turn
                 interrupted = bool(self.abort_session(session, "aborted", "a newer message"))
+        if ask.seconds:
+            self.dispatcher.after(ask.seconds, partial(self.abort, ask.entry, ask.run, TIMEOUT))
         await self._committed(ticket)
         return Ack(ask.run, "started", interrupted)
 

@@ -177,6 +177,18 @@ class Dispatcher:
             then(session)
         self.wake(session)
 
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do something later, if this dispatcher still runs then."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._after, seconds, act)
+
+    async def _after(self, seconds: float, act: Callable[[], object]) -> None:
+        await trio.sleep(seconds)
+        try:
+            act()
+        except Exception as exc:  # noqa: BLE001 - nobody waits for it; the dispatcher goes on
+            self.complaints.append(f"something that was to be done later failed: {type(exc).__name__}: {exc}")
+
     def post(self, session: Session, event: Event, task: Task | None = None) -> None:
         """Give the session an outcome. It is applied when the session's turn comes and its gate is open."""
         session.put(event, task)

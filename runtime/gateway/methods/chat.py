@@ -112,7 +112,16 @@ async def send(call: Call) -> Any:
     queue = desk.extras["models"].queueing(entry)
     if params.queue_mode is not None:
         queue = evolve(queue, mode=params.queue_mode)
-    ask = Ask(entry, params.idempotency_key, params.message, parts, "chat", queue, call.sender)
+    ask = Ask(
+        entry,
+        params.idempotency_key,
+        params.message,
+        parts,
+        "chat",
+        queue,
+        call.sender,
+        (params.timeout_ms or 0) / 1000,
+    )
     if desk.runs.known(ask) is None:
         check_expected(call, entry)
     ack = await desk.runs.send(ask)

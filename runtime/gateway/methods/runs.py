@@ -2,23 +2,23 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.chat import check_agent
+from runtime.gateway.methods.sessions_create import checked_level, checked_model
 from runtime.gateway.params import Least, Length, Text
 from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
+from runtime.gateway.runs import TIMEOUT
 from runtime.vocab import JsonObject
 
 RUN_SECONDS: Final = 48 * 3600.0
 """How long `agent` waits for a run where nobody said; runs have deadlines of their own."""
 WAIT_MS: Final = 30_000
-TIMEOUT: Final = "timeout"
-"""Why a run is given up that took longer than its sender gave it."""
 
 
 @frozen(kw_only=True)
@@ -90,7 +90,33 @@ async def agent(call: Call) -> Any:
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message required")
-    ack = await desk.runs.send(Ask(entry, params.idempotency_key, params.message, parts, "agent", NEXT, call.sender))
+    ask = Ask(entry, params.idempotency_key, params.message, parts, "agent", NEXT, call.sender)
+    model, thinking = _chosen(call, entry)
+    if desk.runs.known(ask) is not None or model is thinking is None:
+        return await _run(call, ask, named=named)
+    entry, lent = desk.directory.lend(entry, model, thinking)
+    try:
+        return await _run(call, evolve(ask, entry=entry), named=named)
+    finally:
+        desk.directory.give_back(entry, lent)
+
+
+def _chosen(call: Call, entry: Entry) -> tuple[str | None, str | None]:
+    """Return the model and the level that were asked for, for this run only. Raises GatewayError."""
+    params = call.params
+    model = params.model
+    if model and params.provider and "/" not in model:
+        model = f"{params.provider}/{model}"
+    model = checked_model(call.desk, model) if model else None
+    thinking = params.thinking or None
+    if thinking is not None:
+        thinking = checked_level(call.desk, thinking, evolve(entry, model=model or entry.model))
+    return model, thinking
+
+
+async def _run(call: Call, ask: Ask, *, named: bool) -> Any:
+    desk, params, entry = call.desk, call.params, ask.entry
+    ack = await desk.runs.send(ask)
     if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
         return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
     accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from runtime.errors import ModelError
 from runtime.gateway.frames import GatewayError
+from runtime.gateway.models import Model
 from tests.fakes.gateway import MODEL, House, serving
 from tests.fakes.world import text
 
@@ -187,3 +188,30 @@ async def test_a_wait_without_end_has_one(autojump_clock: MockClock) -> None:
     async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
         await house.call("chat.send", sessionKey="main", message="x", idempotencyKey="r1")
         assert (await house.call("agent.wait", runId="r1", timeoutMs=2**53 - 1))["status"] == "ok"
+
+
+async def test_a_model_and_a_level_hold_for_the_run_that_asked_for_them(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        models = house.desk.extras["models"]
+        models.models["other"] = Model("other", "Other")
+        given = {"sessionKey": "main", "message": "hello", "provider": "google", "model": "other", "thinking": "low"}
+        assert (await house.call("agent", **given, idempotencyKey="r1"))["status"] == "ok"
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("other", "low")
+        await house.call("agent", sessionKey="main", message="again", idempotencyKey="r2")
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("test-model", "")
+        for wrong in ({"model": "nope"}, {"thinking": "gigantic"}, {"provider": "nobody", "model": "other"}):
+            with pytest.raises(GatewayError):
+                await house.call("agent", sessionKey="main", message="x", idempotencyKey="r3", **wrong)
+
+
+async def test_a_message_is_given_up_when_its_time_is_over(autojump_clock: MockClock) -> None:
+    async with serving([9.0, text("Hi.")], families=FAMILIES) as house:
+        given = {"sessionKey": "main", "message": "hello", "idempotencyKey": "r1", "timeoutMs": 2_000}
+        await house.call("chat.send", **given)
+        before = trio.current_time()
+        run = await house.desk.runs.wait("r1", 60)
+        assert run is not None
+        assert (run.status, run.stop) == ("aborted", "timeout")
+        assert trio.current_time() - before == pytest.approx(2.0)
