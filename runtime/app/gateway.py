@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
@@ -210,6 +210,8 @@ class Gateway:
         desk.ready, desk.reason = models.ready, fresh.trouble
         desk.dispatcher.most_open = fresh.most_runs
         desk.directory.default_agent = fresh.default_agent
+        cron: Scheduler = desk.extras["cron"]
+        cron.use(evolve(cron.settings, agent=fresh.default_agent, enabled=fresh.cron))
         desk.dispatcher.performer.surroundings = fresh.around
         if (old.base, old.api_version, old.key) != (fresh.base, fresh.api_version, fresh.key):
             self.model.put(answers(fresh))

@@ -22,7 +22,7 @@ ACTED: Final = frozenset(
     hooks.enabled hooks.path hooks.token hooks.defaultSessionKey hooks.allowRequestSessionKey
     hooks.allowedSessionKeyPrefixes hooks.allowedAgentIds hooks.mappings
     agents.ownership agents.defaults.model agents.defaults.models agents.defaults.workspace
-    agents.defaults.maxConcurrent agents.defaults.timeoutSeconds agents.defaults.systemAgent agents.defaults.heartbeat
+    agents.defaults.maxConcurrent agents.defaults.timeoutSeconds agents.defaults.systemAgent
     agents.entries.*.name agents.entries.*.default agents.entries.*.workspace agents.entries.*.model
     agents.entries.*.models agents.entries.*.identity
     models.providers.*.baseUrl models.providers.*.apiKey models.providers.*.api models.providers.*.headers
