@@ -37,6 +37,7 @@ def levels_of(model: str) -> tuple[str, ...]:
 
 def thinking(model: str, level: str) -> dict[str, Any] | None:
     """Return the member `thinkingConfig` for a level ("" for none chosen), or None for one to leave out."""
+    level = level if level in LEVELS else ""  # a journal or a home of another program may name others
     if model in BY_BUDGET:
         return _budget(model, level)
     if model not in BY_LEVEL:

@@ -11,6 +11,7 @@ from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
+from runtime.gateway.methods.channels import INTERNAL, nowhere
 from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
 from runtime.vocab import JsonObject
@@ -101,6 +102,9 @@ async def send(call: Call) -> Any:
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message or attachment required")
+    channel = (params.originating_channel or "").strip()
+    if params.deliver and channel.lower() not in ("", INTERNAL):  # it could only be claimed
+        raise nowhere(channel)
     key = desk.directory.key(params.session_key, params.agent_id)
     check_agent(call, key)
     command = None if params.suppress_command_interpretation else command_of(params.message)

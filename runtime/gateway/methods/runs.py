@@ -8,6 +8,7 @@ from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
+from runtime.gateway.methods.channels import INTERNAL, nowhere
 from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.methods.sessions_create import checked_level, checked_model
 from runtime.gateway.params import Least, Length, Text
@@ -86,6 +87,9 @@ class WaitParams:
 async def agent(call: Call) -> Any:
     """Run a message; answer when it is accepted, and again when it is over."""
     desk, params = call.desk, call.params
+    channel = (params.reply_channel or params.channel or "").strip()
+    if params.deliver and channel.lower() not in ("", INTERNAL):  # it could only be claimed
+        raise nowhere(channel)
     entry, named = _target(call)
     parts = parts_of(params.message, params.attachments)
     if not parts:

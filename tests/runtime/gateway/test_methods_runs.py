@@ -215,3 +215,21 @@ async def test_a_message_is_given_up_when_its_time_is_over(autojump_clock: MockC
         assert run is not None
         assert (run.status, run.stop) == ("aborted", "timeout")
         assert trio.current_time() - before == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("agent", {"channel": "telegram", "to": "1"}),
+        ("agent", {"replyChannel": "signal"}),
+        ("chat.send", {"originatingChannel": "telegram", "originatingTo": "1"}),
+    ],
+)
+async def test_nothing_is_promised_to_a_channel_that_is_not_there(
+    method: str, said: dict[str, str], autojump_clock: MockClock
+) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        with pytest.raises(GatewayError, match="unsupported channel: "):
+            await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=True, **said)
+        assert len(house.desk.directory) == 0
+        await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=False, **said)
