@@ -17,8 +17,9 @@ from debugger.protocol import Hello, Role
 from debugger.server import serve
 from runtime import __version__
 from runtime.errors import InputError
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.sessions.session import Session
 
 SOCKET: Final = "TWINSTEP_SOCKET"
@@ -78,7 +79,7 @@ class GatewayNames:
         if entry is None:
             raise InputError(f"session {session.id} has no key any more")
         run = self.desk.chance.uuid()
-        await self.desk.runs.send(Ask(entry, run, text, ({"text": text},), "chat", "followup", f"debugger:{by}"))
+        await self.desk.runs.send(Ask(entry, run, text, ({"text": text},), "chat", NEXT, f"debugger:{by}"))
 
 
 async def admit(hello: Hello, peer: Peer | None) -> Role:

@@ -8,12 +8,12 @@ from attrs import define
 
 from runtime.cron.jobs import Job, Outcome
 from runtime.gateway import keys
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import GatewayError, invalid
-from runtime.gateway.lending import lent
 from runtime.gateway.methods.sessions_create import checked_model
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.transcript import uuid_of
 from runtime.vocab import JsonObject
 
@@ -41,8 +41,11 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        with lent(desk.directory, entry, model) as used:
-            return await self._run(used, Ask(used, name, text, parts, "agent", "followup", "cron"))
+        used, lent = desk.directory.lend(entry, model, None)
+        try:
+            return await self._run(used, Ask(used, name, text, parts, "agent", NEXT, "cron"))
+        finally:
+            desk.directory.give_back(used, lent)
 
     async def _run(self, entry: Entry, ask: Ask) -> Outcome:
         desk = self.desk

@@ -46,6 +46,8 @@ TOKEN_BYTES: Final = 4
 
 SettingsOf = Callable[[Entry], Settings]
 Added = Callable[[Entry, Line], None]
+Lent = tuple[str | None, str | None]
+"""Model and level of an entry, as they were before they were lent."""
 
 
 @define(eq=False)
@@ -189,6 +191,21 @@ class Directory:
         wanted = self.settings_of(entry)
         if session.state.settings != wanted:
             self.roster.dispatcher.control(session, ev.Reopened(wanted), "operator")
+
+    def lend(self, entry: Entry, model: str | None, thinking: str | None) -> tuple[Entry, Lent | None]:
+        """Let a session run with another model or level, for one run; return what `give_back` wants."""
+        before = (entry.model, entry.thinking)
+        wanted = (model or entry.model, thinking or entry.thinking)
+        if wanted == before:
+            return entry, None
+        entry = self.change(entry, model=wanted[0], thinking=wanted[1])
+        self.apply(entry)
+        return entry, before
+
+    def give_back(self, entry: Entry, lent: Lent | None) -> None:
+        """Let a session run as before. Raises TwinstepError where that cannot be kept."""
+        if lent is not None and self.get(entry.key) is not None:
+            self.apply(self.change(entry, model=lent[0], thinking=lent[1]))
 
     def reset(self, entry: Entry, reason: str) -> Entry:
         """Give the key a new session; the journal of the old one stays. Raises GatewayError while that is busy."""

@@ -180,7 +180,13 @@ def desk_of(world: World, store: MemoryStore, families: Iterable[str], chance: C
 
     def settings_of(entry: Entry) -> Settings:
         root = str(entry.members.get("sessionRoot") or models.workspace(entry.agent))
-        return Settings(models.of(entry)[1], mode=entry.mode or models.mode, workspace=root, interactive=True)
+        return Settings(
+            models.of(entry)[1],
+            mode=entry.mode or models.mode,
+            workspace=root,
+            interactive=True,
+            thinking=entry.thinking or "",
+        )
 
     def changed(what: str, run: Run, session: Session | None) -> None:
         desk.on_run(what, run, session)

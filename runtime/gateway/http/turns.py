@@ -11,8 +11,10 @@ import trio
 from attrs import define, field, frozen
 
 from runtime.errors import TwinstepError
+from runtime.gateway.asks import Ask
+from runtime.gateway.directory import Lent
 from runtime.gateway.entries import Entry, Run
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.vocab import JsonObject
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class Watch:
     run: str
     entry: Entry | None = None
     streams: bool = False
-    restore: tuple[str | None, str | None] | None = None
+    restore: Lent | None = None
     ending: Ending | None = None
     trouble: str = ""
     _growing: Growing = field(factory=Growing)
@@ -213,7 +215,7 @@ class Turns:
         accepted = False
         try:
             watch.entry, watch.restore = self._entry(turn)
-            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", "followup", turn.sender)
+            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender)
             await self.desk.runs.send(ask)
             accepted = True
         finally:
@@ -228,19 +230,17 @@ class Turns:
             return
         if give_up and watch.ending is None and not self.desk.draining:
             self.desk.runs.abort(watch.entry, watch.run)
-        if watch.restore is not None and self.desk.directory.get(watch.entry.key) is not None:
-            model, thinking = watch.restore
-            try:
-                self.desk.directory.apply(self.desk.directory.change(watch.entry, model=model, thinking=thinking))
-            except TwinstepError as exc:
-                self.desk.complain(f"{watch.entry.key}: the model of one run stays that of the session: {exc}", exc)
+        try:
+            self.desk.directory.give_back(watch.entry, watch.restore)
+        except TwinstepError as exc:
+            self.desk.complain(f"{watch.entry.key}: the model of one run stays that of the session: {exc}", exc)
 
     def tokens(self, watch: Watch) -> tuple[int, int, int]:
         """What the run used: tokens in, tokens out, both."""
         run: Run | None = self.desk.runs.shelf.items.get(watch.run)
         return run.tokens if run is not None else (0, 0, 0)
 
-    def _entry(self, turn: Turn) -> tuple[Entry, tuple[str | None, str | None] | None]:
+    def _entry(self, turn: Turn) -> tuple[Entry, Lent | None]:
         """The session of a turn, and what it has to be set back to afterwards."""
         directory = self.desk.directory
         entry = directory.get(turn.key)
@@ -248,10 +248,4 @@ class Turns:
             entry = directory.create(turn.key, via=turn.via, model=turn.model, thinking=turn.thinking, label=turn.label)
             self.desk.changed(entry, "create")
             return entry, None
-        wanted = (turn.model or entry.model, turn.thinking or entry.thinking)
-        if wanted == (entry.model, entry.thinking):
-            return entry, None
-        before = (entry.model, entry.thinking)
-        entry = directory.change(entry, model=wanted[0], thinking=wanted[1])
-        directory.apply(entry)
-        return entry, before
+        return directory.lend(entry, turn.model, turn.thinking)

@@ -230,3 +230,48 @@ async def test_a_run_may_have_a_model_of_its_own_and_the_session_keeps_the_one_t
         told = [one["result"]["meta"]["agentMeta"]["model"] for one in (done, after)]
         assert told == ["other", MODEL]
         assert house.entry(KEY).model is None
+
+
+async def test_a_model_and_a_level_hold_for_the_run_that_asked_for_them(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        models = house.desk.extras["models"]
+        models.models["other"] = Model("other", "Other")
+        given = {"sessionKey": "main", "message": "hello", "provider": "google", "model": "other", "thinking": "low"}
+        assert (await house.call("agent", **given, idempotencyKey="r1"))["status"] == "ok"
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("other", "low")
+        await house.call("agent", sessionKey="main", message="again", idempotencyKey="r2")
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("test-model", "")
+        for wrong in ({"model": "nope"}, {"thinking": "gigantic"}, {"provider": "nobody", "model": "other"}):
+            with pytest.raises(GatewayError):
+                await house.call("agent", sessionKey="main", message="x", idempotencyKey="r3", **wrong)
+
+
+async def test_a_message_is_given_up_when_its_time_is_over(autojump_clock: MockClock) -> None:
+    async with serving([9.0, text("Hi.")], families=FAMILIES) as house:
+        given = {"sessionKey": "main", "message": "hello", "idempotencyKey": "r1", "timeoutMs": 2_000}
+        await house.call("chat.send", **given)
+        before = trio.current_time()
+        run = await house.desk.runs.wait("r1", 60)
+        assert run is not None
+        assert (run.status, run.stop) == ("aborted", "timeout")
+        assert trio.current_time() - before == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("agent", {"channel": "telegram", "to": "1"}),
+        ("agent", {"replyChannel": "signal"}),
+        ("chat.send", {"originatingChannel": "telegram", "originatingTo": "1"}),
+    ],
+)
+async def test_nothing_is_promised_to_a_channel_that_is_not_there(
+    method: str, said: dict[str, str], autojump_clock: MockClock
+) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        with pytest.raises(GatewayError, match="unsupported channel: "):
+            await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=True, **said)
+        assert len(house.desk.directory) == 0
+        await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=False, **said)

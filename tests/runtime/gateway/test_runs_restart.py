@@ -6,8 +6,9 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Run
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.stores.memory import Kept
 from runtime.vocab import Message
 from tests.fakes.gateway import serving
@@ -104,7 +105,7 @@ async def test_what_a_tool_prints_and_what_is_asked_is_told_of_the_open_run_only
 async def test_a_message_from_inside_is_sent_without_a_caller(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house:
         entry = house.desk.directory.create(KEY)
-        ack = await house.desk.runs.send(Ask(entry, "r1", "hello", ({"text": "hello"},), "agent", "followup"))
+        ack = await house.desk.runs.send(Ask(entry, "r1", "hello", ({"text": "hello"},), "agent", NEXT))
         assert (ack.run, ack.status) == ("r1", "started")
         await house.rest(KEY)
         assert run_of(house, "r1").kind == "agent"
