@@ -324,9 +324,10 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         model_of,
         changed,
         admit=pauses.accept,
+        fit=directory.fit,
     )
     asking = Asking(Approvals(clock, chance), runs, hub)
-    performer.live, performer.ask = runs.live, asking.ask
+    performer.live, performer.ask, directory.own = runs.live, asking.ask, runs.own
     devices = DeviceBook(shelf("device", Known), clock, chance, shelf("pairing", Request))
     nodes = NodeBook(shelf("node", Node), devices, hub, clock, chance, lambda: rules_of(desk.config), asking.approvals)
     desk = Desk(

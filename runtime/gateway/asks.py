@@ -19,7 +19,9 @@ LONGEST: Final = 1_024
 class Ask:
     """A message for a session. `kind` is `chat` or `agent`; `queue` says what to do when the session is busy.
 
-    `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives.
+    `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives. `model`
+    (as entries name it) and `thinking` hold for its run only, None for those of the session: for messages with a turn
+    of their own (`queueing.NEXT`).
     """
 
     entry: Entry
@@ -30,6 +32,8 @@ class Ask:
     queue: Queueing = field(factory=Queueing)
     sender: str = "gateway-client"
     seconds: float = 0
+    model: str | None = None
+    thinking: str | None = None
 
     def check(self) -> None:
         """Refuse an id that cannot be one. Raises GatewayError."""

@@ -10,7 +10,6 @@ from runtime.cron.jobs import Job, Outcome
 from runtime.gateway import keys
 from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
-from runtime.gateway.entries import Entry
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.sessions_create import checked_model
 from runtime.gateway.queueing import NEXT
@@ -41,21 +40,13 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        used, lent = desk.directory.lend(entry, model, None)
-        try:
-            return await self._run(used, Ask(used, name, text, parts, "agent", NEXT, "cron"))
-        finally:
-            desk.directory.give_back(used, lent)
-
-    async def _run(self, entry: Entry, ask: Ask) -> Outcome:
-        desk = self.desk
-        ack = await desk.runs.send(ask)
+        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", NEXT, "cron", model=model))
         try:
             ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
         except trio.Cancelled:
             desk.runs.abort(entry, ack.run, "timeout")
             raise
-        provider, model, _ = desk.extras["models"].of(entry)
+        provider, model, _ = desk.extras["models"].of(entry.as_for(model, None))
         about: dict[str, Any] = {"session": entry.session, "session_key": entry.key, "model": model}
         if ended is None:
             return Outcome(status="error", error="the run did not end", provider=provider, **about)

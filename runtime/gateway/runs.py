@@ -15,7 +15,7 @@ from typing import Any, Final
 import trio
 from attrs import define, evolve, field
 
-from runtime.errors import InputError, JournalError
+from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.gateway.asks import Ack, Ask, digest
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
@@ -57,7 +57,8 @@ class Runs:
     """All runs of the gateway. `model_of` names provider and model of a session; `changed` hears of starts and ends.
 
     `row_of` returns the row of a session, which events about a tool's progress carry. `admit` raises GatewayError where
-    a session takes no message now.
+    a session takes no message now. `fit` lets a session at rest run with the model and level that its next message
+    wants: the given ones (`own`), or those of the first in its lane.
     """
 
     dispatcher: Dispatcher
@@ -70,6 +71,7 @@ class Runs:
     changed: Changed
     row_of: Callable[[str], dict[str, Any]] = field(default=lambda key: {})
     admit: Callable[[Session], None] = field(default=lambda session: None)
+    fit: Callable[..., None] = field(default=lambda session, own=None: None)
     narrations: dict[str, Narration] = field(factory=dict)
     waiting: Waiting = field(factory=Waiting)
     answers: Answers = field(factory=Answers)
@@ -103,6 +105,8 @@ class Runs:
         self.admit(session)
         busy = session.state.phase in OPEN or session.addressed
         try:
+            if not busy:
+                self.fit(session, (ask.model, ask.thinking))
             ticket = self._enqueue(session, self._run(ask, session.id), ask, busy=busy)
         except (InputError, JournalError) as exc:
             self.counts["refused"] += 1
@@ -158,7 +162,14 @@ class Runs:
             mode=ask.queue.mode,
             sender=ask.sender,
             item=item,
+            model=ask.model,
+            thinking=ask.thinking,
         )
+
+    def own(self, name: str) -> tuple[str | None, str | None]:
+        """Return the model and the thinking level that a message wants for its run alone."""
+        run = self.shelf.items.get(name)
+        return (run.model, run.thinking) if run is not None else (None, None)
 
     async def settled(self, session: str) -> None:
         """Wait until all is on disk that has happened in a session. Raises GatewayError where it never will be."""
@@ -519,8 +530,15 @@ class Runs:
             self._resume(run, revived[run.session])
         for session in revived.values():
             if session is not None:
+                self._fit_again(session)
                 self.dispatcher.wake(session)
         return [name for name, session in revived.items() if session is not None]
+
+    def _fit_again(self, session: Session) -> None:
+        try:
+            self.fit(session)
+        except TwinstepError as exc:
+            self._complain(session.id, exc)
 
     def _revive(self, name: str) -> Session | None:
         try:

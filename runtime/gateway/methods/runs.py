@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from runtime.gateway import keys
 from runtime.gateway.asks import Ask
@@ -99,14 +99,18 @@ async def agent(call: Call) -> Any:
     if thinking is not None:
         thinking = checked_level(desk, thinking, _alike(call, key, model))
     entry = _target(call, key, named=named)
-    ask = Ask(entry, params.idempotency_key, params.message, parts, "agent", NEXT, call.sender)
-    if desk.runs.known(ask) is not None or model is thinking is None:
-        return await _run(call, ask, named=named)
-    entry, lent = desk.directory.lend(entry, model, thinking)
-    try:
-        return await _run(call, evolve(ask, entry=entry), named=named)
-    finally:
-        desk.directory.give_back(entry, lent)
+    run = params.idempotency_key
+    ask = Ask(entry, run, params.message, parts, "agent", NEXT, call.sender, model=model, thinking=thinking)
+    ack = await desk.runs.send(ask)
+    if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
+        return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
+    accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
+    call.first(accepted | ({"sessionKey": entry.key} if named else {}))
+    ended = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
+    if ended is None and params.timeout:  # what its sender gave it is over
+        desk.runs.abort(entry, ack.run, TIMEOUT)
+        ended = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
+    return finished(call, entry, ack.run, ended)
 
 
 def _model(call: Call) -> str | None:
@@ -126,21 +130,7 @@ def _alike(call: Call, key: str, model: str | None) -> Entry:
     """Return the entry of a key, or one like it would be, with the model of this run."""
     directory = call.desk.directory
     entry = directory.get(key) or Entry(key, "", "", keys.agent_of(key) or directory.default_agent, 0, 0)
-    return evolve(entry, model=model or entry.model)
-
-
-async def _run(call: Call, ask: Ask, *, named: bool) -> Any:
-    desk, params, entry = call.desk, call.params, ask.entry
-    ack = await desk.runs.send(ask)
-    if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
-        return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
-    accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
-    call.first(accepted | ({"sessionKey": entry.key} if named else {}))
-    run = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
-    if run is None and params.timeout:  # what its sender gave it is over
-        desk.runs.abort(entry, ack.run, TIMEOUT)
-        run = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
-    return finished(call, entry, ack.run, run)
+    return entry.as_for(model, None)
 
 
 def _key(call: Call) -> tuple[str, bool]:
@@ -181,6 +171,7 @@ def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
         summary = run.error or ("the run was aborted" if run.status == "aborted" else run.status)
         told = {"runId": name, "status": "error", "summary": summary}
         raise GatewayError("UNAVAILABLE", summary, payload=told)
+    entry = entry.as_for(run.model, run.thinking)
     provider, model, window = call.desk.extras["models"].of(entry)
     used: dict[str, Any] = {
         "input": run.tokens[0],
