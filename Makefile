@@ -63,6 +63,9 @@ acceptance-ci: venv
 crash: venv ## kill the gateway again and again, and see that nothing acknowledged is lost (CRASH="--kills 1000")
 	@$(RUN) tests.acceptance.gateway.crash $(CRASH)
 
+loss: venv ## lose debuggers at random moments, 1,000 times: is a session left standing (LOSS="--trials 1000 --seed 0")
+	@$(RUN) tests.faults.lost_debuggers $(LOSS)
+
 soak: venv ## 100,000 turns, then 10,000 idle clients: does the gateway keep its memory and its pace (SOAK=, IDLE=)
 	@$(RUN) tests.acceptance.gateway.soak $(SOAK)
 	@$(RUN) tests.acceptance.gateway.idle $(IDLE)
@@ -93,4 +96,4 @@ clean: ## remove what was made here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
-	soak mutation docs changelog lock venv clean
+	loss soak mutation docs changelog lock venv clean

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import trio
 from attrs import define
 
 from debugger.audit import Audit
@@ -11,6 +12,7 @@ from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
 from debugger.controller.looking import Looking
 from debugger.controller.names import Names
+from debugger.controller.orders import Orders
 from debugger.controller.pointing import Pointing
 from debugger.controller.running import Running
 from debugger.peers import Peer
@@ -31,6 +33,14 @@ class Studio:
     debugger: Debugger
     service: Service
     pointing: Pointing
+    orders: Orders
+
+    async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Take care of leases and of the commands of breakpoints, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.debugger.run)
+            await nursery.start(self.orders.run)
+            task_status.started()
 
     def install(self) -> None:
         """Stand at the gate, with the breakpoints that were kept."""
@@ -66,4 +76,6 @@ async def assemble(
     handlers: Handlers = {name: handler for part in parts for name, handler in part.handlers().items()}
     service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
     debugger.service = service
-    return Studio(debugger, service, pointing)
+    orders = Orders(debugger, handlers, pointing.owners)
+    debugger.obey = orders.obey
+    return Studio(debugger, service, pointing, orders)

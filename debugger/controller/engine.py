@@ -19,19 +19,22 @@ from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
+from debugger.protocol.errors import LONGEST
 from debugger.schema import text_of
 from debugger.server import Caller, Service
-from runtime.errors import JournalError, TwinstepError
+from runtime.errors import JournalError, JournalFull, TwinstepError
 from runtime.ports import Chance, Clock
 from runtime.sessions.actors import actor_of
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
-from runtime.step import OPEN, Event, On, Phase, Step, StepKind
+from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
 
 UNATTENDED_SECONDS: Final = 300.0
 """How long a session stays stopped by a breakpoint while nobody drives it."""
+AGAIN_SECONDS: Final = 1.0
+"""After how long what is due is tried again where the journal was full."""
 BREAKPOINT: Final = "breakpoint"
 
 
@@ -67,7 +70,8 @@ class Debugger:
     _hits: dict[str, Hit] = field(factory=dict)
     _opened: dict[str, _Open] = field(factory=dict)
     _held: dict[str, float] = field(factory=dict)
-    _unattended: dict[str, float] = field(factory=dict)
+    _unattended: dict[str, tuple[float, Due]] = field(factory=dict)
+    """When to do what with sessions on which nobody has a lease."""
     _wake: trio.Event = field(factory=trio.Event)
     obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
     """Called with a stop whose breakpoints have commands."""
@@ -109,15 +113,20 @@ class Debugger:
         task_status.started()
         while True:
             self._wake = trio.Event()
-            due = self.leases.next_due()
-            nearest = min([inf if due is None else due, *self._unattended.values()])
-            with trio.move_on_at(nearest):
+            nearest = self.next_due()
+            with trio.move_on_at(inf if nearest is None else nearest):
                 await self._wake.wait()
             now = trio.current_time()
-            self.act(self.leases.due(now))
-            for name in [name for name, until in self._unattended.items() if until <= now]:
-                del self._unattended[name]
-                self.act([Due(name, "resume", BREAKPOINT, "nobody drives it")])
+            late = [due for until, due in self._unattended.values() if until <= now]
+            for due in late:
+                del self._unattended[due.session]
+            self.act([*self.leases.due(now), *late])
+
+    def next_due(self) -> float | None:
+        """Return when something has to be done with a session that nobody drives, in Trio's time, or None."""
+        times = [until for until, _ in self._unattended.values()]
+        lease = self.leases.next_due()
+        return min(times if lease is None else [*times, lease], default=None)
 
     def act(self, due: Iterable[Due]) -> None:
         """Let sessions go on, or cancel their prompts, because nobody drives them any more."""
@@ -131,8 +140,14 @@ class Debugger:
                     self._cancel(session, one)
                 self.dispatcher.focus(session, "")
                 self.dispatcher.release(session, f"debugger:{one.user}")
+            except JournalFull:
+                self._after_a_while(session, one, AGAIN_SECONDS)
             except TwinstepError as exc:
                 self.complain(f"session {session.id} should {one.act}", exc)
+
+    def _after_a_while(self, session: Session, due: Due, seconds: float) -> None:
+        self._unattended[session.id] = (trio.current_time() + seconds, due)
+        self._wake.set()
 
     def _cancel(self, session: Session, due: Due) -> None:
         if session.state.phase in OPEN:
@@ -154,7 +169,9 @@ class Debugger:
 
     def _note(self, action: str, caller: Caller) -> None:
         try:
-            self.audit.add(action, user=caller.user, connection=caller.connection, peer=str(caller.peer or ""))
+            about = {"client": caller.client, "role": caller.role}
+            peer = str(caller.peer or "")
+            self.audit.add(action, user=caller.user, connection=caller.connection, peer=peer, after=about)
         except TwinstepError as exc:
             self.complain(f"the audit of {action}", exc)
 
@@ -292,6 +309,10 @@ class Debugger:
         session = watched.session
         if isinstance(step.event, ev.Chunk):
             self._output(session, "text", "", text_of(step.event.data))
+        outcome = step.after.outcome
+        if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
+            told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}
+            self.tell("rested", told, session.id)
         if step.kind is StepKind.MODEL_RESPONSE and watched.once is not None:
             back, watched.once = watched.once, None
             try:
@@ -311,18 +332,19 @@ class Debugger:
         if opened is not None and opened.since is None:
             opened.since = now
         hit, hold = self._hits.pop(session.id, None), session.state.hold
-        if hold is not None and hold.by == BREAKPOINT and not self._driven(session):
-            self._unattended[session.id] = now + self.unattended_seconds
-            self._wake.set()
+        if hold is not None and hold.by == BREAKPOINT:
+            self._stands_for_nobody(session)
         self._announce(session, hit)
+        if hit is not None and hit.commands:
+            self.obey(session, hit)
         if hit is not None:
             self.spent()
-            if hit.commands:
-                self.obey(session, hit)
 
-    def _driven(self, session: Session) -> bool:
-        lease = self.leases.of(session.id)
-        return lease is not None
+    def _stands_for_nobody(self, session: Session) -> None:
+        """Let a session go on after a while if nobody has the lease on it. A lease ends by itself."""
+        if self.leases.of(session.id) is None:
+            due = Due(session.id, "resume", BREAKPOINT, "nobody drives it")
+            self._after_a_while(session, due, self.unattended_seconds)
 
     def _announce(self, session: Session, hit: Hit | None) -> None:
         if self.service is None or not self.service.links:
@@ -383,9 +405,7 @@ class Debugger:
     def _returned(self, session: Session) -> None:
         """A session that was held when its process ended is held again: for as long as somebody may come back to it."""
         self._held[session.id] = trio.current_time()
-        if not self._driven(session):
-            self._unattended[session.id] = trio.current_time() + self.unattended_seconds
-            self._wake.set()
+        self._stands_for_nobody(session)
 
     def forget(self, session: Session) -> None:
         """Drop what is kept of a session that was unloaded or closed."""

@@ -1,7 +1,7 @@
 """Commands about breakpoints, and how they outlive the process: one document in the store."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import trio
@@ -9,7 +9,11 @@ from attrs import asdict, define, field, fields
 
 from debugger.breakpoints import Breakpoint, count_of, describe, plain, structure
 from debugger.controller.engine import Debugger
+from debugger.controller.orders import Owner
 from debugger.protocol import params as p
+from debugger.protocol.errors import Failure
+from debugger.repl.forms import BadLine
+from debugger.repl.lines import form_of
 from debugger.server import Caller, Handler
 from runtime.errors import TwinstepError
 from runtime.ports import Store
@@ -24,7 +28,7 @@ class Pointing:
 
     debugger: Debugger
     store: Store
-    owners: dict[int, str] = field(factory=dict)
+    owners: dict[int, Owner] = field(factory=dict)
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return them by the names of their commands."""
@@ -46,7 +50,7 @@ class Pointing:
                 self.debugger.complain("the breakpoints that were kept cannot be read", exc)
                 continue
             self._take_over(kept.get("rows", []))
-            self.owners = {int(number): str(who) for number, who in kept.get("owners", {}).items()}
+            self.owners |= {int(number): Owner(*who) for number, who in kept.get("owners", {}).items()}
         self.debugger.rearm()
 
     def _take_over(self, rows: list[Any]) -> None:
@@ -65,8 +69,10 @@ class Pointing:
     def keep(self) -> None:
         """Write down the breakpoints as they are now, after a stop that used one up too. Raises JournalError."""
         there = {one.id for one in self.debugger.book}
-        self.owners = {number: who for number, who in self.owners.items() if number in there}
-        rows = {"rows": self.debugger.book.save(), "owners": self.owners}
+        for number in self.owners.keys() - there:
+            del self.owners[number]
+        owners = {number: (who.user, who.role) for number, who in self.owners.items()}
+        rows = {"rows": self.debugger.book.save(), "owners": owners}
         self.store.put(KIND, KEY, json.dumps(rows).encode())
         self.debugger.rearm()
 
@@ -80,8 +86,9 @@ class Pointing:
 
     async def add(self, caller: Caller, params: p.Breakpoint) -> Any:
         """Set a breakpoint."""
+        _check(params.commands)
         made = self.debugger.book.add(structure(given(params)))
-        self.owners[made.id] = caller.user
+        self.owners[made.id] = Owner(caller.user, caller.role)
         await self._keep(caller, "break.add", made.id)
         return self._row(made)
 
@@ -90,6 +97,7 @@ class Pointing:
         book = self.debugger.book
         members = given(params)
         number = members.pop("id")
+        _check(members.get("commands", ()))
         if set(members) <= {"enabled", "once"} and members:
             book.enable([number], bool(members.get("enabled", True)), once=bool(members.get("once", False)))
         else:
@@ -115,8 +123,10 @@ class Pointing:
 
     async def load(self, caller: Caller, params: p.LoadBreakpoints) -> Any:
         """Set breakpoints that were saved, all or none."""
+        for place, one in enumerate(params.specs):
+            _check(one.commands, f"specs[{place}].")
         made = self.debugger.book.load([given(one) for one in params.specs])
-        self.owners |= dict.fromkeys(made.values(), caller.user)
+        self.owners |= dict.fromkeys(made.values(), Owner(caller.user, caller.role))
         await self._keep(caller, "break.load", list(made.values()))
         return {"ids": list(made.values())}
 
@@ -129,8 +139,18 @@ class Pointing:
             "hits": count.hits,
             "errors": count.errors,
             "muted": count.muted,
-            "owner": self.owners.get(one.id, ""),
+            "owner": self.owners[one.id].user if one.id in self.owners else "",
         }
+
+
+def _check(lines: Sequence[str], at: str = "") -> None:
+    """Refuse commands that there are not."""
+    for place, line in enumerate(lines):
+        words = line.split()
+        try:
+            form_of(words[0] if words else "")
+        except BadLine as exc:
+            raise Failure("bad_params", str(exc), at=f"with.{at}commands[{place}]") from exc
 
 
 def given(params: Any) -> dict[str, Any]:

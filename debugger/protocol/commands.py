@@ -182,6 +182,7 @@ _EVENTS: Final = (
         kept=True,
     ),
     Told("continued", "a session goes on", {**_H, "by": "ann"}),
+    Told("rested", "a prompt of a session is over; `status` says how", {**_S, "status": "done", "message": ""}),
     Told("edited", "the state of a session was changed", {**_S, "at": 18, "by": "ann", "paths": ["state.model"]}),
     Told(
         "output",

@@ -17,6 +17,8 @@ examples:
   twinstep replay SESSION.jsonl                     replay a journal: no model, no tools, states compared
   twinstep demo                                     see it work, with recorded answers and no key
   twinstep serve                                    run the gateway: sessions over WebSocket and HTTP
+  twinstep attach main                              debug a session of a running gateway: stop, step, look, change
+  twinstep chat main                                talk to a session of a running gateway
   twinstep status                                   ask a running gateway how it is
   twinstep doctor                                   check the settings of the gateway, and say how to mend them
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
@@ -72,7 +74,8 @@ def parser() -> Parser:
     """Return the parser of a headless run."""
     made = Parser(
         prog="twinstep",
-        usage="twinstep [options] [query ...]\n       twinstep {completion,demo,doctor,replay,serve,status} ...",
+        usage="twinstep [options] [query ...]\n"
+        "       twinstep {attach,chat,completion,demo,doctor,replay,serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,46 +1,29 @@
-"""The debugger of a gateway: which sessions it sees, where its socket is, who may come in. Composition only."""
+"""The debugger of a gateway: which sessions it sees, who may come in. Composition only."""
 
 import os
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import trio
 from attrs import define
 
 from debugger.controller import Row, Studio, assemble
-from debugger.listener import LONGEST, Listener, listen
+from debugger.listener import Listener, listen
 from debugger.orphans import Orphans
-from debugger.peers import Peer
-from debugger.protocol import Hello, Role
+from debugger.peers import Peer, become_subreaper
+from debugger.protocol import Failure, Hello, Role
 from debugger.server import serve
+from debugger.tcp_peers import neighbour
 from runtime import __version__
+from runtime.app.debugvisits import EVENT, Visits
 from runtime.errors import InputError
 from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
+from runtime.gateway.link import Connection
 from runtime.gateway.queueing import NEXT
 from runtime.sessions.session import Session
-
-SOCKET: Final = "TWINSTEP_SOCKET"
-"""Names the socket of a daemon, for daemon and clients."""
-
-
-def socket_path(environ: Mapping[str, str], state: Path, given: str | None = None) -> Path:
-    """Return where the socket of a daemon is that keeps its sessions in `state`.
-
-    The flag, then TWINSTEP_SOCKET, then `debugger/NAME.sock` beside the state; where that is too long for a socket,
-    a folder of the user's that lasts as long as he is logged in (XDG_RUNTIME_DIR), or one below /tmp.
-    """
-    named = given or environ.get(SOCKET)
-    if named:
-        return Path(named).absolute()
-    beside = state.absolute().parent / "debugger" / f"{state.stem}.sock"
-    if len(os.fsencode(beside)) <= LONGEST:
-        return beside
-    name = f"{sha256(os.fsencode(state.absolute())).hexdigest()[:16]}.sock"
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    return (Path(runtime) / "twinstep" if runtime else Path(f"/tmp/twinstep-{os.getuid()}")) / name  # noqa: S108 - 0700
 
 
 @define(eq=False)
@@ -88,6 +71,39 @@ async def admit(hello: Hello, peer: Peer | None) -> Role:
     return hello.role
 
 
+def offer(desk: Desk, visits: Visits) -> bool:
+    """Add the methods `debug.*` to those of the gateway, and return whether there are any: where the system cannot keep
+    agents out, there are none.
+    """
+    try:
+        become_subreaper()
+    except InputError as exc:
+        desk.log("warn", f"no debugger over WebSocket: {exc}")
+        return False
+    for method in visits.methods():
+        desk.registry.add(method)
+    desk.events.append(EVENT)
+    return True
+
+
+async def vouched(link: Connection) -> Peer | None:
+    """Return the process of this machine at the other end of a connection. Raises Failure for what agents started."""
+    if link.socket.ends is None:
+        raise Failure("denied", "it cannot be told where this connection comes from")
+    return await trio.to_thread.run_sync(neighbour, *link.socket.ends, os.getpid())
+
+
+def counts(made: Studio) -> Mapping[str, int]:
+    """Return how the debugger is, in numbers."""
+    states = [session.state for session in made.debugger.roster.live.values()]
+    return {
+        "connections": len(made.service.links),
+        "held": sum(state.hold is not None for state in states),
+        "stops": made.debugger.stops,
+        "touched": sum(state.touched for state in states),
+    }
+
+
 @define(eq=False)
 class Debugging:
     """The debugger of a running gateway. `path` is its socket, None where it has none."""
@@ -95,10 +111,18 @@ class Debugging:
     studio: Studio
     path: Path | None
     listener: Listener | None
+    visits: Visits
+    offered: bool
 
     @classmethod
-    async def of(cls, desk: Desk, store: Any, path: Path | None) -> "Debugging":
-        """Put it together, and open its socket. A daemon that cannot have one says so, and serves without."""
+    async def of(
+        cls, desk: Desk, store: Any, path: Path | None, *, over_websocket: bool = False, unattended: float
+    ) -> "Debugging":
+        """Put it together, and open its socket. A daemon that cannot have one says so, and serves without.
+
+        With `over_websocket` the methods `debug.*` join those of the desk. A session that nobody drives stays stopped
+        for `unattended` seconds.
+        """
 
         def complain(where: str, exc: Exception) -> None:
             desk.complain(f"debugger: {where}: {exc}", exc)
@@ -114,21 +138,26 @@ class Debugging:
             name=f"twinstep {__version__}",
             pid=os.getpid(),
         )
+        made.debugger.unattended_seconds = unattended
+        visits = desk.extras["debugging"] = Visits(made.service, vouched, partial(counts, made))
+        offered = over_websocket and offer(desk, visits)
         try:
             listener = listen(path) if path is not None else None
         except InputError as exc:
             desk.log("warn", f"no debugger: {exc}")
             listener = None
-        return cls(made, path if listener is not None else None, listener)
+        return cls(made, path if listener is not None else None, listener, visits, offered)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
         self.studio.install()
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self.studio.debugger.run)
-                if self.listener is not None:
+                await nursery.start(self.studio.run)
+                self.visits.nursery = nursery
+                if self.listener is not None or self.offered:
                     nursery.start_soon(Orphans().run)
+                if self.listener is not None:
                     nursery.start_soon(serve, self.studio.service, self.listener.socket, self.listener.check)
                 task_status.started()
         finally:

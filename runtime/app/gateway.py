@@ -16,13 +16,14 @@ from attrs import define, evolve
 
 from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
-from runtime.app.debugging import Debugging, socket_path
+from runtime.app.debugging import Debugging
 from runtime.app.exchange import Exchange
 from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, settled, setup
+from runtime.app.sockets import socket_path
 from runtime.app.workspaces import seed
 from runtime.approvals import Approvals
 from runtime.config.openclaw import Loaded, unsupported
@@ -52,7 +53,7 @@ from runtime.gateway.models import Models
 from runtime.gateway.nodebook import NodeBook
 from runtime.gateway.nodepolicy import rules_of
 from runtime.gateway.noderows import Node
-from runtime.gateway.pauses import Pauses
+from runtime.gateway.pauses import Pause, Pauses
 from runtime.gateway.pulse import Pulse
 from runtime.gateway.registry import Registry
 from runtime.gateway.runs import Runs
@@ -100,7 +101,9 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
     ):
         gateway = await compose(made, store, background, log)
         path = None if given.no_debugger else socket_path(environ, made.state, given.socket)
-        debugging = await Debugging.of(gateway.desk, store, path)
+        debugging = await Debugging.of(
+            gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
+        )
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
@@ -166,6 +169,9 @@ class Gateway:
                     if work is not None:
                         await nursery.start(work)
                 await nursery.start(self.desk.directory.run)
+                held = self.desk.part("pauses").recover()
+                if held:
+                    self.log("info", f"{len(held)} sessions stand still as before")
                 revived = self.desk.runs.recover()
                 if revived:
                     self.log("info", f"{len(revived)} sessions with open runs go on")
@@ -313,7 +319,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     def changed(what: str, run: Run, session: Session | None) -> None:
         desk.on_run(what, run, session)
 
-    pauses = Pauses(directory, hub, clock, made.given.when_paused)
+    pauses = Pauses(directory, hub, clock, made.given.when_paused, shelf("pause", Pause))
     runs = Runs(
         dispatcher,
         roster,

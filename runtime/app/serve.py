@@ -14,6 +14,8 @@ from runtime.app.arguments import Parser, port
 from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
+ROLES: Final = ("observer", "driver", "mutator", "override")
+"""What a debugger may do, the least first."""
 EPILOG: Final = """\
 examples:
   twinstep serve --demo                             a gateway with recorded answers: no key, no account
@@ -46,6 +48,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--socket", metavar="PATH", help="Unix socket of the debugger (default: beside the state)")
     made.add_argument("--no-debugger", action="store_true", help="open no socket for `twinstep attach`")
     made.add_argument(
+        "--debug-over-websocket",
+        metavar="ROLE",
+        nargs="?",
+        choices=ROLES,
+        const=ROLES[0],
+        help=f"serve the debugger to the gateway's clients, at most as {', '.join(ROLES[:-1])} or {ROLES[-1]} "
+        f"(alone: {ROLES[0]})",
+    )
+    made.add_argument(
+        "--unattended",
+        type=seconds,
+        metavar="SECONDS",
+        default=300.0,
+        help="how long a session stays stopped while nobody drives it (default: 300)",
+    )
+    made.add_argument(
         "--when-paused",
         choices=["queue", "refuse"],
         default="queue",
@@ -68,6 +86,17 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         if ours is None or others is not None:
             raise
         raise alone(ours) from group
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds. Raises ArgumentTypeError."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 86_400:
+        raise argparse.ArgumentTypeError("a time has more than 0 and at most 86400 seconds")
+    return found
 
 
 def alone(group: BaseExceptionGroup[TwinstepError]) -> TwinstepError:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from runtime.app.serve import ROLES
 from runtime.config.openclaw import (
     Flags,
     GoogleModel,
@@ -27,6 +28,7 @@ from runtime.errors import AuthError, InputError, SettingsError
 from runtime.gateway.auth import AuthPolicy, Limiter, Proxy, RateLimit
 from runtime.gateway.desk import BUILD
 from runtime.gateway.models import Model, models_of
+from runtime.gateway.scopes import DEBUG_SCOPES
 from runtime.sessions.performer import Surroundings
 from runtime.step import Settings
 
@@ -245,6 +247,7 @@ def _policy(config: Any, given: Any) -> AuthPolicy:
         host_origin_fallback=gateway.control_ui.host_header_origin,
         auto_approve_local=gateway.pairing.auto_approve_local,
         build_id=str(BUILD["buildId"]),
+        debug=DEBUG_SCOPES[: ROLES.index(most) + 1] if (most := given.debug_over_websocket) else (),
     )
 
 

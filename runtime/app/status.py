@@ -47,10 +47,16 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     if given.json:
         print(json.dumps({"port": port, **told}), file=out)
     elif told["ready"]:
-        print(f"ready on port {port}, up {int(told.get('uptimeMs', 0)) // 1000} s", file=out)
+        print(f"ready on port {port}, up {int(told.get('uptimeMs', 0)) // 1000} s{held(told)}", file=out)
     else:
         print(f"not ready on port {port}: {'; '.join(told['failing'])}", file=out)
     return 0 if told["ready"] else 1
+
+
+def held(told: dict[str, Any]) -> str:
+    """Return how many sessions stand still, if any do."""
+    count = int((told.get("debugger") or {}).get("held", 0))
+    return f", {count} session{'s' if count > 1 else ''} held by a debugger" if count else ""
 
 
 def ask(port: int, *, tls: bool = False) -> dict[str, Any]:

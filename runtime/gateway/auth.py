@@ -58,6 +58,8 @@ class AuthPolicy:
     allowed_origins: tuple[str, ...] = ()
     host_origin_fallback: bool = False
     auto_approve_local: bool = True
+    debug: tuple[str, ...] = ()
+    """The scopes of the debugger that a connection may have at all."""
     build_id: str = ""
 
 

@@ -84,6 +84,8 @@ class Desk:
     extras: dict[str, Any] = field(factory=dict)
     connections: dict[str, "Connection"] = field(factory=dict)
     presence: "deque[dict[str, Any]]" = field(factory=lambda: deque(maxlen=200))
+    events: list[str] = field(factory=lambda: list(EVENTS))
+    """Names of events that hello tells."""
     complaints: "deque[str]" = field(factory=lambda: deque(maxlen=100))
     profile: str = "gateway-owner"
     budget: Budget = field(factory=Budget)
@@ -180,7 +182,7 @@ class Desk:
             "type": "hello-ok",
             "protocol": accepted.connect.max_protocol if accepted.legacy else PROTOCOL,
             "server": {"version": self.version, "bootId": self.boot, "connId": connection.id} | BUILD,
-            "features": {"methods": self.registry.names(), "events": EVENTS, "capabilities": CAPABILITIES},
+            "features": {"methods": self.registry.names(), "events": self.events, "capabilities": CAPABILITIES},
             "snapshot": {
                 "presence": self.present(),
                 "health": self.health(self),

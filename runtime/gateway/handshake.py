@@ -180,7 +180,10 @@ def decide(
         method = guest.method
         if method is None:
             raise _unauthorized(guest)
+        asked = _without_debug(guest, asked)
         pairing, trusted = _paired(guest, known, key, asked, asks)
+        if not (trusted if connect.device else method in ("token", "password")):
+            asked = tuple(scope for scope in asked if not scopes.debugs([scope]))
         _check_identity_token(connect, guest)
         _check_build(connect, peer, policy)
     except _Stop as stop:
@@ -327,6 +330,12 @@ def _without_device(guest: _Guest) -> tuple[str, ...]:
     return connect.scopes if self_call or _is_local_cli(guest) else ()
 
 
+def _without_debug(guest: _Guest, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """What is asked for without the scopes of the debugger that nobody may have here, and a page in a browser never."""
+    may = () if guest.browser else guest.policy.debug
+    return tuple(scope for scope in asked if scope.strip() in may or not scopes.debugs([scope]))
+
+
 def _proven(guest: _Guest, challenge: Challenge, now: int) -> str | None:
     """The public key of the device, if there is one and it proves itself."""
     connect = guest.connect
@@ -440,6 +449,7 @@ def _asked(guest: _Guest, key: str, asked: tuple[str, ...], reason: Reason, know
     connect, client = guest.connect, named(guest.connect.client)
     assert connect.device is not None
     own = all(scope.strip().startswith(f"{connect.role}.") for scope in asked)
+    aside = (known and connect.role != scopes.OPERATOR) or scopes.debugs(asked)
     return Pairing(
         reason=reason,
         device=connect.device.id,
@@ -453,7 +463,7 @@ def _asked(guest: _Guest, key: str, asked: tuple[str, ...], reason: Reason, know
         device_family=client.device_family,
         origin=_extension(guest.peer) if client.id == COPILOT else None,
         address="" if guest.peer.loopback else guest.peer.address,
-        silent=own and not (known and connect.role != scopes.OPERATOR) and _vouched_for(guest, reason),
+        silent=own and not aside and _vouched_for(guest, reason),
     )
 
 

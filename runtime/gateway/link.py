@@ -61,6 +61,7 @@ class Connection:
     _idle: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _closing: tuple[int, str] | None = None
     _busy: int = 0
+    _easing: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
 
     @property
@@ -95,6 +96,11 @@ class Connection:
         if self._closing is None:
             self._closing = (code, reason)
             self.flush()
+
+    async def eased(self, most: int) -> None:
+        """Wait until at most so many bytes wait to be sent: for whoever would rather wait than fill the buffer."""
+        while self._size > most:
+            await self._easing.park()
 
     def _put(self, frame: bytes) -> None:
         if self._closing is not None:
@@ -189,6 +195,7 @@ class Connection:
                 self._due = False
                 while self._out:
                     await self._send(*self._batch())
+                    self._easing.unpark_all()
                 if self._closing is None and not self._due:
                     await self._idle.park()
             await self._bye(*closing)

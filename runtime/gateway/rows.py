@@ -115,6 +115,7 @@ def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = Fal
         "activeModel": model if active else None,
         "lastRunError": entry.error if entry.status == "failed" else None,
         **clients(entry, now),
+        **(desk.extras["pauses"].shown(entry) if "pauses" in desk.extras else {}),
     }
     return row | {name: value for name, value in optional.items() if value not in (None, "")}
 

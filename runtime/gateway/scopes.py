@@ -1,7 +1,8 @@
 """Who may call what: roles, operator scopes and what they imply, the scope of each method (CONTRACT sections 4 and 8).
 
 Rules: a method that is not in the table needs operator.admin; a role sees only its own methods; `health` is for all.
-Where the scope depends on the params, it is computed from them before anybody has checked them. Runs no method.
+Where the scope depends on the params, it is computed from them before anybody has checked them. The scopes of the
+debugger are apart: each has those before it, no other implies one, and operator.admin neither. Runs no method.
 """
 
 import re
@@ -23,6 +24,11 @@ PAIRING: Final = "operator.pairing"
 TALK: Final = "operator.talk"
 TALK_SECRETS: Final = "operator.talk.secrets"
 SCOPES: Final = frozenset({ADMIN, READ, WRITE, APPROVALS, QUESTIONS, PAIRING, TALK, TALK_SECRETS})
+DEBUG: Final = "operator.debug."
+DEBUG_SCOPES: Final = tuple(f"{DEBUG}{name}" for name in ("observe", "drive", "mutate", "override"))
+"""Those of the debugger, the least first."""
+DEBUG_METHODS: Final = "debug."
+"""How its methods begin. All need the least of its scopes; what one needs beyond that, it says itself."""
 
 ROLE_STRIKES: Final = 10
 """Calls of the other role's methods in a row that one connection may make; one more closes it with 1008."""
@@ -60,7 +66,11 @@ _BY_SCOPE: Final[Mapping[str, str]] = {
 METHOD_SCOPES: Final[Mapping[str, str]] = {name: scope for scope, names in _BY_SCOPE.items() for name in names.split()}
 """The scope of each method that always needs the same one."""
 
-_IMPLIED: Final[Mapping[str, frozenset[str]]] = {ADMIN: SCOPES, WRITE: frozenset({READ, TALK})}
+_IMPLIED: Final[Mapping[str, frozenset[str]]] = {
+    ADMIN: SCOPES,
+    WRITE: frozenset({READ, TALK}),
+    **{scope: frozenset(DEBUG_SCOPES[:place]) for place, scope in enumerate(DEBUG_SCOPES)},
+}
 
 _RESET_COMMAND: Final = re.compile(r"/(new|reset)(\s|\Z)", re.IGNORECASE)
 _ADMIN_NODE_COMMANDS: Final = frozenset({"browser.proxy", "browser.proxy.upload.v1", "fs.listDir", "terminal.upload"})
@@ -83,8 +93,7 @@ def effective(scopes: Iterable[str]) -> frozenset[str]:
 
 def allowed(scopes: Iterable[str], needed: str) -> bool:
     """Whether scopes, as granted or already `effective`, grant one that a method needs."""
-    granted = effective(scopes)
-    return needed in granted or (ADMIN in granted and needed.startswith(f"{OPERATOR}."))
+    return _has(effective(scopes), needed)
 
 
 def covers(role: str, granted: Iterable[str], wanted: Iterable[str]) -> bool:
@@ -92,12 +101,14 @@ def covers(role: str, granted: Iterable[str], wanted: Iterable[str]) -> bool:
     have = effective(scope.strip() for scope in granted)
     asked = [scope.strip() for scope in wanted if scope.strip()]
     if role == OPERATOR:
-        return all(scope.startswith(f"{OPERATOR}.") and (scope in have or ADMIN in have) for scope in asked)
+        return all(scope.startswith(f"{OPERATOR}.") and _has(have, scope) for scope in asked)
     return all(scope.startswith(f"{role}.") and scope in have for scope in asked)
 
 
 def required(method: str, params: object = None) -> tuple[str, ...]:
     """The scopes that a call needs, all of them. What nobody knows needs operator.admin."""
+    if method.startswith(DEBUG_METHODS):
+        return DEBUG_SCOPES[:1]
     depends = _DYNAMIC.get(method)
     if depends is not None:
         return depends(params if isinstance(params, Mapping) else {})
@@ -113,11 +124,23 @@ def refusal(role: str, scopes: Iterable[str], method: str, params: object = None
     if role == NODE:
         return None
     granted = effective(scopes)
-    if ADMIN in granted:
+    if ADMIN in granted and not method.startswith(DEBUG_METHODS):
         return None
     needed = required(method, params)
     missing = next((scope for scope in needed if scope not in granted), None)
     return None if missing is None else missing_scope(missing, needed)
+
+
+def debugs(scopes: Iterable[str]) -> bool:
+    """Whether one of these scopes is the debugger's."""
+    return any(scope.strip().startswith(DEBUG) for scope in scopes)
+
+
+def _has(granted: frozenset[str], scope: str) -> bool:
+    """Whether effective scopes have one. An administrator has those of operators that nobody knows."""
+    if scope in granted:
+        return True
+    return ADMIN in granted and scope.startswith(f"{OPERATOR}.") and not scope.startswith(DEBUG)
 
 
 def _agent(params: Params) -> tuple[str, ...]:

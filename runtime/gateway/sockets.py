@@ -52,10 +52,14 @@ class Gone(RemoteError):
         self.reason = reason
 
 
+Ends = tuple[tuple[str, int], tuple[str, int]]
+
+
 class Socket(Protocol):
     """One WebSocket, as a handler gets it. One task receives, and has to keep doing so: pings are answered meanwhile.
 
-    `headers` have lower-case names; a name that came more than once has its values joined by a comma.
+    `headers` have lower-case names; a name that came more than once has its values joined by a comma. `ends` are
+    address and port of the other end and of this one, where they are known.
     """
 
     peer: str
@@ -63,6 +67,7 @@ class Socket(Protocol):
     secure: bool
     headers: Mapping[str, str]
     path: str
+    ends: Ends | None
 
     async def receive(self) -> str | bytes:
         """The next message: text or binary as it came. Raises `Gone`."""
@@ -343,6 +348,7 @@ class UpgradedSocket:
     secure: bool
     headers: Mapping[str, str]
     path: str
+    ends: Ends | None
     _connection: WebSocketConnection
     _stream: Switched
     _limits: Limits
@@ -474,6 +480,7 @@ class Attendance:
             secure=peer.secure,
             headers=joined(request),
             path=request.path,
+            ends=((peer.address, peer.port), peer.here) if peer.here is not None else None,
             connection=connection,
             stream=self.stream,
             limits=self.limits,

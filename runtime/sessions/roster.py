@@ -95,4 +95,5 @@ class Roster:
 def _busy(session: Session) -> bool:
     if session.state.phase is Phase.CLOSED:
         return False
-    return session.armed or session.state.phase not in REST or bool(session.inbox) or session.addressed
+    held = session.state.hold is not None  # whoever holds it looks at it
+    return held or session.armed or session.state.phase not in REST or bool(session.inbox) or session.addressed

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from runtime.gateway.sockets import Gone
+from runtime.gateway.sockets import Ends, Gone
 
 ROOM = 10_000
 
@@ -33,6 +33,7 @@ class FakeSocket:
     secure: bool = False
     headers: Mapping[str, str] = field(factory=lambda: {"host": "127.0.0.1:18789"})
     path: str = "/"
+    ends: Ends | None = None
     sent: list[bytes] = field(factory=list)
     sends: int = 0
     closed: tuple[int, str] | None = None

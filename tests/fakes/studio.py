@@ -134,7 +134,7 @@ async def studio(
         made = await assemble(roster, names, world.store, clock, chance, admit, complain, name="test", pid=1)
         made.install()
         async with trio.open_nursery() as nursery:
-            await nursery.start(made.debugger.run)
+            await nursery.start(made.run)
             house = House(world, roster, made, nursery, complaints)
             yield house
             nursery.cancel_scope.cancel()

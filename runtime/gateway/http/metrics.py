@@ -94,6 +94,15 @@ def families(surface: "Surface") -> Iterable[Family]:
     yield Family("http_streams", "gauge", "HTTP requests that wait for a run.", alone(len(surface.turns.watches)))
     yield Family("http_requests_total", "counter", "Requests by route and status.", _requests(surface))
     yield Family("events_total", "counter", "Events told, by name.", by("event", surface.turns.events))
+    debugging = desk.extras.get("debugging")
+    if debugging is not None:
+        shown = debugging.shown()
+        yield Family("debugger_connections", "gauge", "Debuggers that are connected.", alone(shown["connections"]))
+        yield Family("debugger_sessions_held", "gauge", "Sessions that stand still.", alone(shown["held"]))
+        yield Family("debugger_stops_total", "counter", "Times that a session was stopped.", alone(shown["stops"]))
+        yield Family(
+            "debugger_sessions_touched", "gauge", "Sessions in memory that were changed.", alone(shown["touched"])
+        )
     yield Family("journal_full", "gauge", "Whether sessions wait for the disk.", alone(store.full))
     yield Family("journal_unflushed", "gauge", "Whether records wait to be handed on.", alone(store.unflushed))
     waiting = getattr(store, "waiting", None)

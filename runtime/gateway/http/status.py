@@ -31,4 +31,6 @@ async def ready(visit: Visit) -> Answer:
         pulse = desk.extras.get("pulse")
         told |= {"failing": failing, "uptimeMs": desk.clock.wall() - desk.started}
         told |= {"eventLoop": pulse.shown()} if pulse is not None else {}
+        debugging = desk.extras.get("debugging")
+        told |= {"debugger": dict(debugging.shown())} if debugging is not None else {}
     return as_json(told, 503 if failing else 200, NO_STORE)

@@ -53,6 +53,7 @@ async def gateway(home: Path, settings: Mapping[str, Any] = SETTINGS) -> AsyncIt
         demo=False,
         allow_unconfigured=False,
         when_paused="queue",
+        debug_over_websocket=None,
     )
     given.made_token = ""
     made, log, clock = setup(given, {"HOME": str(home)}), Log(io.StringIO(), "json"), SystemClock()

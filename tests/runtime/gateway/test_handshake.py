@@ -17,6 +17,7 @@ from runtime.gateway.connect import ClientId, ClientMode
 from runtime.gateway.frames import Request
 from runtime.gateway.handshake import Accepted, Locked, Refused, first_frame
 from runtime.gateway.peers import Peer
+from runtime.gateway.scopes import DEBUG_SCOPES
 from tests.fakes.clients import (
     ALL,
     CHALLENGE,
@@ -27,9 +28,11 @@ from tests.fakes.clients import (
     PAGE,
     POLICY,
     READ,
+    Known,
     asked,
     detail,
     let_in,
+    paired,
     params,
     proven,
     refused,
@@ -473,3 +476,48 @@ def test_nobody_gets_in_with_scopes_but_by_the_secret_a_token_or_the_proxy(
     outcome = asked(given_, peer=peer)
     assert isinstance(outcome, Refused) or token == "T"
     assert isinstance(outcome, Refused) or outcome.scopes == () or with_device or peer is HERE
+
+
+# --- the scopes of the debugger
+
+DEBUG = DEBUG_SCOPES
+WANTED = ("operator.read", *DEBUG)
+TOLD = evolve(POLICY, debug=DEBUG[:2])
+
+
+def test_the_secret_gives_scopes_of_the_debugger_where_the_gateway_was_told_so_and_no_more_than_that() -> None:
+    for client, mode in (("gateway-client", "backend"), ("cli", "cli")):
+        given = params(client, mode, scopes=list(WANTED))
+        assert let_in(given).scopes == ("operator.read",)
+        assert let_in(given, policy=TOLD).scopes == ("operator.read", *DEBUG[:2])
+        assert let_in(params(client, mode, scopes=["operator.admin"]), policy=TOLD).scopes == ("operator.admin",)
+
+
+def test_who_needs_no_secret_gets_none_of_them() -> None:
+    open_to_all = evolve(NONE, debug=DEBUG)
+    assert let_in(params(scopes=list(WANTED)), policy=open_to_all).scopes == ("operator.read",)
+    assert let_in(proven(scopes=list(WANTED), auth={}), policy=open_to_all).scopes == ("operator.read",)
+
+
+def test_a_page_in_a_browser_gets_none_of_them() -> None:
+    given = proven("openclaw-control-ui", "webchat", scopes=list(WANTED))
+    known = paired(scopes=WANTED, client="openclaw-control-ui")
+    assert let_in(given, peer=PAGE, policy=TOLD, known=known).scopes == ("operator.read",)
+    assert let_in(params(scopes=list(WANTED)), peer=PAGE, policy=TOLD).scopes == ()
+
+
+def test_a_device_is_never_approved_silently_for_them() -> None:
+    given = proven(scopes=list(WANTED))
+    assert let_in(given).pairing is not None
+    for known in (Known(), paired(scopes=("operator.admin",), client="openclaw-tui")):
+        turned = refused(given, policy=TOLD, known=known)
+        assert turned.pairing is not None
+        assert not turned.pairing.silent
+        assert set(DEBUG[:2]) <= set(turned.pairing.scopes)
+
+
+def test_a_device_that_was_approved_for_them_gets_them_from_anywhere() -> None:
+    known = paired(scopes=("operator.read", *DEBUG), client="openclaw-tui")
+    for peer in (HERE, FAR):
+        given = proven(scopes=["operator.read", DEBUG[1]], auth={"deviceToken": "D"})
+        assert let_in(given, peer=peer, policy=TOLD, known=known).scopes == ("operator.read", DEBUG[1])

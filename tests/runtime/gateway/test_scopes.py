@@ -159,3 +159,26 @@ def test_a_name_that_nobody_knows_is_an_admins(name: str, role: str, granted: se
     known = scopes.METHOD_SCOPES.keys() | scopes._DYNAMIC.keys() | scopes.NODE_METHODS | scopes.OPEN_METHODS
     if name not in known:
         assert (scopes.refusal(role, granted, name) is None) == (role == OPERATOR and ADMIN in granted)
+
+
+# --- the debugger's
+
+
+DEBUGS = st.sets(st.sampled_from(sorted({*SCOPES, *scopes.DEBUG_SCOPES})))
+
+
+@given(DEBUGS)
+def test_nothing_but_a_scope_of_the_debugger_gives_one(granted: set[str]) -> None:
+    most = max((scopes.DEBUG_SCOPES.index(one) for one in granted & set(scopes.DEBUG_SCOPES)), default=-1)
+    for place, scope in enumerate(scopes.DEBUG_SCOPES):
+        assert scopes.allowed(granted, scope) is (place <= most)
+        assert scopes.covers(OPERATOR, granted, [scope]) is (place <= most)
+        assert (scope in scopes.effective(granted)) is (place <= most)
+
+
+@pytest.mark.parametrize("method", ["debug.sessions", "debug.verdict", "debug.no-such-command"])
+def test_an_administrator_may_not_debug(method: str) -> None:
+    error = scopes.refusal(OPERATOR, [ADMIN], method)
+    assert error is not None
+    assert error.message == "missing scope: operator.debug.observe"
+    assert scopes.refusal(OPERATOR, ["operator.debug.drive"], method) is None

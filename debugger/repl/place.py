@@ -1,0 +1,231 @@
+"""What a client knows of where it stands: its sessions with their holds, what is being typed, what was shown. Pure.
+
+Events and answers make a new place; nothing is forgotten by an event that says less.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+VALUES: Final = 200
+"""Values that were shown and still have a name (`$7`)."""
+NAMES: Final = 1_000
+"""Sessions that are remembered for completion."""
+
+
+@frozen
+class Standing:
+    """One session as it was last told. `at` is what an edit names, `generation` what a command to go on names."""
+
+    session: str
+    key: str = ""
+    phase: str = ""
+    held: bool = False
+    generation: int = 0
+    at: int = 0
+    turn: int = 0
+    step: Mapping[str, Any] = field(factory=dict)
+    cause: str = ""
+    by: str = ""
+    hits: tuple[int, ...] = ()
+    tokens: int | None = None
+    history: int | None = None
+    driving: bool = False
+    driver: str = ""
+    closed: bool = False
+    rests: int = 0
+    """How many of its prompts were told to be over."""
+
+    @property
+    def call(self) -> str:
+        """The call that it stands at, or nothing."""
+        return str(self.step.get("call") or "")
+
+
+@frozen
+class Block:
+    """Lines that are being typed for a breakpoint, up to `end`."""
+
+    id: int
+    lines: tuple[str, ...] = ()
+
+
+@frozen
+class Place:
+    """Where a client stands. `edits` are those of a transaction that was begun, None where there is none."""
+
+    user: str = ""
+    role: str = "observer"
+    session: str = ""
+    sessions: Mapping[str, Standing] = field(factory=dict)
+    names: tuple[str, ...] = ()
+    breakpoints: int = 0
+    frame: int = 0
+    values: tuple[Any, ...] = ()
+    shown: int = 0
+    aliases: Mapping[str, str] = field(factory=dict)
+    edits: tuple[Mapping[str, Any], ...] | None = None
+    block: Block | None = None
+    again: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        """Where the current session stands; one without a name where there is none."""
+        return self.sessions.get(self.session) or Standing(self.session)
+
+    def value(self, number: int) -> Any:
+        """Return the value that was shown as `$number`. Raises KeyError."""
+        first = self.shown - len(self.values) + 1
+        if not first <= number <= self.shown:
+            raise KeyError(number)
+        return self.values[number - first]
+
+    # --- what events and answers change
+
+    def heard(self, name: str, data: Mapping[str, Any]) -> "Place":
+        """Return the place after an event."""
+        session = data.get("session")
+        if name == "breakpoint":
+            return self._pointed(data)
+        if not isinstance(session, str):
+            return self
+        if name == "stopped":
+            place = self._with(session, **_stood(data))
+            return evolve(place, frame=0) if session == self.session else place
+        if name == "opened":
+            return evolve(self, names=_known(self.names, session))
+        if name not in _EVENTS or session not in self.sessions:
+            return self
+        return self._with(session, **_EVENTS[name](self, data))
+
+    def _pointed(self, data: Mapping[str, Any]) -> "Place":
+        more = {"break.add": 1, "break.delete": -1}.get(str(data.get("what")), 0)
+        return evolve(self, breakpoints=max(0, self.breakpoints + more))
+
+    def answered(self, command: str, verb: str, params: Mapping[str, Any], result: Any) -> "Place":
+        """Return the place after the answer to a request."""
+        found = result if isinstance(result, Mapping) else {}
+        place = self._known(command, found)
+        session = _name(found) or params.get("session")
+        if command in ("attach", "new", "status", "pause") and isinstance(session, str) and session != "*":
+            place = place._with(session, **_stood(found))
+            if command in ("attach", "new"):
+                driving = bool(found.get("driving", command == "new"))
+                place = evolve(place._with(session, driving=driving), session=session, frame=0, edits=None)
+            elif verb == "use":
+                place = evolve(place, session=session, frame=0, edits=None)
+        elif command in ("continue", "step", "finish", "until") and session in place.sessions:
+            place = place._let_go(str(session), params.get("generation"))
+        elif command == "detach" and session in place.sessions:
+            place = place._without(str(session))
+        elif command in ("edit", "undo", "redo", "inject", "kill", "stream", "verdict", "fault"):
+            place = place._edited(command, verb, params, found)
+        elif command == "print" and "value" in found:
+            place = evolve(place, values=(*place.values, found["value"])[-VALUES:], shown=place.shown + 1)
+        elif command == "where" and session in place.sessions:
+            place = place._walked(verb, found)
+        return place
+
+    def _known(self, command: str, found: Mapping[str, Any]) -> "Place":
+        if command == "sessions" and isinstance(found.get("sessions"), list):
+            rows = [row for row in found["sessions"] if isinstance(row, Mapping)]
+            return evolve(self, names=_known(self.names, *(str(row.get("session", "")) for row in rows)))
+        if command == "break.list" and isinstance(found.get("breakpoints"), list):
+            return evolve(self, breakpoints=len(found["breakpoints"]))
+        return self
+
+    def _let_go(self, session: str, generation: Any) -> "Place":
+        # The next stop may have been told before the answer came: it stays.
+        standing = self.sessions[session]
+        return self if standing.generation != generation else self._with(session, held=False)
+
+    def _edited(self, command: str, verb: str, params: Mapping[str, Any], found: Mapping[str, Any]) -> "Place":
+        if command == "edit" and params.get("dry"):
+            return evolve(self, edits=tuple(params["changes"])) if verb == "preview" else self
+        place = evolve(self, edits=None) if verb == "commit" else self
+        session, at = str(params.get("session")), found.get("at")
+        if session not in place.sessions or not isinstance(at, int):
+            return place
+        return place._with(session, at=max(at, place.sessions[session].at), history=None)
+
+    def _walked(self, verb: str, found: Mapping[str, Any]) -> "Place":
+        frames = found.get("frames")
+        most = len(frames) - 1 if isinstance(frames, list) and frames else 0
+        move = {"up": 1, "down": -1}.get(verb, -self.frame)
+        place = evolve(self, frame=min(max(self.frame + move, 0), most))
+        return place._with(self.session, **_context({"where": found}))
+
+    def _with(self, session: str, **members: Any) -> "Place":
+        before = self.sessions.get(session) or Standing(session)
+        names = _known(self.names, session)
+        return evolve(self, sessions={**self.sessions, session: evolve(before, **members)}, names=names)
+
+    def _without(self, session: str) -> "Place":
+        rest = {name: one for name, one in self.sessions.items() if name != session}
+        place = evolve(self, sessions=rest)
+        return evolve(place, session="", edits=None, frame=0) if session == self.session else place
+
+
+def _name(found: Mapping[str, Any]) -> str | None:
+    name = found.get("session")
+    return name if isinstance(name, str) and name else None
+
+
+def _known(names: tuple[str, ...], *more: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*names, *(name for name in more if name))))[-NAMES:]
+
+
+_TYPES: Final[Mapping[str, type]] = {
+    "key": str,
+    "phase": str,
+    "held": bool,
+    "generation": int,
+    "at": int,
+    "turn": int,
+    "cause": str,
+    "by": str,
+    "driver": str,
+    "driving": bool,
+}
+
+
+def _stood(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What data of a stop, or an answer about a session, say of where it stands; what is not there is not said."""
+    made = {name: data[name] for name, kind in _TYPES.items() if isinstance(data.get(name), kind)}
+    if isinstance(data.get("step"), Mapping):
+        made["step"] = data["step"]
+    if isinstance(data.get("hits"), (list, tuple)):
+        made["hits"] = tuple(one for one in data["hits"] if isinstance(one, int))
+        made.setdefault("held", True)
+    return made | _context(data.get("context"))
+
+
+def _context(context: Any) -> dict[str, Any]:
+    if not isinstance(context, Mapping):
+        return {}
+    made = {"tokens": context["tokens"]} if isinstance(context.get("tokens"), int) else {}
+    where = context.get("where")
+    frames = where.get("frames") if isinstance(where, Mapping) else None
+    first = frames[0] if isinstance(frames, list) and frames and isinstance(frames[0], Mapping) else {}
+    return made | {name: first[name] for name in ("tokens", "history") if isinstance(first.get(name), int)}
+
+
+def _moved(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
+    at = data.get("at")
+    return {"at": at, "history": None} if isinstance(at, int) else {}
+
+
+def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
+    # The name alone is not the connection: two of one user can be attached.
+    driver = str(data.get("driver", ""))
+    return {"driver": driver} | ({"driving": False} if driver != place.user else {})
+
+
+_EVENTS: Final[Mapping[str, Any]] = {
+    "continued": lambda place, data: {"held": False, "cause": "", "by": "", "hits": ()},
+    "edited": _moved,
+    "rested": lambda place, data: {"rests": place.sessions[data["session"]].rests + 1, "turn": 0},
+    "closed": lambda place, data: {"closed": True, "held": False},
+    "lease": _lease,
+}

@@ -1,0 +1,273 @@
+"""The prompt at a terminal: prompt_toolkit in a worker thread, Trio in the main one. Output comes above the line.
+
+Ctrl-C pauses the current session and ends nothing; twice within a second leaves. An empty line repeats the last step.
+"""
+
+import os
+import shlex
+import signal
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import trio
+from attrs import define, field
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input import create_input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output, create_output
+
+from debugger.repl.above import Above
+from debugger.repl.batch import DONE
+from debugger.repl.completing import offered
+from debugger.repl.forms import BadLine
+from debugger.repl.place import Place
+from debugger.repl.shell import Shell
+from debugger.repl.texts import line as in_a_line
+from runtime.errors import TwinstepError
+
+TWICE: Final = 1.0
+"""Seconds within which a second Ctrl-C leaves."""
+COMPLETE_SECONDS: Final = 1.0
+"""How long a key may wait for the words of the daemon."""
+
+
+async def prompt(shell: Shell, environ: Mapping[str, str], history: Path | None, read: TextIO, written: TextIO) -> int:
+    """Read lines and do them until somebody leaves. Returns the exit code."""
+    output = create_output(stdout=written)
+    with create_app_session(create_input(stdin=read), output):
+        return await Terminal.of(shell, environ, _history(history), output).run()
+
+
+def _history(path: Path | None) -> History:
+    """The lines that were typed before; they are kept where nobody else may read them."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+@define(eq=False)
+class Terminal:
+    """One person at a terminal."""
+
+    shell: Shell
+    environ: Mapping[str, str]
+    above: Above
+    session: "PromptSession[str]"
+    token: trio.lowlevel.TrioToken
+    nursery: trio.Nursery | None = None
+    pressed: float = float("-inf")
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+
+    @classmethod
+    def of(cls, shell: Shell, environ: Mapping[str, str], history: History, output: Output) -> "Terminal":
+        """Put it together."""
+        above = Above(output)
+        session: PromptSession[str] = PromptSession(history=history, complete_while_typing=False)
+        made = cls(shell, environ, above, session, trio.lowlevel.current_trio_token())
+        session.key_bindings = made._keys()
+        session.completer = Words(made)
+        above.app = session.app
+        shell.screen.write = above.write
+        shell.ask, shell.compose = made.ask, made.compose
+        return made
+
+    async def run(self) -> int:
+        """Read lines and do them until somebody leaves."""
+        with trio.open_signal_receiver(signal.SIGINT) as signals, self.scope:
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                nursery.start_soon(self._interrupts, signals)
+                await self._read()
+                nursery.cancel_scope.cancel()
+        return DONE
+
+    async def _read(self) -> None:
+        while not self.shell.done:
+            line = await self._line()
+            if line is None:
+                await self.shell.leave()
+                return
+            if not line.strip() and self.shell.place.block is None:
+                line = self.shell.place.again
+            if line.strip():
+                await self.shell.do(line)
+
+    async def _line(self) -> str | None:
+        """Let a line be typed. None where the terminal ends, or somebody leaves."""
+        asked = partial(self.session.prompt, self._message, rprompt=self._right, refresh_interval=0.5)
+        try:
+            return await trio.to_thread.run_sync(asked)
+        except (EOFError, KeyboardInterrupt):
+            return None
+        finally:
+            self.above.flush()
+
+    async def ask(self, question: str) -> str:
+        """Put a question; no answer is an empty one."""
+        session: PromptSession[str] = PromptSession()
+        self.above.app = session.app
+        try:
+            return await trio.to_thread.run_sync(partial(session.prompt, question))
+        except (EOFError, KeyboardInterrupt):
+            return ""
+        finally:
+            self.above.app = self.session.app
+            self.above.flush()
+
+    async def compose(self, text: str, suffix: str) -> str:
+        """Let a text be changed in the editor of the person. Raises BadLine."""
+        editor = shlex.split(self.environ.get("VISUAL") or self.environ.get("EDITOR") or "vi")
+        folder = Path(self.session_folder())
+        path = trio.Path(folder / f"twinstep-{os.getpid()}{suffix}")
+        try:
+            await path.touch(mode=0o600)
+            await path.write_text(text, "utf-8")
+            done = await trio.run_process([*editor, str(path)], stdin=None, check=False)
+            if done.returncode:
+                raise BadLine(f"edit: {editor[0]} ended with {done.returncode}")
+            return await path.read_text("utf-8")
+        except (OSError, ValueError) as exc:
+            raise BadLine(f"edit: {editor[0] if editor else 'the editor'} cannot be used: {exc}") from exc
+        finally:
+            with trio.CancelScope(shield=True):
+                await path.unlink(missing_ok=True)
+
+    def session_folder(self) -> str:
+        """Return where drafts are kept for as long as they are edited."""
+        return self.environ.get("XDG_RUNTIME_DIR") or self.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - mode 0600
+
+    # --- Ctrl-C
+
+    async def _interrupts(self, signals: Any) -> None:
+        # In raw mode Ctrl-C is a key (`_keys`); this is for the time in which no line is typed.
+        async for _ in signals:
+            if self._again(trio.current_time()):
+                self.shell.done = True
+                self.scope.cancel()
+            else:
+                self._pause()
+
+    def _again(self, now: float) -> bool:
+        twice = now - self.pressed < TWICE
+        self.pressed = now
+        return twice
+
+    def _pause(self) -> None:
+        assert self.nursery is not None
+        place = self.shell.place
+        if place.session and not self.shell.lost and not place.standing.held:
+            self.nursery.start_soon(self._paused)
+        else:
+            self.shell.screen.told("interrupt", None, ["Ctrl-C again leaves"])
+
+    async def _paused(self) -> None:
+        await self.shell.do("pause")
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("c-c")
+        def _(event: KeyPressEvent) -> None:
+            loop = event.app.loop
+            if loop is not None and self._again(loop.time()):
+                event.app.exit(exception=EOFError())
+            else:
+                self.token.run_sync_soon(self._pause)
+
+        @keys.add("escape", "enter")
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.newline()
+
+        return keys
+
+    # --- what stands around the line
+
+    def _message(self) -> StyleAndTextTuples:
+        place = self.shell.place
+        if place.block is not None:
+            return [("", f"commands {place.block.id}> ")]
+        return [("ansired", "lost ")] * self.shell.lost + [(_colour(place), f"adb[{head(place)}]"), ("", "> ")]
+
+    def _right(self) -> StyleAndTextTuples:
+        return [("ansibrightblack", side(self.shell.place))]
+
+    # --- Tab
+
+    def words(self, text: str) -> list[str]:
+        """Return what the daemon would complete a text to. From the thread of the prompt; it waits a second at most."""
+        return trio.from_thread.run(self._words, text, trio_token=self.token)
+
+    async def _words(self, text: str) -> list[str]:
+        session = self.shell.place.session
+        with trio.move_on_after(COMPLETE_SECONDS):
+            try:
+                found = await self.shell.query("complete", {"session": session, "text": text[-2_000:]})
+                return [str(word) for word in found.get("words", ())]
+            except (TwinstepError, AttributeError):
+                return []
+        return []
+
+
+@define(eq=False)
+class Words(Completer):
+    """What Tab offers."""
+
+    terminal: Terminal
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """Return how the line could go on."""
+        text, place = document.text_before_cursor, self.terminal.shell.place
+        offer = offered(text, place)
+        if not offer.ask:
+            return [Completion(word, start_position=-offer.length) for word in offer.words]
+        if not place.session:
+            return []
+        words = self.terminal.words(offer.ask)
+        return [Completion(word, start_position=-overlap(offer.ask, word)) for word in words]
+
+
+def overlap(text: str, word: str) -> int:
+    """Return how many characters at the end of a text are the beginning of a word."""
+    return next((size for size in range(min(len(text), len(word)), 0, -1) if text.endswith(word[:size])), 0)
+
+
+def head(place: Place) -> str:
+    """Return where the current session stands, as the prompt shows it."""
+    standing = place.standing
+    if not place.session:
+        return "no session"
+    name = in_a_line(standing.key.rpartition(":")[2] or standing.session[:8], 40)
+    turn = f" t{standing.turn}" if standing.turn else ""
+    if not standing.held:
+        return f"{name}{turn} {in_a_line('closed' if standing.closed else 'running')}"
+    step = in_a_line(standing.step.get("kind", ""), 40)
+    by = in_a_line(standing.by.removeprefix("debugger:"), 40)
+    return f"{name}{turn} {step} #{standing.at} ⏸ by:{by}"
+
+
+def side(place: Place) -> str:
+    """Return what the right side of the prompt shows."""
+    standing = place.standing
+    said = [
+        ("observing", bool(place.session) and not standing.driving),
+        (f"{len(place.edits or ())} edits begun", place.edits is not None),
+        (f"{standing.tokens} tokens", standing.tokens is not None),
+        (f"{place.breakpoints} breakpoints", bool(place.breakpoints)),
+    ]
+    return " · ".join(text for text, there in said if there)
+
+
+def _colour(place: Place) -> str:
+    return "ansiyellow" if place.standing.held else "ansigreen" if place.session else "ansibrightblack"

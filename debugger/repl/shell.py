@@ -1,0 +1,279 @@
+"""Does what typed lines ask for: requests to the daemon, files, transactions. The one client behind prompt and batch.
+
+`place` is what it knows; events change it as they come. A line that fails says why and has no further effect.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import trio
+from attrs import define, evolve, field
+
+from debugger.client import Client
+from debugger.protocol.errors import Failure
+from debugger.repl import editing, lines
+from debugger.repl.explaining import explained
+from debugger.repl.forms import Asked, BadLine, Local
+from debugger.repl.place import Block, Place
+from debugger.repl.screen import Screen
+from runtime.errors import TwinstepError
+
+Dial = Callable[[], Awaitable[Client]]
+Ask = Callable[[str], Awaitable[str]]
+"""Puts a question to the person at the terminal."""
+Compose = Callable[[str, str], Awaitable[str]]
+"""Lets a person edit a text; takes what the file's name ends with as well."""
+STOP_SECONDS: Final = 60.0
+"""How long a stop is waited for where nobody says how long."""
+FILE: Final = 1 << 20
+"""Bytes of a file that is run."""
+NESTED: Final = 8
+"""Files that run one another."""
+THEN: Final = ("resume", "hold", "cancel")
+
+
+@define(eq=False)
+class Shell:
+    """One person or script at one daemon. `seconds` is how long a stop is waited for.
+
+    `done` is set when there is nothing more to do here: somebody left.
+    """
+
+    dial: Dial
+    nursery: trio.Nursery
+    screen: Screen
+    place: Place
+    seconds: float = STOP_SECONDS
+    ask: Ask | None = None
+    compose: Compose | None = None
+    done: bool = False
+    _client: Client | None = None
+    _moved: trio.Event = field(factory=trio.Event)
+    _depth: int = 0
+    _marks: dict[str, tuple[int, int]] = field(factory=dict)
+    """Of each session the hold and the prompts that were over when it was last let go or spoken to."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection."""
+        return self._client is None or self._client.ended is not None
+
+    async def connect(self) -> None:
+        """Connect, and from now on hear what is told. Raises what `debugger.client.connect` raises."""
+        client = await self.dial()
+        self._client = client
+        self.place = evolve(self.place, role=client.role)
+        self.nursery.start_soon(self._live, client)
+
+    async def aclose(self) -> None:
+        """End the connection."""
+        self.done = True
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _live(self, client: Client) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.run)
+            async for event in client:
+                self._heard(event.name, event.data if isinstance(event.data, Mapping) else {})
+        self._moved.set()
+        if not self.done and client is self._client:
+            why = str(client.ended or "the connection ended")
+            self.screen.told("lost", why, [f"connection lost: {why}; `reconnect` tries again"])
+
+    def _heard(self, name: str, data: Mapping[str, Any]) -> None:
+        self.place = self.place.heard(name, data)
+        self.screen.heard(name, data, self.place)
+        self._moved.set()
+        self._moved = trio.Event()
+
+    # --- lines
+
+    async def do(self, line: str, *, waits: bool = False) -> bool:
+        """Do what a line asks for; with `waits`, until the session that it lets go stands again. Says whether all of it
+        was done."""
+        try:
+            for act in lines.read(line, self.place):
+                await (self.local(act, waits=waits) if isinstance(act, Local) else self.request(act, waits=waits))
+        except TwinstepError as exc:
+            self.screen.failed(line, exc)
+            return False
+        text = line.strip()
+        if text and lines.repeated(text, self.place):
+            self.place = evolve(self.place, again=text)
+        elif text:
+            self.place = evolve(self.place, again="")
+        return True
+
+    async def request(self, asked: Asked, *, waits: bool = False) -> Any:
+        """Ask, and show the answer. Raises Failure."""
+        session = str(asked.params.get("session"))
+        if asked.goes or asked.command == "say":
+            self._marks[session] = self._mark(session)
+        result = await self.query(asked.command, asked.params)
+        self.place = self.place.answered(asked.command, asked.verb, asked.params, result)
+        self.screen.answered(asked, result, self.place)
+        if asked.goes and waits:
+            await self.stop(session, self.seconds)
+        return result
+
+    def _mark(self, session: str) -> tuple[int, int]:
+        one = self.place.sessions.get(session)
+        return (one.generation, one.rests) if one is not None else (0, 0)
+
+    async def query(self, command: str, params: Mapping[str, Any]) -> Any:
+        """Ask, and show nothing. Raises Failure."""
+        if self._client is None:
+            raise Failure("closed", "there is no connection")
+        return await self._client.request(command, params)
+
+    async def stop(self, session: str, seconds: float) -> None:
+        """Wait until a session stands, or its prompt is over, after it was last let go or spoken to. Raises Failure."""
+        generation, rests = self._marks.setdefault(session, self._mark(session))
+        with trio.move_on_after(seconds):
+            while True:
+                one = self.place.sessions.get(session)
+                if one is None or one.closed:
+                    raise Failure("refused", f"session {session} was closed, and will not stop")
+                if (one.held and one.generation > generation) or one.rests > rests:
+                    return
+                if self.lost:
+                    raise Failure("closed", "the connection ended before the session stopped")
+                await self._moved.wait()
+        raise Failure("late", f"session {session} did not stop within {seconds:g} seconds")
+
+    # --- what is done here
+
+    async def local(self, act: Local, *, waits: bool = False) -> None:
+        """Do what needs no daemon, or more than one request. Raises TwinstepError."""
+        given = act.given
+        match act.verb:
+            case "source":
+                await self._source(given["file"])
+            case "save":
+                await self._save(given["file"])
+            case "wait":
+                await self.stop(self.place.session, self.seconds if given["seconds"] is None else given["seconds"])
+            case "reconnect":
+                await self._reconnect()
+            case "quit":
+                await self.leave(given["then"])
+            case "edit":
+                await self._edit(given["path"])
+            case _:
+                await trio.lowlevel.checkpoint()
+                self._noted(act.verb, given)
+
+    def _noted(self, verb: str, given: Mapping[str, Any]) -> None:
+        """Do what only changes the place, or shows something of it."""
+        place = self.place
+        changed: dict[str, Any] = {}
+        match verb:
+            case "begin":
+                changed["edits"] = ()
+            case "abort":
+                changed["edits"] = None
+            case "alias":
+                changed["aliases"] = {**place.aliases, given["name"]: given["line"]}
+            case "unalias":
+                changed["aliases"] = {name: line for name, line in place.aliases.items() if name != given["name"]}
+            case "commands":
+                changed["block"] = Block(given["id"])
+            case "collected":
+                changed["block"] = None
+            case "collect":
+                assert place.block is not None
+                changed["block"] = evolve(place.block, lines=(*place.block.lines, given["line"]))
+            case _:
+                value, shown = explained(verb, given, place)
+                self.screen.told(verb, value, shown)
+        self.place = evolve(place, **changed)
+
+    async def leave(self, then: str = "") -> None:
+        """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked."""
+        mine = [one.session for one in self.place.sessions.values() if one.driving and one.held and not one.closed]
+        if mine and not then and self.ask is not None and not self.lost:
+            then = await self._asked(mine)
+        for session in mine if then else ():
+            await self.request(Asked("detach", {"session": session, "then": then}, "detach"))
+        self.done = True
+
+    async def _asked(self, sessions: list[str]) -> str:
+        assert self.ask is not None
+        named = ", ".join(sessions)
+        text = await self.ask(f"{named} held: resume, hold or cancel? [hold] ")
+        found = [then for then in THEN if text.strip() and then.startswith(text.strip().lower())]
+        return found[0] if found else ""
+
+    async def _reconnect(self) -> None:
+        if not self.lost:
+            raise BadLine("reconnect: the connection is there")
+        await self.connect()
+        current, sessions = self.place.session, self.place.sessions
+        self.place = evolve(self.place, sessions={}, session="")
+        for name in sorted(sessions, key=lambda name: name == current):
+            await self.request(Asked("attach", {"session": name, "observe": not sessions[name].driving}, "attach"))
+
+    async def _source(self, name: str) -> None:
+        if self._depth >= NESTED:
+            raise BadLine(f"source: {name} is the {NESTED + 1}th file in one another; that is too deep")
+        text = await read_file(name)
+        if text.lstrip().startswith("{"):
+            await self.request(Asked("break.load", {"specs": _specs(name, text)}, "source"))
+            return
+        self._depth += 1
+        try:
+            for number, line in enumerate(text.splitlines(), 1):
+                if not await self.do(line, waits=True):
+                    raise BadLine(f"source: {name} was not run further than line {number}")
+                if self.done:
+                    return
+            if self.place.block is not None:
+                self.place = evolve(self.place, block=None)
+                raise BadLine(f"source: {name} ends before the `end` of its commands")
+        finally:
+            self._depth -= 1
+
+    async def _save(self, name: str) -> None:
+        specs = (await self.query("break.save", {})).get("specs", [])
+        try:
+            await trio.Path(name).expanduser().write_text(json.dumps({"breakpoints": specs}, indent=1) + "\n", "utf-8")
+        except OSError as exc:
+            raise BadLine(f"save: {name} cannot be written ({exc.strerror})") from exc
+        self.screen.told("save", {"file": name, "count": len(specs)}, [f"{len(specs)} breakpoints in {name}"])
+
+    async def _edit(self, path: str) -> None:
+        if self.compose is None:
+            raise BadLine(f"edit: needs a terminal; here, set {path} = JSON")
+        standing = self.place.standing
+        where = {"session": standing.session, "path": editing.expression(path, self.place), "count": FILE}
+        before = editing.draft(path, (await self.query("bytes", where)).get("text", ""))
+        value = editing.edited(path, before, await self.compose(before.text, before.suffix))
+        change = {"path": path, "op": "set", "value": value}
+        await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
+
+
+def _specs(name: str, text: str) -> list[Any]:
+    try:
+        found = json.loads(text)["breakpoints"]
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise BadLine(f"source: {name} has no breakpoints that `save` has written") from exc
+    if not isinstance(found, list):
+        raise BadLine(f"source: {name}: breakpoints must be a list")
+    return found
+
+
+async def read_file(name: str) -> str:
+    """Return the text of a file of lines. Raises BadLine."""
+    try:
+        async with await trio.open_file(await trio.Path(name).expanduser(), "rb") as file:
+            data = await file.read(FILE + 1)
+        text = data.decode("utf-8")
+    except OSError as exc:
+        raise BadLine(f"source: {name} cannot be read ({exc.strerror})") from exc
+    except ValueError as exc:
+        raise BadLine(f"source: {name} is no UTF-8 text") from exc
+    if len(data) > FILE:
+        raise BadLine(f"source: {name} has more than {FILE:,} bytes")
+    return text

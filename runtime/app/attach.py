@@ -1,0 +1,131 @@
+"""`twinstep attach`: the debugger in a terminal, at the socket of a daemon. Parses its flags; `debugger.repl` runs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from runtime.app.arguments import Parser
+from runtime.app.console import Pipe
+from runtime.app.sockets import SOCKET, socket_path
+from runtime.errors import TwinstepError, UsageError
+
+EPILOG: Final = """\
+examples:
+  twinstep attach                                the prompt; `sessions` lists them, `help` explains
+  twinstep attach main                           ... at a session, by its id or key or the beginning of one
+  twinstep attach main --observe                 only look
+  twinstep attach main -x pause -x where         two lines, then the prompt, or the end where there is no terminal
+  twinstep attach main --batch lines.adb --json  lines from a file; one JSON object a line
+
+The socket is that of `twinstep serve` with the same settings; --state names another state file, --socket the socket.
+exit codes: 0 done, 1 a line failed, 2 usage, 3 no connection, 130 SIGINT
+"""
+USAGE: Final = 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    made = Parser(
+        prog="twinstep attach",
+        description="Debug the sessions of a running daemon: stop, step, look, change.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("session", nargs="?", default="", help="the session to begin with: id, key, or the beginning of one")
+    shared(made)
+    add("--role", choices=("observer", "driver", "mutator", "override"), default="mutator", help="what may be done")
+    add("--observe", action="store_true", help="do not drive the session")
+    add("--on-loss", choices=("hold", "resume", "cancel"), default="hold", help="what becomes of it when this ends")
+    add("--hold-seconds", type=seconds, default=300.0, metavar="N", help="how long it is held then (default: 300)")
+    add("-x", "--execute", action="append", default=[], metavar="COMMAND", help="a line to begin with; may be repeated")
+    add("--batch", metavar="FILE", default="", help="run the lines of a file, - for standard input, and end")
+    add("--timeout", type=seconds, default=60.0, metavar="N", help="seconds that a stop is waited for (default: 60)")
+    add("--json", action="store_true", help="one JSON object a line")
+    return made
+
+
+def shared(made: argparse.ArgumentParser) -> None:
+    """Add the flags that say which daemon is meant, and who asks."""
+    made.add_argument("--socket", metavar="PATH", help="Unix socket of the daemon (default: TWINSTEP_SOCKET)")
+    made.add_argument("--state", metavar="FILE", help="state file of the daemon, beside which its socket is")
+    made.add_argument("--user", help="the name that others see (default: USER)")
+
+
+def run(argv: Sequence[str], out: Pipe) -> int:
+    """Run the client; return the exit code."""
+    try:
+        given = parser().parse_args(list(argv))
+        options = shared_options(given, os.environ)
+    except UsageError as exc:
+        print(f"twinstep: {exc}", file=sys.stderr)
+        return USAGE
+    made = {
+        "role": "observer" if given.observe and given.role == "mutator" else given.role,
+        "observe": given.observe,
+        "on_loss": given.on_loss,
+        "hold_seconds": given.hold_seconds,
+        "commands": tuple(given.execute),
+        "batch": given.batch,
+        "json": given.json,
+        "timeout": given.timeout,
+    }
+    return begun(options | made, out)
+
+
+def begun(options: Mapping[str, Any], out: Pipe) -> int:
+    """Run a client with options of `debugger.repl.main`."""
+    from debugger.repl.main import Options, main
+
+    terminal = sys.__stdout__ if out.isatty() else None
+    return main(Options(**options), os.environ, sys.stdin, terminal or out, sys.stderr)  # type: ignore[arg-type]
+
+
+def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that the shared flags are. Raises UsageError."""
+    user = given.user or environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
+    if not user.isprintable() or len(user) > 200:
+        raise UsageError("--user: must be a name of 200 characters or fewer that can be shown")
+    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/").joinpath(".local/state")
+    return {
+        "socket": _socket(given, environ),
+        "user": user,
+        "session": given.session,
+        "history": Path(home) / "twinstep" / "attach-history",
+    }
+
+
+def _socket(given: Any, environ: Mapping[str, str]) -> Path:
+    from runtime.config.openclaw.paths import places
+
+    try:
+        state = Path(given.state) if given.state else places(environ, Path.cwd()).state / "state" / "twinstep.db"
+    except TwinstepError as exc:
+        raise UsageError(str(exc)) from exc
+    if given.socket or given.state or environ.get(SOCKET):
+        return socket_path({} if given.state else environ, state, given.socket)
+    path = socket_path(environ, state)
+    return path if path.exists() else _only(path)
+
+
+def _only(path: Path) -> Path:
+    """Return the one socket that is where `path` would be: that of a daemon with another state file (`--demo`)."""
+    found = sorted(path.parent.glob("*.sock"))
+    if len(found) > 1:
+        raise UsageError(f"there are several daemons; name one with --socket: {', '.join(map(str, found))}")
+    return found[0] if found else path
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds. Raises ArgumentTypeError."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 86_400:
+        raise argparse.ArgumentTypeError("seconds are a number from 0 to 86400")
+    return found
