@@ -41,6 +41,7 @@ class ModelRequest:
     first call of each model content needs a signature. `tools` is a JSON list of function declarations. `extra` are
     further members of `generationConfig` (side calls that want JSON). `raw_tools` stands for `tools` where a side call
     wants a tool of the API. `tool_config` is the member `toolConfig`: which of the tools may be called.
+    `thinking` is a level of `runtime.model.thinking`, or nothing where nobody chose one.
     """
 
     model: str
@@ -51,6 +52,7 @@ class ModelRequest:
     extra: Mapping[str, Any] | None = None
     raw_tools: str | None = None
     tool_config: Mapping[str, Any] | None = None
+    thinking: str = ""
 
 
 Deliver = Callable[[JsonObject], Awaitable[None]]
@@ -219,9 +221,19 @@ class Store(Protocol):
     def forget(self, session: str) -> int:
         """Have all records, snapshots and the title of a session deleted. Returns a ticket.
 
-        From here on a session of that name may begin again at record 1. Its blobs stay: another session may name them.
-        A reading of its records that has begun ends where it is. A session that has nothing can be forgotten too.
+        From here on a session of that name may begin again at record 1. Blobs that no other session names go with it;
+        only a file of lines keeps them: it only grows. A reading of its records that has begun ends where it is. A
+        session that has nothing can be forgotten too.
         """
+
+    def shrink(self) -> int:
+        """Have a bounded part of the room that deletions left given back to the file system. Returns a ticket.
+
+        A store that has no such room does nothing. Raises JournalFull.
+        """
+
+    def size(self) -> int:
+        """Return the bytes that the journal takes on disk, 0 where it is on none."""
 
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`, oldest first."""

@@ -19,9 +19,10 @@ from debugger.tcp_peers import neighbour
 from runtime import __version__
 from runtime.app.debugvisits import EVENT, Visits
 from runtime.errors import InputError
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
 from runtime.gateway.link import Connection
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.sessions.session import Session
 
 
@@ -66,7 +67,7 @@ class GatewayNames:
         if entry is None:
             raise InputError(f"session {session.id} has no key any more")
         run = self.desk.chance.uuid()
-        await self.desk.runs.send(Ask(entry, run, text, ({"text": text},), "chat", "followup", f"debugger:{by}"))
+        await self.desk.runs.send(Ask(entry, run, text, ({"text": text},), "chat", NEXT, f"debugger:{by}"))
 
 
 async def admit(hello: Hello, peer: Peer | None) -> Role:

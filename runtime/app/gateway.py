@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO, TypeVar
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
@@ -45,10 +45,10 @@ from runtime.gateway.facts import SessionFacts
 from runtime.gateway.http import Limits
 from runtime.gateway.hub import Hub
 from runtime.gateway.identity import Identity
+from runtime.gateway.invoking import admitted
 from runtime.gateway.link import Connection
 from runtime.gateway.methods.sessions_list import Followers
 from runtime.gateway.methods.status import health_of
-from runtime.gateway.methods.tools import admitted
 from runtime.gateway.models import Models
 from runtime.gateway.nodebook import NodeBook
 from runtime.gateway.nodepolicy import rules_of
@@ -57,6 +57,7 @@ from runtime.gateway.pauses import Pause, Pauses
 from runtime.gateway.pulse import Pulse
 from runtime.gateway.registry import Registry
 from runtime.gateway.runs import Runs
+from runtime.gateway.upkeep import Upkeep
 from runtime.model.client import GeminiClient
 from runtime.model.endpoint import Endpoint
 from runtime.model.secret import Secret
@@ -232,6 +233,8 @@ class Gateway:
         desk.ready, desk.reason = models.ready, fresh.trouble
         desk.dispatcher.most_open = fresh.most_runs
         desk.directory.default_agent = fresh.default_agent
+        cron: Scheduler = desk.extras["cron"]
+        cron.use(evolve(cron.settings, agent=fresh.default_agent, enabled=fresh.cron))
         desk.dispatcher.performer.surroundings = fresh.around
         if provider(old) != provider(fresh):
             self.model.put(answers(fresh))
@@ -289,7 +292,14 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         known: Models = desk.extras["models"]  # a reload may have changed them
         workspace = str(entry.members.get("sessionRoot") or known.workspace(entry.agent))
         mode = entry.mode or known.mode
-        return Settings(known.of(entry)[1], mode=mode, workspace=workspace, interactive=True, go_on=GO_ON)
+        return Settings(
+            known.of(entry)[1],
+            mode=mode,
+            workspace=workspace,
+            interactive=True,
+            go_on=GO_ON,
+            thinking=entry.thinking or "",
+        )
 
     directory = Directory(
         roster,
@@ -309,6 +319,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     def changed(what: str, run: Run, session: Session | None) -> None:
         desk.on_run(what, run, session)
 
+    pauses = Pauses(directory, hub, clock, made.given.when_paused, shelf("pause", Pause))
     runs = Runs(
         dispatcher,
         roster,
@@ -318,11 +329,11 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         chance,
         model_of,
         changed,
+        admit=pauses.accept,
+        fit=directory.fit,
     )
-    pauses = Pauses(directory, hub, clock, made.given.when_paused, shelf("pause", Pause))
-    runs.admit = pauses.accept
     asking = Asking(Approvals(clock, chance), runs, hub)
-    performer.live, performer.ask = runs.live, asking.ask
+    performer.live, performer.ask, directory.own = runs.live, asking.ask, runs.own
     devices = DeviceBook(shelf("device", Known), clock, chance, shelf("pairing", Request))
     nodes = NodeBook(shelf("node", Node), devices, hub, clock, chance, lambda: rules_of(desk.config), asking.approvals)
     desk = Desk(
@@ -355,6 +366,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
             "pauses": pauses,
         },
     )
+    desk.extras["upkeep"] = Upkeep(desk)
     work = CronWork(desk)
     desk.extras["cron"] = Scheduler(
         jobs=shelf("cron", Job),
@@ -477,7 +489,7 @@ def models_of(made: Setup) -> Models:
         made.models,
         made.primary,
         made.agents,
-        made.queue_mode,
+        made.queue,
         made.mode,
         lambda agent: str(made.agents.get(agent, {}).get("workspace") or made.workspace),
         not made.trouble,

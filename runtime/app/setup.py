@@ -21,7 +21,7 @@ from runtime.config.openclaw import (
     start_faults,
 )
 from runtime.config.openclaw.issues import summary
-from runtime.config.openclaw.model import Tls
+from runtime.config.openclaw.model import Queue, Tls
 from runtime.config.openclaw.paths import places as places_of
 from runtime.config.openclaw.provider import DEFAULT_MODEL
 from runtime.errors import AuthError, InputError, SettingsError
@@ -73,7 +73,7 @@ class Setup:
     api_version: str
     key: str
     trouble: str
-    queue_mode: str
+    queue: Queue
     mode: str
     most_runs: int
     demo: Path | None
@@ -172,7 +172,7 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         (model.version or "v1beta") if model is not None else "",
         model.key if model is not None else "",
         "" if given.demo else trouble,
-        config.messages.queue.mode,
+        config.messages.queue,
         "full",
         config.agents.max_concurrent,
         DEMO if given.demo else None,

@@ -148,6 +148,11 @@ class Scheduler:
 
     # Questions
 
+    def use(self, settings: Settings) -> None:
+        """Run with other settings from now on. Runs under way go on as they began."""
+        self.settings = settings
+        self._changed.set()
+
     def status(self) -> Status:
         """Return how the scheduler stands."""
         slots = [job.state.next_run for job in self._jobs.items.values() if job.enabled and job.state.next_run]

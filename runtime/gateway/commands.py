@@ -6,14 +6,13 @@ A word that is not in COMMANDS is no command: it goes to the model as text.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import missing_scope
 from runtime.gateway.narration import message
+from runtime.gateway.queueing import MEMBERS, asked
 from runtime.gateway.registry import ANSWERED, Call
-from runtime.gateway.runs import Ask
 from runtime.gateway.scopes import ADMIN
-
-MODES: Final = ("steer", "followup", "collect", "interrupt")
 
 Do = Callable[[Call, Entry, str], Awaitable[str]]
 
@@ -65,7 +64,7 @@ async def _status(call: Call, entry: Entry, rest: str) -> str:
             f"Session: {entry.key}",
             f"Model: {provider}/{model} ({window} tokens)",
             f"Tokens: {entry.input} in, {entry.output} out",
-            f"Queue: {entry.queue or desk.extras['models'].queue_mode}",
+            f"Queue: {desk.extras['models'].queueing(entry).mode}",
             f"Runs: {', '.join(active) if active else 'none'}",
         ]
     )
@@ -80,13 +79,15 @@ async def _reset(call: Call, entry: Entry, rest: str) -> str:
 
 
 async def _queue(call: Call, entry: Entry, rest: str) -> str:
-    mode = rest.split(" ", maxsplit=1)[0].lower()
-    if not mode:
-        return f"Queue: {entry.queue or call.desk.extras['models'].queue_mode} (of {', '.join(MODES)})"
-    if mode not in MODES:
-        return f"There is no queue mode {mode!r}; there are {', '.join(MODES)}."
-    call.desk.changed(call.desk.directory.change(entry, queue=mode), "patch")
-    return f"Queue: {mode}"
+    models = call.desk.extras["models"]
+    wanted = asked(rest, models.queueing(entry))
+    if wanted.told and not wanted.reset:
+        return wanted.told
+    kept = {name: value for name, value in entry.members.items() if not (wanted.reset and name in MEMBERS)}
+    mode = None if wanted.reset else wanted.mode or entry.queue
+    changed = call.desk.directory.change(entry, queue=mode, members={**kept, **(wanted.options or {})})
+    call.desk.changed(changed, "patch")
+    return wanted.told or f"Queue: {models.queueing(changed).shown}"
 
 
 async def _stop(call: Call, entry: Entry, rest: str) -> str:

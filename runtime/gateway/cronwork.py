@@ -8,12 +8,11 @@ from attrs import define
 
 from runtime.cron.jobs import Job, Outcome
 from runtime.gateway import keys
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
-from runtime.gateway.entries import Entry
 from runtime.gateway.frames import GatewayError, invalid
-from runtime.gateway.lending import lent
 from runtime.gateway.methods.sessions_create import checked_model
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.transcript import uuid_of
 from runtime.vocab import JsonObject
 
@@ -41,18 +40,13 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        with lent(desk.directory, entry, model) as used:
-            return await self._run(used, Ask(used, name, text, parts, "agent", "followup", "cron"))
-
-    async def _run(self, entry: Entry, ask: Ask) -> Outcome:
-        desk = self.desk
-        ack = await desk.runs.send(ask)
+        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", NEXT, "cron", model=model))
         try:
             ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
         except trio.Cancelled:
             desk.runs.abort(entry, ack.run, "timeout")
             raise
-        provider, model, _ = desk.extras["models"].of(entry)
+        provider, model, _ = desk.extras["models"].of(entry.as_for(model, None))
         about: dict[str, Any] = {"session": entry.session, "session_key": entry.key, "model": model}
         if ended is None:
             return Outcome(status="error", error="the run did not end", provider=provider, **about)

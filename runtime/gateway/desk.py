@@ -16,6 +16,7 @@ from runtime import __version__
 from runtime.errors import TwinstepError
 from runtime.gateway import rows
 from runtime.gateway.auth import AuthPolicy, Limiter
+from runtime.gateway.budget import Budget
 from runtime.gateway.devicebook import DeviceBook
 from runtime.gateway.devices import Pairing
 from runtime.gateway.directory import Directory
@@ -87,6 +88,7 @@ class Desk:
     """Names of events that hello tells."""
     complaints: "deque[str]" = field(factory=lambda: deque(maxlen=100))
     profile: str = "gateway-owner"
+    budget: Budget = field(factory=Budget)
     draining: bool = False
     ready: bool = True
     reason: str = ""

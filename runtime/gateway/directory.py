@@ -46,6 +46,9 @@ TOKEN_BYTES: Final = 4
 
 SettingsOf = Callable[[Entry], Settings]
 Added = Callable[[Entry, Line], None]
+Own = tuple[str | None, str | None]
+"""Model and thinking level that a message wants for its run alone; None is that of the session."""
+PLAIN: Final[Own] = (None, None)
 
 
 @define(eq=False)
@@ -53,7 +56,8 @@ class Directory:
     """All sessions that have a key. `settings_of` says how the session of an entry runs.
 
     `added` hears of each new message of a conversation. `injected` takes what `chat.inject` puts into one, until
-    `transcript` is asked for it next. `run` may be started in a nursery; without it all sessions stay loaded.
+    `transcript` is asked for it next. `own` says what a message wants for its run alone. `run` may be started in a
+    nursery; without it all sessions stay loaded.
     """
 
     roster: Roster
@@ -66,6 +70,7 @@ class Directory:
     notes: Kept[Note] = field(factory=Loose)
     past: Kept[Past] = field(factory=Loose)
     spent: Kept[Spent] = field(factory=Loose)
+    own: Callable[[str], Own] = field(default=lambda message: PLAIN)
     transcripts: dict[str, Transcript] = field(factory=dict)
     by_session: dict[str, str] = field(factory=dict)
     injected: dict[str, list[tuple[str, str, int]]] = field(factory=dict)
@@ -179,16 +184,27 @@ class Directory:
         session = self.roster.live.get(entry.session)
         return session is not None and session.state.phase in OPEN
 
-    def apply(self, entry: Entry) -> None:
-        """Let the session run as its entry says from its next prompt on. One that is busy goes on as it began."""
+    def apply(self, entry: Entry, own: Own | None = None) -> None:
+        """Let the session run as its entry says from its next prompt on. One that is busy goes on as it began.
+
+        What the next message wants for itself goes before the entry: that of the lane, or `own` for one that comes.
+        """
         session = self.roster.live.get(entry.session)
         if session is None and entry.session in self.roster.parked:
             session = self.roster.get(entry.session)
         if session is None or session.broken is not None or session.state.phase not in REST:
             return
-        wanted = self.settings_of(entry)
+        if own is None:
+            own = self.own(session.state.lane[0].message.id) if session.state.lane else PLAIN
+        wanted = self.settings_of(entry.as_for(*own))
         if session.state.settings != wanted:
             self.roster.dispatcher.control(session, ev.Reopened(wanted), "operator")
+
+    def fit(self, session: Session, own: Own | None = None) -> None:
+        """Let a session run as its next message wants (`apply`). Raises TwinstepError where that cannot be kept."""
+        entry = self.of(session.id)
+        if entry is not None:
+            self.apply(entry, own)
 
     def reset(self, entry: Entry, reason: str) -> Entry:
         """Give the key a new session; the journal of the old one stays. Raises GatewayError while that is busy."""

@@ -103,6 +103,10 @@ class Entry:
     born: int = 0
     used: tuple[int, int, int, int] = (0, 0, 0, 0)
 
+    def as_for(self, model: str | None, thinking: str | None) -> "Entry":
+        """Return it as it is for a run that has a model or a thinking level of its own."""
+        return evolve(self, model=model or self.model, thinking=thinking or self.thinking)
+
 
 @frozen
 class Run:
@@ -110,7 +114,7 @@ class Run:
 
     `status` is `queued`, `running`, `ok`, `error` or `aborted`. `text` is a digest of what was said, so that the same
     id with another text is refused. `answer` is the beginning of the reply. `next` is the run that answers in its
-    place.
+    place. `model` and `thinking` hold for this run only, None for those of its session.
     """
 
     id: str
@@ -131,6 +135,8 @@ class Run:
     item: str = ""
     next: str = ""
     tokens: tuple[int, int, int] = (0, 0, 0)
+    model: str | None = None
+    thinking: str | None = None
 
     @property
     def over(self) -> bool:

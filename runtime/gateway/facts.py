@@ -1,4 +1,4 @@
-"""What the tools `session_status` and `sessions_list` are told of sessions (`runtime.tools.claw.status.Sessions`).
+"""What the tools about sessions and agents are told (`runtime.tools.claw.status.Sessions`).
 
 A session is named by its id, or by a key under which there is none yet. Reads the directory; changes nothing but the
 model of a session, where a call asks for that.
@@ -54,7 +54,7 @@ class SessionFacts:
             context=entry.total,
             window=window,
             thinking=entry.thinking or "off",
-            queue=entry.queue or models.queue_mode,
+            queue=models.queueing(entry).mode,
             updated=entry.updated or None,
             active={"runIds": active} if active else None,
         )
@@ -85,6 +85,34 @@ class SessionFacts:
         }
         more = {"label": entry.label, "displayName": entry.label or entry.title, "parentSessionKey": entry.parent}
         return row | {name: value for name, value in more.items() if value}
+
+    def agents(self, session: str) -> tuple[str, Sequence[JsonObject]]:
+        """Return the agent of a session, and the rows of all agents."""
+        desk = self.desk()
+        calling, models = desk.directory.of(session), desk.extras["models"]
+        rows = [
+            {
+                "id": name,
+                "configured": True,
+                "model": "/".join(models.of(Entry("", "", "", name, 0, 0))[:2]),
+                "agentRuntime": {"id": "auto", "source": "implicit"},
+            }
+            for name in models.agents
+        ]
+        return calling.agent if calling is not None else keys.agent_of(session) or desk.directory.default_agent, rows
+
+    def history(self, session: str, key: str) -> tuple[str, Sequence[JsonObject]] | str:
+        """Return the full key of a session and the messages of its conversation, or why there is none."""
+        directory = self.desk().directory
+        calling = directory.of(session)
+        try:
+            full = directory.key(key, calling.agent if calling is not None else None)
+        except GatewayError as exc:
+            return exc.message
+        entry = directory.get(full)
+        if entry is None:
+            return f"No session found: {full}"
+        return full, [line.body for line in directory.transcript(entry).lines]
 
     async def choose(self, session: str, key: str, model: str) -> str | None:
         """Use another model (`default`: the usual one) in a session. Returns what stood in the way, or None."""

@@ -261,6 +261,8 @@ class Connection:
             raise frames.profile_mismatch()
         method = desk.registry.get(request.method)
         params = method.decode(request.method, request.params)
+        device = self.accepted.device if self.accepted is not None else None
+        desk.budget.spend(request.method, device or "", str(self.socket.peer), desk.clock.wall())
         call = Call(desk, self, request.method, params, partial(self._first, request.id), self.scopes)
         return await method.handler(call)
 

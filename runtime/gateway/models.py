@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import define
+from attrs import define, field
 
+from runtime.config.openclaw.model import Queue
 from runtime.gateway.entries import Entry
-from runtime.gateway.rows import LEVELS, RUNTIME
+from runtime.gateway.queueing import Queueing, queueing_of
+from runtime.gateway.rows import RUNTIME, thinking
 
 WINDOW: Final = 1_048_576
 OUTPUT: Final = 65_536
@@ -32,7 +34,7 @@ class Models:
     models: dict[str, Model]
     primary: str
     agents: dict[str, dict[str, Any]]
-    queue_mode: str = "steer"
+    queue: Queue = field(factory=Queue)
     mode: str = "full"
     workspace: Callable[[str], str] = str
     ready: bool = True
@@ -42,6 +44,10 @@ class Models:
         name = entry.model or str(self.agents.get(entry.agent, {}).get("model") or self.primary)
         model = self.known(name)
         return (model.provider, model.id, model.window) if model is not None else ("google", bare(name), WINDOW)
+
+    def queueing(self, entry: Entry) -> Queueing:
+        """Return how messages wait for a session that is busy."""
+        return queueing_of(self.queue, entry)
 
     def known(self, name: str) -> Model | None:
         """Return the model of a name, with or without its provider."""
@@ -60,8 +66,7 @@ class Models:
             "contextWindow": model.window,
             "reasoning": model.reasoning,
             "tags": ["default"] if model.id == self.known_primary() else [],
-            "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-            "thinkingDefault": "off",
+            **thinking(model.id),
             "available": self.ready,
             "input": [*model.input],
         }
@@ -79,9 +84,7 @@ class Models:
             "model": self.known_primary(),
             "contextTokens": model.window if model is not None else WINDOW,
             "agentRuntime": {**RUNTIME, "id": "auto"},
-            "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-            "thinkingOptions": [*LEVELS],
-            "thinkingDefault": "off",
+            **thinking(self.known_primary()),
             "modelSelectionTarget": "session",
         }
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from attrs import frozen
 
 from runtime.gateway import keys
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.frames import GatewayError
 from runtime.gateway.hub import readers
 from runtime.gateway.params import Items, Least, Most, decoder
-from runtime.gateway.runs import Ask
 from runtime.vocab import DEEPEST, JsonObject, nested_within
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ async def _say(desk: "Desk", live: "Live", key: str, text: str, files: "list[Map
         entry, made = desk.directory.ensure(key, via="run")
         if made:
             desk.changed(entry, "create")
-        mode = entry.queue or desk.extras["models"].queue_mode
-        await desk.runs.send(Ask(entry, desk.chance.uuid(), text, parts, "chat", mode, "node"))
+        queue = desk.extras["models"].queueing(entry)
+        await desk.runs.send(Ask(entry, desk.chance.uuid(), text, parts, "chat", queue, "node"))
     except GatewayError as exc:
         desk.log("warning", f"a message of node {live.id} was not accepted: {exc}")
 

@@ -10,6 +10,7 @@ from runtime.gateway import keys, noderows
 from runtime.gateway.devices import grant
 from runtime.gateway.entries import Entry
 from runtime.gateway.transcript import Line
+from runtime.model.thinking import levels_of
 
 if TYPE_CHECKING:
     from runtime.gateway.desk import Desk
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from runtime.gateway.noderows import Node
 
 MOST_ANCESTORS: Final = 8
-LEVELS: Final = ("off", "low", "adaptive", "high")
 RUNTIME: Final = {
     "id": "openclaw",
     "cloudPlacementSupported": False,
@@ -34,6 +34,13 @@ NULLS: Final = (
     "parentSessionKey thinkingLevel permissionMode lastRunError lastRunId endedAt runtimeMs"
 ).split()
 """Members of `sessions.changed` that say in so many words that there is nothing to say."""
+
+
+def thinking(model: str) -> dict[str, Any]:
+    """Return what clients are told of the thinking levels of a model."""
+    levels = levels_of(model)
+    rows = [{"id": level, "label": level} for level in levels]
+    return {"thinkingLevels": rows, "thinkingOptions": [*levels], "thinkingDefault": "off"}
 
 
 def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = False) -> dict[str, Any]:
@@ -68,9 +75,7 @@ def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = Fal
         "sessionId": entry.session,
         "systemSent": bool(entry.run),
         "abortedLastRun": entry.status == "aborted",
-        "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-        "thinkingOptions": list(LEVELS),
-        "thinkingDefault": "off",
+        **thinking(model),
         "effectiveFastMode": False,
         "effectiveFastModeSource": "default",
         "fastAutoOnSeconds": 60,
@@ -81,7 +86,7 @@ def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = Fal
         "status": "running" if active else STATUS.get(entry.status, entry.status) or "idle",
         "lastRunId": entry.run,
         "effectiveResponseUsage": "off",
-        "effectiveQueueMode": entry.queue or desk.extras["models"].queue_mode,
+        "effectiveQueueMode": desk.extras["models"].queueing(entry).mode,
         "modelProvider": provider,
         "model": model,
         "modelOverrideSource": "user" if entry.model else None,

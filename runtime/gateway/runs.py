@@ -5,24 +5,26 @@ accepted comes to one terminal event. One run a session; the dispatcher bounds h
 with a message for a busy session is its queue mode (CONTRACT section 6).
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
+from functools import partial
+from math import inf
 from typing import Any, Final
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from runtime.errors import InputError, JournalError
+from runtime.errors import InputError, JournalError, TwinstepError
+from runtime.gateway.asks import Ack, Ask, digest
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
 from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
 from runtime.gateway.keeping import kept
-from runtime.gateway.keys import keepable
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import Narration, Subject, Told, said_before
+from runtime.gateway.queueing import WAITING, Queueing, collected, summed_up
 from runtime.gateway.waiting import FOREVER, Answers, Waiting
 from runtime.ports import Chance, Clock
 from runtime.sessions.dispatcher import Dispatcher
@@ -31,39 +33,19 @@ from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.step import OPEN, REST, State, Step
 from runtime.step import events as ev
 from runtime.step.replay import replay
-from runtime.vocab import JsonObject, Message
+from runtime.vocab import Message
 
-MODES: Final = ("steer", "followup", "collect", "interrupt")
 KEPT: Final = 1_000
 """Runs that are over and still answer for their ids (CONTRACT section 6: about 1000)."""
 KEPT_MS: Final = 24 * 3_600_000
-COLLECTED: Final = "[Queued messages while agent was busy]"
 ANSWER: Final = 2_000
 """Characters of an answer that the note of a run keeps."""
-LONGEST: Final = 1_024
-"""Characters of an id that a client may choose."""
-
-
-@frozen
-class Ask:
-    """A message for a session. `kind` is `chat` or `agent`; `mode` says what to do when the session is busy."""
-
-    entry: Entry
-    run: str
-    text: str
-    parts: tuple[JsonObject, ...]
-    kind: str = "chat"
-    mode: str = "steer"
-    sender: str = "gateway-client"
-
-
-@frozen
-class Ack:
-    """What the sender is told at once."""
-
-    run: str
-    status: str
-    interrupted: bool = False
+SUMMARY: Final = "summary"
+"""Mode of a message of ours that tells of others that were dropped."""
+TIMEOUT: Final = "timeout"
+"""Why a run is given up that took longer than its sender gave it."""
+OVERFLOW: Final = "queue-overflow"
+"""Why a message is given up that did not fit into the queue."""
 
 
 Changed = Callable[[str, Run, Session | None], None]
@@ -75,7 +57,8 @@ class Runs:
     """All runs of the gateway. `model_of` names provider and model of a session; `changed` hears of starts and ends.
 
     `row_of` returns the row of a session, which events about a tool's progress carry. `admit` raises GatewayError where
-    a session takes no message now.
+    a session takes no message now. `fit` lets a session at rest run with the model and level that its next message
+    wants: the given ones (`own`), or those of the first in its lane.
     """
 
     dispatcher: Dispatcher
@@ -88,11 +71,14 @@ class Runs:
     changed: Changed
     row_of: Callable[[str], dict[str, Any]] = field(default=lambda key: {})
     admit: Callable[[Session], None] = field(default=lambda session: None)
+    fit: Callable[..., None] = field(default=lambda session, own=None: None)
     narrations: dict[str, Narration] = field(factory=dict)
     waiting: Waiting = field(factory=Waiting)
     answers: Answers = field(factory=Answers)
     _over: "OrderedDict[str, None]" = field(factory=OrderedDict)
     _steering: dict[str, tuple[str, ...]] = field(factory=dict)
+    overflows: Counter[str] = field(factory=Counter)
+    """Messages that did not fit into the queue of their session, by what became of them (`queueing.DROPS`)."""
     counts: dict[str, int] = field(factory=lambda: {"accepted": 0, "ok": 0, "error": 0, "aborted": 0, "refused": 0})
 
     _ledger: Ledger = field(init=False)
@@ -119,6 +105,8 @@ class Runs:
         self.admit(session)
         busy = session.state.phase in OPEN or session.addressed
         try:
+            if not busy:
+                self.fit(session, (ask.model, ask.thinking))
             ticket = self._enqueue(session, self._run(ask, session.id), ask, busy=busy)
         except (InputError, JournalError) as exc:
             self.counts["refused"] += 1
@@ -126,9 +114,11 @@ class Runs:
             raise unavailable(why, retry_after_ms=1_000) from exc
         self.counts["accepted"] += 1
         interrupted = False
-        if busy and ask.mode == "interrupt":
+        if busy and ask.queue.mode == "interrupt":
             with suppress(JournalError):  # then it waits for its turn
                 interrupted = bool(self.abort_session(session, "aborted", "a newer message"))
+        if ask.seconds:
+            self.dispatcher.after(ask.seconds, partial(self.abort, ask.entry, ask.run, TIMEOUT))
         await self._committed(ticket)
         return Ack(ask.run, "started", interrupted)
 
@@ -137,8 +127,7 @@ class Runs:
 
         Raises GatewayError where its id cannot be one, or stands for another message.
         """
-        if len(ask.run) > LONGEST or not keepable(ask.run):
-            raise invalid(f"an id of a message has at most {LONGEST} characters, all of them Unicode and none a zero")
+        ask.check()
         known = self.shelf.items.get(ask.run)
         if known is None:
             return None
@@ -162,10 +151,25 @@ class Runs:
 
     def _run(self, ask: Ask, session: str) -> Run:
         now, item = self.clock.wall(), self.chance.uuid()
-        text = digest(ask.text)
         return Run(
-            ask.run, ask.entry.key, session, text, "queued", now, ask.kind, mode=ask.mode, sender=ask.sender, item=item
+            ask.run,
+            ask.entry.key,
+            session,
+            digest(ask.text),
+            "queued",
+            now,
+            ask.kind,
+            mode=ask.queue.mode,
+            sender=ask.sender,
+            item=item,
+            model=ask.model,
+            thinking=ask.thinking,
         )
+
+    def own(self, name: str) -> tuple[str | None, str | None]:
+        """Return the model and the thinking level that a message wants for its run alone."""
+        run = self.shelf.items.get(name)
+        return (run.model, run.thinking) if run is not None else (None, None)
 
     async def settled(self, session: str) -> None:
         """Wait until all is on disk that has happened in a session. Raises GatewayError where it never will be."""
@@ -184,11 +188,18 @@ class Runs:
 
         Returns the ticket of the last of these records.
         """
-        if len(session.state.lane) >= LANE_MESSAGES:  # before anything is written: a flood must not fill the journal
-            raise InputError(f"{LANE_MESSAGES} messages wait for session {session.id} already")
+        queue = ask.queue
+        most = max(LANE_MESSAGES, queue.cap)
+        if len(session.state.lane) >= most:  # before anything is written: a flood must not fill the journal
+            raise InputError(f"{most} messages wait for session {session.id} already")
+        waits = busy and queue.mode in WAITING
+        counts = waits and ask.kind == "chat"
+        if counts and queue.drop == "new" and len(self._queued(session)) >= queue.cap:
+            self.overflows["new"] += 1
+            raise InputError(f"{queue.cap} messages wait in the queue of the session, and it takes no more")
         kept = [run]
         said = Message(run.id, ask.text, ask.parts, sender=ask.sender)
-        if busy and ask.mode in ("followup", "collect"):
+        if waits:
             # The id of the sender ends at once; the answer comes under an id of our own, which is kept before it.
             later = evolve(run, id=self.chance.uuid(), source="reply-dispatch")
             kept = [later, evolve(run, status="ok", ended=run.created, next=later.id)]
@@ -196,7 +207,7 @@ class Runs:
         try:
             for one in kept:
                 self._ledger.put(one)
-            ticket = self.dispatcher.enqueue(session, said, steer=busy and ask.mode == "steer")
+            self.dispatcher.enqueue(session, said, steer=busy and queue.mode == "steer", most=most)
         except Exception:
             for one in kept:
                 if self.shelf.items.get(one.id) is one:
@@ -206,7 +217,54 @@ class Runs:
             self._bury(run.id)
             self.waiting.wake(run.id)
             self._bare_final(run)
-        return ticket
+        if counts:
+            self._make_room(session, queue)
+            self.dispatcher.settle(session, queue.quiet, self._collect)
+        return session.ticket
+
+    def _queued(self, session: Session) -> list[Message]:
+        """Return the messages of clients that wait for their turn, oldest first."""
+        lane = [one.message for one in session.state.lane if self._mode(one.message.id) in WAITING]
+        return [one for one in lane if self.shelf.items[one.id].kind == "chat"]
+
+    def _make_room(self, session: Session, queue: Queueing) -> None:
+        """Drop the oldest messages beyond the cap. Where that cannot be kept, they stay, and the lane has its bound."""
+        queued = self._queued(session)
+        dropped = queued[: max(0, len(queued) - queue.cap)]
+        if not dropped:
+            return
+        with suppress(InputError, JournalError):
+            if queue.drop == "summarize":
+                self._sum_up(session, dropped, queue.cap)
+            else:
+                self._withdraw(session, tuple(one.id for one in dropped), OVERFLOW)
+            self.overflows[queue.drop] += len(dropped)
+
+    def _sum_up(self, session: Session, dropped: list[Message], most: int) -> None:
+        """Let one message tell of those that are dropped. It keeps its id as more of them join it."""
+        earlier = [one.message for one in session.state.lane if self._mode(one.message.id) == SUMMARY]
+        text = summed_up(earlier[0].text if earlier else None, dropped, most)
+        message = evolve(dropped[0], id=earlier[0].id if earlier else "", text=text, parts=({"text": text},))
+        self._instead(dropped, message, session, SUMMARY)
+
+    def _instead(self, several: list[Message], message: Message, session: Session, mode: str) -> None:
+        """Put one message in the place of several: under a new id, or in the place of the one that has its id as well.
+
+        Raises like `Dispatcher.enqueue`, and then they stay several.
+        """
+        runs = [self.shelf.items[one.id] for one in several]
+        name, ids = message.id or self.chance.uuid(), tuple(one.id for one in several)
+        known = name in self.shelf.items
+        try:
+            if not known:
+                self._ledger.put(evolve(runs[0], id=name, mode=mode))
+            self.dispatcher.enqueue(session, evolve(message, id=name), replaces=(name, *ids), most=inf)
+        except (InputError, JournalError):
+            if not known:
+                self._ledger.drop(name)
+            raise
+        for run in runs:
+            self._replaced(run, name)
 
     def abort(self, entry: Entry, run: str | None, reason: str = "rpc") -> list[str]:
         """Give up the open run of a session, or the one named; return the ids of those that were given up."""
@@ -325,7 +383,7 @@ class Runs:
         narration = self._narration(step)
         if narration is not None:
             self._finish(session, step, narration)
-        if step.after.phase in REST and session.state.lane:
+        if step.after.phase in REST and session.state.lane and not session.settling:
             self._collect(session)
 
     def live(self, session: Session, call: str, text: str) -> None:
@@ -449,24 +507,10 @@ class Runs:
     def _collect(self, session: Session) -> None:
         """Make one message of those that waited to be collected."""
         mine = [one.message for one in session.state.lane if self._mode(one.message.id) == "collect"]
-        if not mine:
-            return
-        runs = [self.shelf.items[one.id] for one in mine]
-        text, more = COLLECTED, list[JsonObject]()
-        for n, (one, run) in enumerate(zip(mine, runs, strict=True), 1):
-            said, rest = split(one)
-            text += f"\n\n---\nQueued #{n} (from {run.sender})\n{said}"
-            more += rest
-        merged = evolve(runs[0], id=self.chance.uuid(), mode="followup")
-        message = evolve(mine[0], id=merged.id, text=text, parts=({"text": text}, *more))
-        try:
-            self._ledger.put(merged)
-            self.dispatcher.enqueue(session, message, replaces=tuple(one.id for one in mine))
-        except (InputError, JournalError):  # no room for the one: they stay several
-            self._ledger.drop(merged.id)
-            return
-        for run in runs:
-            self._replaced(run, merged.id)
+        if mine:
+            senders = [self.shelf.items[one.id].sender for one in mine]
+            with suppress(InputError, JournalError):
+                self._instead(mine, collected(mine, senders), session, "followup")
 
     def _mode(self, name: str) -> str:
         run = self.shelf.items.get(name)
@@ -486,8 +530,15 @@ class Runs:
             self._resume(run, revived[run.session])
         for session in revived.values():
             if session is not None:
+                self._fit_again(session)
                 self.dispatcher.wake(session)
         return [name for name, session in revived.items() if session is not None]
+
+    def _fit_again(self, session: Session) -> None:
+        try:
+            self.fit(session)
+        except TwinstepError as exc:
+            self._complain(session.id, exc)
 
     def _revive(self, name: str) -> Session | None:
         try:
@@ -544,14 +595,3 @@ class Runs:
         for alias in [one.id for one in self.shelf.items.values() if one.next == run.id]:
             self._ledger.drop(alias)
             self._over.pop(alias, None)
-
-
-def digest(text: str) -> str:
-    """Return what tells one message from another."""
-    return sha256(text.encode(errors="replace")).hexdigest()
-
-
-def split(message: Message) -> tuple[str, tuple[JsonObject, ...]]:
-    """Return what was said in a message, and its further parts: pictures, and files that are text."""
-    first = message.parts[0].get("text") if message.parts else None
-    return (first, message.parts[1:]) if isinstance(first, str) else (message.text, message.parts)

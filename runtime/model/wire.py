@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from runtime.errors import ModelError
+from runtime.model.thinking import thinking
 from runtime.ports import ModelRequest
 from runtime.vocab import Content, JsonObject
 from runtime.vocab import encode as encode_json
@@ -41,21 +42,6 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 CHAT: Final[JsonObject] = MappingProxyType({"temperature": 1, "topP": 0.95, "topK": 64})
 PLAIN: Final[JsonObject] = MappingProxyType({"temperature": 0, "topP": 1, "topK": None, "thinkingConfig": None})
 """As `ModelRequest.extra`: the configuration of side calls that want a sober answer (search, fetch, checks)."""
-BY_BUDGET: Final = frozenset({"gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite"})
-BY_LEVEL: Final = frozenset(
-    {
-        "gemini-3-flash-preview",
-        "gemini-3.1-pro-preview",
-        "gemini-3.1-pro-preview-customtools",
-        "gemini-3.1-flash-lite-preview",
-        "gemini-3.5-flash-lite",
-        "gemini-3.8-flash",
-        "gemma-4-31b-it",
-        "gemma-4-26b-a4b-it",
-    }
-)
-"""The peer lists names, not families: a name that it does not know gets neither a budget nor a level of thought."""
-
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 _FOLDERS: Final = ("models/", "tunedModels/")
 _HEAD: Final = b'{"parts":['
@@ -126,7 +112,7 @@ def members_of(request: ModelRequest) -> list[bytes]:
         pieces.append(_tools(request.tools))
     if request.tool_config is not None:
         pieces.append(b'"toolConfig":' + encode_json(request.tool_config))
-    pieces.append(_configuration(model_name(request.model), request.raw_tools is not None, request.extra or {}))
+    pieces.append(_configuration(request))
     return pieces
 
 
@@ -164,20 +150,13 @@ def _says_something(part: JsonObject) -> bool:
     return not part.get("thought") and (bool(part.get("text")) or bool(part.keys() - {"text", "thought"}))
 
 
-def _configuration(model: str, bare: bool, extra: JsonObject) -> bytes:
-    """Return the member `generationConfig`. `bare` requests (a side call with a tool of the API) start from PLAIN."""
-    config: dict[str, Any] = {**CHAT, **(PLAIN if bare else {})}
-    thinking = {"includeThoughts": True, **_thinking(model)}
-    config |= extra
-    config.setdefault("thinkingConfig", thinking)
+def _configuration(request: ModelRequest) -> bytes:
+    """Return the member `generationConfig`. A side call with a tool of the API starts from PLAIN."""
+    bare = request.raw_tools is not None
+    config: dict[str, Any] = {**CHAT, **(PLAIN if bare else {}), **(request.extra or {})}
+    config.setdefault("thinkingConfig", thinking(model_name(request.model), request.thinking))
     kept = {name: value for name, value in config.items() if value is not None}
     return b'"generationConfig":' + encode_json(kept)
-
-
-def _thinking(model: str) -> dict[str, Any]:
-    if model in BY_BUDGET:
-        return {"thinkingBudget": 8192}
-    return {"thinkingLevel": "HIGH"} if model in BY_LEVEL else {}
 
 
 # The system text and the declarations are the largest pieces and the same object turn after turn.

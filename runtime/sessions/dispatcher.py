@@ -144,22 +144,58 @@ class Dispatcher:
         return False
 
     def enqueue(
-        self, session: Session, message: Message, *, steer: bool = False, replaces: tuple[str, ...] = ()
+        self,
+        session: Session,
+        message: Message,
+        *,
+        steer: bool = False,
+        replaces: tuple[str, ...] = (),
+        most: float = LANE_MESSAGES,
     ) -> int:
         """Put a message into the lane, and return the ticket of that record: once it is on disk the message is safe.
 
-        It takes the place of those that it `replaces`. With `steer` the message joins the open prompt before its next
-        turn, if there is one. Raises InputError where the lane is full or the session takes no message any more,
-        JournalFull and JournalError; then nothing is kept.
+        It takes the place of those that it `replaces`; the lane takes `most` messages. With `steer` the message joins
+        the open prompt before its next turn, if there is one. Raises InputError where the lane is full or the session
+        takes no message any more, JournalFull and JournalError; then nothing is kept.
         """
         if session.broken is not None or session.state.phase is Phase.CLOSED:
             raise InputError(f"session {session.id} takes no messages any more")
-        if len(session.state.lane) - len(replaces) >= LANE_MESSAGES:
-            raise InputError(f"{LANE_MESSAGES} messages wait for session {session.id} already")
+        if len(session.state.lane) - len(replaces) >= most:
+            raise InputError(f"{most} messages wait for session {session.id} already")
         event = ev.Queued(message, steer, replaces)
         self._apply(session, event, actor_of(session.state, event))
         self.wake(session)
         return session.ticket
+
+    def settle(self, session: Session, seconds: float, then: Callable[[Session], None]) -> None:
+        """Let a session begin no prompt before so many seconds have gone by, counted from the last such call.
+
+        If it is at rest then, `then` is called before it goes on. Without a running dispatcher nothing waits.
+        """
+        session.settled_at = trio.current_time() + seconds if seconds > 0 else -inf
+        if seconds > 0 and not session.settling and self._nursery is not None:
+            session.settling = True
+            self._nursery.start_soon(self._settle, session, then)
+
+    async def _settle(self, session: Session, then: Callable[[Session], None]) -> None:
+        while trio.current_time() < session.settled_at:  # noqa: ASYNC110 - what moved on meanwhile is no event
+            await trio.sleep_until(session.settled_at)
+        session.settling = False
+        if session.state.phase in REST and session.broken is None:
+            then(session)
+        self.wake(session)
+
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do something later, if this dispatcher still runs then."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._after, seconds, act)
+
+    async def _after(self, seconds: float, act: Callable[[], object]) -> None:
+        await trio.sleep(seconds)
+        try:
+            act()
+        except Exception as exc:  # noqa: BLE001 - nobody waits for it; the dispatcher goes on
+            self.complaints.append(f"something that was to be done later failed: {type(exc).__name__}: {exc}")
 
     def post(self, session: Session, event: Event, task: Task | None = None) -> None:
         """Give the session an outcome. It is applied when the session's turn comes and its gate is open."""
@@ -320,7 +356,7 @@ class Dispatcher:
         if wanted is not None:
             return wanted
         event = session.first()
-        if event is None and session.addressed and session.state.phase in REST and self._slot(session):
+        if event is None and session.due and self._slot(session):
             return ev.Received(session.said or Message(session.state.lane[0].message.id, "", ()))
         return event
 

@@ -1,6 +1,7 @@
 """A session as the shell keeps it: its state, what waits to be applied, and what runs for it. Takes no step itself."""
 
 from collections import deque
+from math import inf
 from typing import Final
 
 import trio
@@ -10,7 +11,7 @@ from runtime.errors import TwinstepError
 from runtime.sessions.deadlines import Deadlines
 from runtime.sessions.processes import ProcessGroups
 from runtime.sessions.tasks import PromptTasks, Task
-from runtime.step import OPEN, Event, State
+from runtime.step import OPEN, REST, Event, State
 from runtime.step.events import Chunk, Received
 from runtime.step.outstanding import Key
 from runtime.vocab import Message
@@ -37,7 +38,8 @@ class Session:
     `armed` says that the gate has something to say about its steps. With a `focus`, only the steps of that call are
     taken, and those of no call; it ends with the call. `steps` counts the steps that were taken (not the control
     records), and so names a border. `ticket` is the journal's ticket of the last record. `said` is a message that
-    the next step takes; those that have to wait are in the lane of the state. `trouble` says why the last outcome
+    the next step takes; those that have to wait are in the lane of the state. `settling` says that more may be on
+    its way, so that they wait until `settled_at` (Trio's clock) at least. `trouble` says why the last outcome
     was dropped. `unshown` is what tools printed while it was held, by call. `broken` says why the session stands
     still for good: the journal takes nothing more, or it was unloaded. Who waits in `changed` is woken with every
     step, who waits in `rested` when it comes to rest or breaks.
@@ -57,6 +59,8 @@ class Session:
     states: "deque[State]" = field(factory=lambda: deque(maxlen=KEPT_IDLE))
     said: Message | None = None
     unshown: "deque[tuple[str, str]]" = field(factory=deque)
+    settling: bool = False
+    settled_at: float = -inf
     deadlines: Deadlines = field(factory=Deadlines)
     processes: ProcessGroups = field(factory=ProcessGroups)
     tasks: PromptTasks | None = None
@@ -74,6 +78,11 @@ class Session:
     def addressed(self) -> bool:
         """Whether a message waits for the session to come to rest."""
         return self.said is not None or bool(self.state.lane)
+
+    @property
+    def due(self) -> bool:
+        """Whether a message may be taken now."""
+        return self.addressed and self.state.phase in REST and not self.settling
 
     @property
     def working(self) -> bool:

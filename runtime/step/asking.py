@@ -35,6 +35,7 @@ def request_of(state: State) -> ModelRequest:
         system=context.system if context else "",
         tools=context.toolset.declarations if context else "[]",
         active=active,
+        thinking=state.settings.thinking,
     )
 
 

@@ -53,9 +53,11 @@ def received(state: State, event: ev.Received) -> Moved:
 
 
 def queued(state: State, event: ev.Queued) -> Moved:
-    """Let a message wait."""
-    lane = tuple(one for one in state.lane if one.message.id not in event.replaces)
-    return evolve(state, lane=(*lane, Waiting(event.message, event.steer))), ()
+    """Let a message wait: behind the others, or where the first of those stood that it replaces."""
+    gone = [n for n, one in enumerate(state.lane) if one.message.id in event.replaces]
+    place = gone[0] if gone else len(state.lane)
+    lane = tuple(one for n, one in enumerate(state.lane) if n not in gone)
+    return evolve(state, lane=(*lane[:place], Waiting(event.message, event.steer), *lane[place:])), ()
 
 
 def unqueued(state: State, event: ev.Unqueued) -> Moved:

@@ -53,7 +53,8 @@ class Settings:
     `max_turns` is a number of turns a prompt may take (-1: any). `max_attempts` bounds the tries of one request.
     `compress_at` is a number of prompt tokens (0: never). `hooks` names the hook events that have a listener.
     `interactive` says whether a person can be asked. `go_on` is said to a model whose answer was empty, as a message of
-    its own; where it is not set, a sentence is added to the last message.
+    its own; where it is not set, a sentence is added to the last message. `thinking` is how
+    much the model is asked to think (`runtime.model.thinking`), nothing for its usual.
     """
 
     model: str
@@ -65,12 +66,13 @@ class Settings:
     compress_at: int = 0
     hooks: tuple[str, ...] = ()
     go_on: str = ""
+    thinking: str = ""
 
     @cached_property
     def digest(self) -> bytes:
         """Digest of all members. One that came later counts where it is set, so that older journals stay good."""
         members = astuple(self)
-        return digest(encode(members if self.go_on else members[:-1]))
+        return digest(encode(members if self.thinking else members[:-1] if self.go_on else members[:-2]))
 
 
 @frozen
@@ -355,8 +357,8 @@ class Recovered:
 
 @frozen
 class Queued:
-    """A message waits in the lane, in place of those that it `replaces`. With `steer` it joins the open prompt before
-    its next turn, if there is one."""
+    """A message waits in the lane, in the place of those that it `replaces`. With `steer` it joins the open prompt
+    before its next turn, if there is one."""
 
     on: ClassVar = On.QUEUE
     message: Message

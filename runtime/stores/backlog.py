@@ -6,6 +6,7 @@ Rule 3: a store that failed or was closed takes nothing more and says so to ever
 """
 
 import errno
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ from attrs import frozen
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.ports import StoredRecord
 
-Kind = Literal["record", "snapshot", "title", "document", "forget"]
+Kind = Literal["record", "snapshot", "title", "document", "forget", "shrink"]
 Blobs = Sequence[tuple[str, bytes]]
 Entry = tuple[Kind, StoredRecord, Blobs]
 """What is queued: a record with its blobs, a snapshot (body: the state), a title (body: UTF-8; seq 0), a document
-(session: kind and key with a space between; seq 1, or 0 to delete it) or a session to forget (seq 0, no body)."""
+(session: kind and key with a space between; seq 1, or 0 to delete it), a session to forget (seq 0, no body) or the wish
+to shrink (no session)."""
 
 Codec = Literal["json", "msgpack"]
 Wall = Callable[[], int]
@@ -106,9 +108,20 @@ class Backlog(ABC):
         return self._put(("document", queued, ()), ENTRY_SIZE + len(queued.session) + len(queued.body))
 
     def forget(self, session: str) -> int:
-        """Queue that all of a session but its blobs is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
+        """Queue that all of a session is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
         check_session(self.name, session)
         return self._put(("forget", StoredRecord(session, 0, b""), ()), ENTRY_SIZE)
+
+    def shrink(self) -> int:
+        """Do nothing: what is deleted leaves no room in this store; see `Store.shrink`."""
+        return self._issued
+
+    def size(self) -> int:
+        """Return the bytes of the file; see `Store.size`."""
+        try:
+            return os.path.getsize(self.name)
+        except OSError:
+            return 0
 
     async def committed(self, ticket: int) -> None:
         """Wait until everything up to `ticket` is on disk. Cancelling the wait takes nothing back.

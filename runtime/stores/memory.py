@@ -34,6 +34,7 @@ class Kept:
     times: dict[str, tuple[int, int]] = Factory(dict)
     titles: dict[str, str] = Factory(dict)
     documents: dict[str, dict[str, bytes]] = Factory(dict)
+    uses: dict[str, set[str]] = Factory(dict)
 
 
 class MemoryStore(Backlog):
@@ -66,6 +67,11 @@ class MemoryStore(Backlog):
         self._seqs[record.session] = record.seq
         return ticket
 
+    def size(self) -> int:
+        """Return the bytes of what is committed, without what carries them."""
+        bodies = (each.body for records in self.kept.records.values() for each in records)
+        return sum(map(len, (*bodies, *self.kept.blobs.values())))
+
     def describe(self, session: str, title: str) -> None:
         """Queue a title for a session that has records. Raises LocalError, JournalFull."""
         if session not in self._seqs:
@@ -74,7 +80,7 @@ class MemoryStore(Backlog):
         self._put(("title", StoredRecord(session, 0, body), ()), ENTRY_SIZE + len(body))
 
     def forget(self, session: str) -> int:
-        """Queue that all of a session but its blobs is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
+        """Queue that all of a session is deleted; see `Store.forget`. Raises LocalError, JournalFull."""
         ticket = super().forget(session)
         self._seqs.pop(session, None)
         return ticket
@@ -164,6 +170,7 @@ class MemoryStore(Backlog):
         if kind == "record":
             for name, data in blobs:
                 kept.blobs.setdefault(name, data)
+                kept.uses.setdefault(session, set()).add(name)
             kept.records.setdefault(session, []).append(record)
             kept.times[session] = kept.times.get(session, (at, at))[0], at
         elif kind == "snapshot":
@@ -179,3 +186,6 @@ class MemoryStore(Backlog):
         else:
             for table in (kept.records, kept.snapshots, kept.times, kept.titles):
                 table.pop(session, None)
+            for name in kept.uses.pop(session, set()):
+                if not any(name in used for used in kept.uses.values()):
+                    del kept.blobs[name]

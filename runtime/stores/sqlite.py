@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 from zlib import crc32
 
@@ -73,16 +74,31 @@ class Sqlite(Writer):
         return ticket
 
     def forget(self, session: str) -> int:
-        """Queue that all of a session but its blobs is deleted; see `Store.forget`.
+        """Queue that all of a session is deleted; see `Store.forget`.
 
-        SQLite overwrites what it deletes, at the latest when the journal is closed; the file keeps its size. What stays
-        is in the blobs, which may hold long texts of the session.
+        SQLite overwrites what it deletes, at the latest when the journal is closed; the file keeps its size until
+        `shrink`. Blobs of sessions from before version 3 stay: nobody noted who names them.
         """
         ticket = super().forget(session)
         self._young[session] = 0
         if len(self._young) > self._bound.records:
             self._young, self._old = {}, self._young
         return ticket
+
+    def shrink(self) -> int:
+        """Queue that SHRINK_PAGES free pages are given back; see `Store.shrink`. A file of before version 3 keeps them.
+
+        Such a file shrinks with SQLite's own VACUUM, while nobody has it open.
+        """
+        return self._put(("shrink", StoredRecord("", 0, b""), ()), ENTRY_SIZE)
+
+    def size(self) -> int:
+        """Return the bytes of the database and its log; see `Store.size`."""
+        found = 0
+        for path in (self.name, f"{self.name}-wal"):
+            with suppress(OSError):
+                found += os.path.getsize(path)
+        return found
 
     def describe(self, session: str, title: str) -> None:
         """Queue a title for a session that has records; the last one counts. Raises LocalError, JournalFull."""
@@ -163,6 +179,8 @@ class Sqlite(Writer):
             if self._reader is None:
                 self._reader = _open_to_read(self.name)
             return self._reader.execute(query, values).fetchall()
+        except UnicodeDecodeError as exc:  # what SQLite says of damage can repeat the damage
+            raise JournalCorrupt(f"{self.name}: the database is damaged") from exc
         except sqlite3.Error as exc:
             failure = tables.translate(self.name, exc)
             if isinstance(failure, JournalFull):
@@ -184,9 +202,12 @@ def _open_to_write(path: str, wall: Wall) -> tables.Inserter:
         db = tables.connect(path, "mode=rw")
         try:
             tables.prepare(path, db)
-        except (sqlite3.Error, JournalError):
+        except (sqlite3.Error, UnicodeDecodeError, JournalError):
             db.close()
             raise
+    except UnicodeDecodeError as exc:
+        os.close(claimed)
+        raise JournalCorrupt(f"{path}: the database is damaged") from exc
     except sqlite3.Error as exc:
         failure = _cannot_grow(path, exc, claimed) or tables.translate(path, exc)
         os.close(claimed)
@@ -251,7 +272,7 @@ def _examined(path: str, db: sqlite3.Connection) -> sqlite3.Connection | None:
     """Return the database if it is a journal, None if it is empty. Raises like `tables.examine`."""
     try:
         known = tables.examine(path, db)
-    except (sqlite3.Error, JournalError):
+    except (sqlite3.Error, UnicodeDecodeError, JournalError):
         db.close()
         raise
     if not known:

@@ -1,7 +1,7 @@
 """The tables of a SQLite journal and the writer thread's half: one transaction a group. Updates no record.
 
-A database has the lowest version that has all its tables: that of the documents is made with the first document, so
-that what holds none can be read by an older program.
+A database has the lowest version that has all its tables: that of the documents is made with the first document, that
+of the uses with the first blob, so that what holds none can be read by an older program.
 
 Rule 1: a group costs as few statements as it can. Each step of a statement gives up the interpreter lock and may wait
 for a busy run loop to give it back (5 ms): `executemany` of 64 rows took 200 ms beside a busy loop, one statement 10.
@@ -25,7 +25,8 @@ from runtime.stores.backlog import FULL, Entry, Wall
 
 APPLICATION: Final = 0x54575354
 FIRST: Final = 1
-VERSION: Final = 2
+VERSION: Final = 3
+WITH_DOCUMENTS: Final = 2
 SMALL: Final = 64
 """Up to as many rows, a statement has exactly the rows it needs."""
 LARGE: Final = 512
@@ -69,6 +70,16 @@ CREATE TABLE documents (
 )
 """
 """What version 2 has besides. `place` is where a document stands among those of its kind."""
+USES: Final = """
+CREATE TABLE uses (session TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (session, name)) WITHOUT ROWID;
+CREATE INDEX used ON uses (name);
+INSERT INTO uses (session, name) SELECT '', name FROM blobs;
+"""
+"""What version 3 has besides: which session names which blob. Nobody knows that of blobs that were there before: they
+are noted as those of a session without a name, which is never forgotten."""
+HAS_USES: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'uses'"
+SHRINK_PAGES: Final = 1_000
+"""Pages (4 kB) that are given back at a time: some milliseconds of the writer."""
 HAS_DOCUMENTS: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'documents'"
 
 
@@ -102,6 +113,8 @@ def examine(name: str, db: sqlite3.Connection) -> bool:
 def prepare(name: str, db: sqlite3.Connection) -> None:
     """Make the database ready to be written; create the tables of an empty one. Raises like `examine`."""
     known = examine(name, db)
+    if not known:  # before anything is written
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")
     (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise JournalError(f"{name}: SQLite cannot keep a write-ahead log here (it offers {mode!r})")
@@ -154,6 +167,7 @@ class Inserter:
         self._db = db
         self._lock = lock
         self._wall = wall
+        self._uses = False
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Commit all of it at once. Raises JournalFull if that can succeed later, else JournalError."""
@@ -173,9 +187,12 @@ class Inserter:
         try:
             if rest or len(rows) > SMALL * COLUMNS:
                 self._write_all(rows, rest, [*ends, (len(rows), len(rest))])
+                if any(kind == "shrink" for kind, _, _ in rest):
+                    self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")  # `execute` frees but one page
             else:
                 self._db.execute(_insertion(len(rows) // COLUMNS), rows)
         except sqlite3.Error as exc:
+            self._uses = False  # if it was made just now, it is gone again
             with suppress(sqlite3.Error):
                 self._db.rollback()
             raise self._failure(exc) from exc
@@ -193,14 +210,13 @@ class Inserter:
         """Commit it part by part: `ends` says where each part ends in `rows` and in `rest`."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
-        blobs = [(name, data, crc32(data)) for _, _, attached in rest for name, data in attached]
-        db.executemany("INSERT OR IGNORE INTO blobs (name, data, crc) VALUES (?, ?, ?)", blobs)
         start = first = 0
         for end, last in ends:
             while left := (end - start) // COLUMNS:
                 size = LARGE if left >= LARGE else min(left, SMALL)
                 db.execute(_insertion(size), rows[start : start + size * COLUMNS])
                 start += size * COLUMNS
+            self._write_blobs(rest[first:last])
             for kind, record, _ in rest[first:last]:
                 session, seq, body = record.session, record.seq, record.body
                 if kind == "snapshot":
@@ -212,9 +228,31 @@ class Inserter:
                 elif kind == "forget":
                     for table in ("records", "snapshots", "sessions"):
                         db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608 - three names
+                    if self._has_uses():
+                        db.execute(_UNUSED, (session, session))
+                        db.execute("DELETE FROM uses WHERE session = ?", (session,))
             first = last
         self._write_documents([record for kind, record, _ in rest if kind == "document"])
         db.execute("COMMIT")
+
+    def _write_blobs(self, entries: Sequence[Entry]) -> None:
+        """Write the blobs of records, and whose they are."""
+        named = [(record.session, name, data) for _, record, attached in entries for name, data in attached]
+        if not named:
+            return
+        db = self._db
+        if not self._has_uses():
+            for statement in USES.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={VERSION}")
+        blobs = [(name, data, crc32(data)) for _, name, data in named]
+        db.executemany("INSERT OR IGNORE INTO blobs (name, data, crc) VALUES (?, ?, ?)", blobs)
+        uses = [(session, name) for session, name, _ in named]
+        db.executemany("INSERT OR IGNORE INTO uses (session, name) VALUES (?, ?)", uses)
+
+    def _has_uses(self) -> bool:
+        self._uses = self._uses or self._db.execute(HAS_USES).fetchone() is not None
+        return self._uses
 
     def _write_documents(self, documents: Sequence[StoredRecord]) -> None:
         """Write what is the last of each: first all deletions, so that what was put again comes last."""
@@ -223,7 +261,7 @@ class Inserter:
         db = self._db
         if db.execute(HAS_DOCUMENTS).fetchone() is None:
             db.execute(DOCUMENTS)
-            db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute(f"PRAGMA user_version={max(WITH_DOCUMENTS, *db.execute('PRAGMA user_version').fetchone())}")
         deleted: dict[str, None] = {}
         kept: dict[str, bytes] = {}
         for document in documents:
@@ -260,6 +298,10 @@ class Inserter:
         return False
 
 
+_UNUSED: Final = (
+    "DELETE FROM blobs WHERE name IN (SELECT name FROM uses WHERE session = ?) "
+    "AND NOT EXISTS (SELECT 1 FROM uses WHERE uses.name = blobs.name AND session <> ?)"
+)
 _THIN: Final = "DELETE FROM snapshots WHERE session = ? AND seq >= ? AND seq < ?"
 
 

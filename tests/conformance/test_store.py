@@ -11,6 +11,7 @@ import trio.testing
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.ports import Store, StoredRecord, StoredSession
 from runtime.stores import Bound
+from runtime.stores.jsonlines import JsonLines
 from tests.runtime.stores.places import KINDS, Place, body, place_of, record
 
 FEW = Bound(records=8, size=10_000)
@@ -506,7 +507,6 @@ async def test_a_forgotten_session_is_gone_and_may_begin_again(place: Place) -> 
         assert len(list(store.records("b"))) == 99
         assert store.latest_snapshot("a") is None
         assert [(row.session, row.records, row.title) for row in store.sessions()] == [("b", 99, ""), ("a", 1, "")]
-        assert store.blob("cafe") == b"data"
         assert documents(store) == [("a", body(1))]
         await store.committed(store.forget("a"))
         assert list(store.records("a")) == []
@@ -521,6 +521,33 @@ async def test_a_forgotten_session_is_gone_and_may_begin_again(place: Place) -> 
         assert list(store.records("a")) == [record(1)]
         assert store.latest_snapshot("a") == (1, body(5))
         assert store.blob("cafe") == b"data"
+
+
+async def test_a_blob_stays_as_long_as_a_session_names_it(place: Place) -> None:
+    shared, own = ("shared", b"both"), ("own", b"one")
+    async with place.open() as store:
+        store.append(record(1), [shared, own])
+        store.append(record(1, "b"), [shared])
+        store.forget("a")
+        await store.committed(store.append(record(1), [own]))
+        assert (store.blob("shared"), store.blob("own")) == (b"both", b"one")
+        await store.committed(store.forget("a"))
+        assert store.blob("shared") == b"both"
+        if isinstance(store, JsonLines):  # a file of lines only grows
+            return
+        with pytest.raises(JournalError, match="no blob own"):
+            store.blob("own")
+        await store.committed(store.forget("b"))
+        with pytest.raises(JournalError, match="no blob shared"):
+            store.blob("shared")
+
+
+async def test_a_store_can_be_asked_to_shrink_and_how_large_it_is(place: Place) -> None:
+    async with place.open() as store:
+        store.append(record(1))
+        await store.committed(store.shrink())
+        assert list(store.records("a")) == [record(1)]
+        assert store.size() > 0
 
 
 async def test_a_session_that_has_nothing_can_be_forgotten_but_not_one_that_can_have_no_name(place: Place) -> None:

@@ -188,7 +188,7 @@ async def test_a_journal_of_a_newer_version_is_refused_with_both_versions(place:
         store.append(record(1))
     make_newer(place.path)
     before = place.path.read_bytes()
-    with pytest.raises(JournalNewer, match=f"{place.path}: was written as version 7 of the journal; .* up to 2"):
+    with pytest.raises(JournalNewer, match=f"{place.path}: was written as version 7 of the journal; .* up to [23]"):
         open_store(place.path, readonly=readonly)
     assert place.path.read_bytes() == before
 

@@ -180,7 +180,13 @@ def desk_of(world: World, store: MemoryStore, families: Iterable[str], chance: C
 
     def settings_of(entry: Entry) -> Settings:
         root = str(entry.members.get("sessionRoot") or models.workspace(entry.agent))
-        return Settings(models.of(entry)[1], mode=entry.mode or models.mode, workspace=root, interactive=True)
+        return Settings(
+            models.of(entry)[1],
+            mode=entry.mode or models.mode,
+            workspace=root,
+            interactive=True,
+            thinking=entry.thinking or "",
+        )
 
     def changed(what: str, run: Run, session: Session | None) -> None:
         desk.on_run(what, run, session)
@@ -198,8 +204,9 @@ def desk_of(world: World, store: MemoryStore, families: Iterable[str], chance: C
         past=Shelf(store, "past", Past),
         spent=Shelf(store, "spent", Spent),
     )
-    runs = Runs(world.dispatcher, roster, hub, Shelf(store, "run", Run), clock, chance, model_of, changed)
-    world.dispatcher.performer.live = runs.live
+    kept = Shelf(store, "run", Run)
+    runs = Runs(world.dispatcher, roster, hub, kept, clock, chance, model_of, changed, fit=directory.fit)
+    world.dispatcher.performer.live, directory.own = runs.live, runs.own
     devices = DeviceBook(Shelf(store, "device", Known), clock, chance)
     policy = AuthPolicy(mode="token", token="T")
     desk = Desk(

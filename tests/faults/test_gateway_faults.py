@@ -12,6 +12,7 @@ import trio.testing
 from attrs import define, evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from runtime.config.openclaw.model import Queue
 from runtime.gateway import link as module
 from runtime.gateway.auth import Limiter
 from runtime.gateway.frames import GatewayError
@@ -176,6 +177,7 @@ async def test_five_thousand_messages_for_one_session_are_queued_or_refused_and_
     autojump_clock: MockClock,
 ) -> None:
     async with serving([1.0, text("Hi.")], families=FAMILIES) as house:
+        house.desk.extras["models"].queue = Queue(cap=LANE_MESSAGES, drop="new")
         async with connected(house) as flood, connected(house) as other:
             for number in range(5_000):
                 flood.ask(str(number), "chat.send", message(number))
@@ -194,6 +196,27 @@ async def test_five_thousand_messages_for_one_session_are_queued_or_refused_and_
         for one in accepted:
             assert await house.desk.runs.wait(one.replace("message ", "m"), 600), one
         assert sorted(said(house)) == sorted(accepted)
+
+
+async def test_five_thousand_messages_for_one_session_are_summed_up_and_all_are_answered(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving([1.0, text("Hi.")], families=FAMILIES) as house:
+        async with connected(house) as flood:
+            for number in range(5_000):
+                flood.ask(str(number), "chat.send", message(number))
+            await trio.sleep(0.5)
+            answers = [one for one in flood.frames if one["type"] == "res" and one["id"] != "c"]
+            assert len(answers) == 5_000
+            assert all(one["ok"] for one in answers)
+            session = house.desk.directory.roster.get(house.entry(KEY).session)
+            assert len(session.state.lane) == Queue().cap + 1
+        await house.rest(KEY)
+        assert len(said(house)) == Queue().cap + 2
+        assert sum(house.desk.runs.overflows.values()) == 5_000 - Queue().cap - 1
+        ended = [await house.desk.runs.wait(f"m{number}", 0) for number in range(4_000, 5_000)]
+        assert {run.status for run in ended if run is not None} == {"ok"}
+        assert None not in ended
 
 
 async def test_a_handler_that_fails_disturbs_no_other_client(autojump_clock: MockClock) -> None:

@@ -6,6 +6,7 @@ Order of precedence for secrets, as there: flag, file, environment, `gateway.rem
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runtime.config.openclaw.amounts import milliseconds, size
 from runtime.config.openclaw.model import (
     DEFAULT_AGENT,
     Agent,
@@ -15,6 +16,7 @@ from runtime.config.openclaw.model import (
     Gateway,
     Hooks,
     Logging,
+    Maintenance,
     Messages,
     ModelChoice,
     Pairing,
@@ -239,6 +241,30 @@ def _session(tree: JsonObject) -> Session:
             idle_minutes=_whole(reset.get("idleMinutes")),
         ),
         reset_triggers=_texts(own.get("resetTriggers", Session().reset_triggers)),
+        maintenance=_maintenance(tree),
+    )
+
+
+def _maintenance(tree: JsonObject) -> Maintenance:
+    own, usual = at(tree, "session.maintenance", {}), Maintenance()
+
+    def time(key: str, default: int, source: JsonObject = own, unit: str = "d") -> int:
+        value = source.get(key)
+        return default if value is None else 0 if value is False else milliseconds(value, unit)
+
+    limit = own.get("maxDiskBytes")
+    most = usual.max_disk if limit is None else 0 if limit is False else size(limit)
+    mark = size(own.get("highWaterBytes", 0))
+    return Maintenance(
+        mode=own.get("mode", usual.mode),
+        prune_after=time("pruneAfter", usual.prune_after),
+        dashboard_after=time("archiveDashboardAfter", usual.dashboard_after),
+        max_entries=int(own.get("maxEntries", usual.max_entries)),
+        preserve_recent=time("preserveRecent", usual.preserve_recent),
+        reset_retention=time("resetArchiveRetention", usual.reset_retention),
+        max_disk=most,
+        high_water=min(mark, most) or most * 4 // 5,
+        cron_runs=time("sessionRetention", usual.cron_runs, tree.get("cron", {}), "h"),
     )
 
 

@@ -185,6 +185,21 @@ class SessionReset:
 
 
 @frozen(kw_only=True)
+class Maintenance:
+    """What becomes of sessions that nobody uses. Times are milliseconds, sizes bytes; 0 is: never, no bound."""
+
+    mode: str = "enforce"
+    prune_after: int = 30 * 86_400_000
+    dashboard_after: int = 7 * 86_400_000
+    max_entries: int = 5_000
+    preserve_recent: int = 0
+    reset_retention: int = 0
+    max_disk: int = 10 * 2**30
+    high_water: int = 8 * 2**30
+    cron_runs: int = 86_400_000
+
+
+@frozen(kw_only=True)
 class Session:
     """How messages are told apart into sessions."""
 
@@ -194,6 +209,7 @@ class Session:
     main_key: str = "main"
     reset: SessionReset = SessionReset()
     reset_triggers: tuple[str, ...] = ("/new", "/reset")
+    maintenance: Maintenance = Maintenance()
 
 
 @frozen(kw_only=True)

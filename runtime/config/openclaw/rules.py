@@ -6,9 +6,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
+from runtime.config.openclaw.amounts import milliseconds, size
 from runtime.config.openclaw.issues import Issue, below
 from runtime.config.openclaw.model import Settings
 from runtime.config.openclaw.paths import Places
@@ -20,7 +22,7 @@ DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))*(?:\d+(?:\.\d+)?)
 
 def conflicts(tree: JsonObject) -> tuple[Issue, ...]:
     """Return what does not go together in a tree whose shape is right."""
-    return (*_roster(tree), *_bindings(tree), *_tools(tree), *_heartbeats(tree))
+    return (*_roster(tree), *_bindings(tree), *_tools(tree), *_heartbeats(tree), *_amounts(tree))
 
 
 def normal_id(agent: str) -> str:
@@ -70,6 +72,28 @@ def _heartbeats(tree: JsonObject) -> Iterator[Issue]:
         every = at(scope, "heartbeat.every", "")
         if not DURATION.fullmatch(every.strip().lower()):
             yield Issue(below(path, "heartbeat.every"), "must be a time such as 30m or 1h30m")
+
+
+AMOUNTS: Final[Mapping[str, Callable[[Any], int]]] = {
+    "session.maintenance.pruneAfter": partial(milliseconds, unit="d"),
+    "session.maintenance.archiveDashboardAfter": partial(milliseconds, unit="d"),
+    "session.maintenance.preserveRecent": partial(milliseconds, unit="d"),
+    "session.maintenance.resetArchiveRetention": partial(milliseconds, unit="d"),
+    "session.maintenance.maxDiskBytes": size,
+    "session.maintenance.highWaterBytes": size,
+    "cron.sessionRetention": partial(milliseconds, unit="h"),
+}
+
+
+def _amounts(tree: JsonObject) -> Iterator[Issue]:
+    for path, read in AMOUNTS.items():
+        value = at(tree, path)
+        if value is None or value is False:
+            continue
+        try:
+            read(value)
+        except ValueError as exc:
+            yield Issue(path, str(exc))
 
 
 def _agents(tree: JsonObject) -> list[tuple[str, Any]]:

@@ -27,9 +27,12 @@ ACTED: Final = frozenset(
     agents.entries.*.models agents.entries.*.identity
     models.providers.*.baseUrl models.providers.*.apiKey models.providers.*.api models.providers.*.headers
     models.providers.*.models
-    messages.queue.mode
+    session.maintenance.mode session.maintenance.pruneAfter session.maintenance.archiveDashboardAfter
+    session.maintenance.maxEntries session.maintenance.preserveRecent session.maintenance.resetArchiveRetention
+    session.maintenance.maxDiskBytes session.maintenance.highWaterBytes
+    messages.queue
     tools.profile tools.allow tools.alsoAllow tools.deny tools.codeMode
-    cron.enabled logging.level logging.consoleLevel logging.file auth.profiles wizard
+    cron.enabled cron.sessionRetention logging.level logging.consoleLevel logging.file auth.profiles wizard
     """.split()
 )
 """Keys that have an effect here, with all that is below them. `*` is any key."""

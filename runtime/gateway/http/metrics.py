@@ -83,6 +83,12 @@ def families(surface: "Surface") -> Iterable[Family]:
     yield Family("prompts_queued", "gauge", "Sessions that wait until fewer prompts are open.", alone(counts["queued"]))
     yield Family("complaints", "gauge", "Troubles noted, of the last hundred.", alone(counts["complaints"]))
     yield Family("runs_total", "counter", "Runs by what became of them.", by("outcome", desk.runs.counts))
+    yield Family(
+        "queue_overflow_total",
+        "counter",
+        "Messages that did not fit into the queue of their session, by what became of them.",
+        by("drop", desk.runs.overflows),
+    )
     yield Family("connections", "gauge", "WebSocket connections that said hello.", alone(len(desk.connections)))
     yield Family("slow_consumers_total", "counter", "Connections closed for not reading.", alone(desk.hub.dropped))
     yield Family("http_streams", "gauge", "HTTP requests that wait for a run.", alone(len(surface.turns.watches)))

@@ -8,11 +8,11 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from runtime.errors import TwinstepError
+from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry, Run
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.vocab import JsonObject
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ class Watch:
     run: str
     entry: Entry | None = None
     streams: bool = False
-    restore: tuple[str | None, str | None] | None = None
     ending: Ending | None = None
     trouble: str = ""
     _growing: Growing = field(factory=Growing)
@@ -212,9 +211,9 @@ class Turns:
         watch = self.watches[turn.run] = Watch(turn.run, streams=streams)
         accepted = False
         try:
-            watch.entry, watch.restore = self._entry(turn)
-            ask = Ask(watch.entry, turn.run, turn.text, turn.parts, "agent", "followup", turn.sender)
-            await self.desk.runs.send(ask)
+            entry = watch.entry = self._entry(turn)
+            ask = Ask(entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender)
+            await self.desk.runs.send(evolve(ask, model=turn.model, thinking=turn.thinking))
             accepted = True
         finally:
             if not accepted:
@@ -228,30 +227,16 @@ class Turns:
             return
         if give_up and watch.ending is None and not self.desk.draining:
             self.desk.runs.abort(watch.entry, watch.run)
-        if watch.restore is not None and self.desk.directory.get(watch.entry.key) is not None:
-            model, thinking = watch.restore
-            try:
-                self.desk.directory.apply(self.desk.directory.change(watch.entry, model=model, thinking=thinking))
-            except TwinstepError as exc:
-                self.desk.complain(f"{watch.entry.key}: the model of one run stays that of the session: {exc}", exc)
 
     def tokens(self, watch: Watch) -> tuple[int, int, int]:
         """What the run used: tokens in, tokens out, both."""
         run: Run | None = self.desk.runs.shelf.items.get(watch.run)
         return run.tokens if run is not None else (0, 0, 0)
 
-    def _entry(self, turn: Turn) -> tuple[Entry, tuple[str | None, str | None] | None]:
-        """The session of a turn, and what it has to be set back to afterwards."""
+    def _entry(self, turn: Turn) -> Entry:
         directory = self.desk.directory
         entry = directory.get(turn.key)
         if entry is None:
-            entry = directory.create(turn.key, via=turn.via, model=turn.model, thinking=turn.thinking, label=turn.label)
+            entry = directory.create(turn.key, via=turn.via, label=turn.label)
             self.desk.changed(entry, "create")
-            return entry, None
-        wanted = (turn.model or entry.model, turn.thinking or entry.thinking)
-        if wanted == (entry.model, entry.thinking):
-            return entry, None
-        before = (entry.model, entry.thinking)
-        entry = directory.change(entry, model=wanted[0], thinking=wanted[1])
-        directory.apply(entry)
-        return entry, before
+        return entry

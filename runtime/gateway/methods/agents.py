@@ -20,6 +20,7 @@ from runtime.config.settings import at
 from runtime.gateway import keys, workspace
 from runtime.gateway.configbook import ConfigBook
 from runtime.gateway.desk import Desk
+from runtime.gateway.entries import Entry
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.keeping import kept
 from runtime.gateway.methods.sessions_change import stop
@@ -27,7 +28,7 @@ from runtime.gateway.methods.sessions_end import tell_gone
 from runtime.gateway.models import Models
 from runtime.gateway.params import ABSENT, Absent, Pattern, Text
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.rows import LEVELS, RUNTIME
+from runtime.gateway.rows import RUNTIME, thinking
 from runtime.vocab import JsonObject
 
 NAME: Final = "Assistant"
@@ -130,9 +131,7 @@ def row(desk: Desk, name: str, is_git: bool) -> dict[str, Any]:
         "workspace": models.workspace(name),
         "workspaceGit": is_git,
         "agentRuntime": {**RUNTIME, "id": "auto"},
-        "thinkingLevels": [{"id": level, "label": level} for level in LEVELS],
-        "thinkingOptions": [*LEVELS],
-        "thinkingDefault": "off",
+        **thinking(models.of(Entry("", "", "", name, 0, 0))[1]),
         "model": {"primary": str(models.agents[name].get("model") or models.primary)},
         "defaultPermissionMode": models.mode,
     }

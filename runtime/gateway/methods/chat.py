@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from runtime.gateway import history as conversation
 from runtime.gateway import rows
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
+from runtime.gateway.methods.channels import INTERNAL, nowhere
 from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
 
 QueueMode = Literal["steer", "followup", "collect", "interrupt"]
@@ -101,6 +102,9 @@ async def send(call: Call) -> Any:
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message or attachment required")
+    channel = (params.originating_channel or "").strip()
+    if params.deliver and channel.lower() not in ("", INTERNAL):  # it could only be claimed
+        raise nowhere(channel)
     key = desk.directory.key(params.session_key, params.agent_id)
     check_agent(call, key)
     command = None if params.suppress_command_interpretation else command_of(params.message)
@@ -109,8 +113,19 @@ async def send(call: Call) -> Any:
         desk.changed(entry, "create")
     if command is not None:
         return await run_command(call, entry, command, params.idempotency_key)
-    mode = params.queue_mode or entry.queue or desk.extras["models"].queue_mode
-    ask = Ask(entry, params.idempotency_key, params.message, parts, "chat", mode, call.sender)
+    queue = desk.extras["models"].queueing(entry)
+    if params.queue_mode is not None:
+        queue = evolve(queue, mode=params.queue_mode)
+    ask = Ask(
+        entry,
+        params.idempotency_key,
+        params.message,
+        parts,
+        "chat",
+        queue,
+        call.sender,
+        (params.timeout_ms or 0) / 1000,
+    )
     if desk.runs.known(ask) is None:
         check_expected(call, entry)
     ack = await desk.runs.send(ask)

@@ -5,22 +5,22 @@ from typing import Annotated, Any, Final, Literal
 from attrs import frozen
 
 from runtime.gateway import keys
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
-from runtime.gateway.lending import lent
-from runtime.gateway.methods.sessions_create import checked_model
+from runtime.gateway.methods.channels import INTERNAL, nowhere
+from runtime.gateway.methods.sessions_create import checked_level, checked_model
 from runtime.gateway.params import Least, Length, Text
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
+from runtime.gateway.runs import TIMEOUT
 from runtime.gateway.scopes import ADMIN
 from runtime.vocab import JsonObject
 
 RUN_SECONDS: Final = 48 * 3600.0
 """How long `agent` waits for a run where nobody said; runs have deadlines of their own."""
 WAIT_MS: Final = 30_000
-TIMEOUT: Final = "timeout"
-"""Why a run is given up that took longer than its sender gave it."""
 
 
 @frozen(kw_only=True)
@@ -87,14 +87,30 @@ class WaitParams:
 
 async def agent(call: Call) -> Any:
     """Run a message; answer when it is accepted, and again when it is over."""
-    params = call.params
+    desk, params = call.desk, call.params
+    channel = (params.reply_channel or params.channel or "").strip()
+    if params.deliver and channel.lower() not in ("", INTERNAL):  # it could only be claimed
+        raise nowhere(channel)
     parts = parts_of(params.message, params.attachments)
     if not parts:
         raise invalid("message required")
-    model = _model(call)
-    found, named = _target(call)
-    with lent(call.desk.directory, found, model) as entry:
-        return await _run(call, entry, parts, named=named)
+    key, named = _key(call)
+    model, thinking = _model(call), params.thinking or None
+    if thinking is not None:
+        thinking = checked_level(desk, thinking, _alike(call, key, model))
+    entry = _target(call, key, named=named)
+    run = params.idempotency_key
+    ask = Ask(entry, run, params.message, parts, "agent", NEXT, call.sender, model=model, thinking=thinking)
+    ack = await desk.runs.send(ask)
+    if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
+        return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
+    accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
+    call.first(accepted | ({"sessionKey": entry.key} if named else {}))
+    ended = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
+    if ended is None and params.timeout:  # what its sender gave it is over
+        desk.runs.abort(entry, ack.run, TIMEOUT)
+        ended = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
+    return finished(call, entry, ack.run, ended)
 
 
 def _model(call: Call) -> str | None:
@@ -110,25 +126,17 @@ def _model(call: Call) -> str | None:
     return checked_model(call.desk, whole)
 
 
-async def _run(call: Call, entry: Entry, parts: tuple[JsonObject, ...], *, named: bool) -> Any:
-    desk, params = call.desk, call.params
-    ack = await desk.runs.send(
-        Ask(entry, params.idempotency_key, params.message, parts, "agent", "followup", call.sender)
-    )
-    if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
-        return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
-    accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
-    call.first(accepted | ({"sessionKey": entry.key} if named else {}))
-    run = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
-    if run is None and params.timeout:  # what its sender gave it is over
-        desk.runs.abort(entry, ack.run, TIMEOUT)
-        run = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
-    return finished(call, entry, ack.run, run)
+def _alike(call: Call, key: str, model: str | None) -> Entry:
+    """Return the entry of a key, or one like it would be, with the model of this run."""
+    directory = call.desk.directory
+    entry = directory.get(key) or Entry(key, "", "", keys.agent_of(key) or directory.default_agent, 0, 0)
+    return entry.as_for(model, None)
 
 
-def _target(call: Call) -> tuple[Entry, bool]:
-    desk, params = call.desk, call.params
-    directory = desk.directory
+def _key(call: Call) -> tuple[str, bool]:
+    """Return the key of the session that is meant, and whether the caller named it. Raises GatewayError."""
+    params = call.params
+    directory = call.desk.directory
     if params.session_key:
         key = directory.key(params.session_key, params.agent_id)
     elif params.session_id:
@@ -138,16 +146,21 @@ def _target(call: Call) -> tuple[Entry, bool]:
         key = directory.key("main", params.agent_id)
     else:
         key = directory.key(f"explicit:{params.idempotency_key}")
-    if (keys.agent_of(key) or directory.default_agent) not in desk.extras["models"].agents:
+    if (keys.agent_of(key) or directory.default_agent) not in call.desk.extras["models"].agents:
         raise invalid(f'invalid agent params: unknown agent id "{keys.agent_of(key)}"')
-    named = bool(params.session_key or params.session_id or params.agent_id or params.to)
+    return key, bool(params.session_key or params.session_id or params.agent_id or params.to)
+
+
+def _target(call: Call, key: str, *, named: bool) -> Entry:
+    """Return the session of a key, made where there is none. Raises GatewayError."""
+    desk, params = call.desk, call.params
     name = params.session_id or ("" if named else params.idempotency_key)
-    entry, made = directory.ensure(key, session=name, via="run", label=params.label)
+    entry, made = desk.directory.ensure(key, session=name, via="run", label=params.label)
     if made:
         desk.changed(entry, "create")
     if params.expected_existing_session_id not in (None, entry.session):
         raise invalid("the session is another one than expected")
-    return entry, named
+    return entry
 
 
 def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
@@ -158,6 +171,7 @@ def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
         summary = run.error or ("the run was aborted" if run.status == "aborted" else run.status)
         told = {"runId": name, "status": "error", "summary": summary}
         raise GatewayError("UNAVAILABLE", summary, payload=told)
+    entry = entry.as_for(run.model, run.thinking)
     provider, model, window = call.desk.extras["models"].of(entry)
     used: dict[str, Any] = {
         "input": run.tokens[0],

@@ -8,7 +8,7 @@ it (tool policies, other hosts) is refused.
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from runtime.gateway import keys, rows
 from runtime.gateway.desk import Desk
@@ -100,7 +100,10 @@ def _model(patch: Patch, name: str, value: Any) -> Changes:
 
 
 def _thinking(patch: Patch, name: str, value: Any) -> Changes:
-    return {"thinking": None if value is None else checked_level(value)}
+    if value is None:
+        return {"thinking": None}
+    model = patch.given.get("model", patch.entry.model)
+    return {"thinking": checked_level(patch.desk, value, evolve(patch.entry, model=model))}
 
 
 def _mode(patch: Patch, name: str, value: Any) -> Changes:
@@ -256,7 +259,7 @@ async def patch(call: Call) -> Any:
     if changes.get("archived"):
         stop(desk, before)
     changed = directory.change(entry if entry is not None else directory.create(key), **changes)
-    if (changed.model, changed.mode) != (before.model, before.mode):
+    if (changed.model, changed.mode, changed.thinking) != (before.model, before.mode, before.thinking):
         directory.apply(changed)
     await directory.committed()
     desk.changed(changed, "patch")

@@ -7,9 +7,10 @@ import os
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from runtime.gateway import keys, rows
+from runtime.gateway.asks import Ask
 from runtime.gateway.attachments import parts_of
 from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.desk import Desk
@@ -18,9 +19,8 @@ from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.sessions_list import Label, check_agent
 from runtime.gateway.params import Least, Length, Pattern, Text, wire_name
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.rows import LEVELS
-from runtime.gateway.runs import Ask
 from runtime.gateway.transcript import uuid_of
+from runtime.model.thinking import levels_of
 from runtime.vocab import JsonObject, encode
 
 REFUSED: Final = (
@@ -165,11 +165,16 @@ def put(desk: Desk, key: str, params: CreateParams, told: str) -> Entry:
     given = {
         "label": params.label,
         "model": checked_model(desk, params.model) if params.model is not None else None,
-        "thinking": checked_level(params.thinking_level) if params.thinking_level is not None else None,
         "mode": params.permission_mode,
         "parent": parent_of(desk, params),
         "depth": params.spawn_depth,
     }
+    if params.thinking_level is not None:
+        agent = keys.agent_of(key) or directory.default_agent
+        runs = entry or Entry(key, "", "", agent, 0, 0)
+        if params.model is not None:
+            runs = evolve(runs, model=checked_model(desk, params.model))
+        given["thinking"] = checked_level(desk, params.thinking_level, runs)
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     about = {
         "displayName": params.display_name,
@@ -208,10 +213,12 @@ def checked_model(desk: Desk, name: str) -> str:
     return f"{model.provider}/{model.id}"
 
 
-def checked_level(level: str) -> str:
-    """Return a thinking level. Raises GatewayError for one that there is not."""
-    if level not in LEVELS:
-        raise invalid(f"thinkingLevel: {level} is none of {', '.join(LEVELS)}")
+def checked_level(desk: Desk, level: str, entry: Entry) -> str:
+    """Return a thinking level. Raises GatewayError for one that the model of a session does not have."""
+    provider, model, _ = desk.extras["models"].of(entry)
+    levels = levels_of(model)
+    if level not in levels:
+        raise invalid(f'thinkingLevel "{level}" is not supported for {provider}/{model} (use {"|".join(levels)})')
     return level
 
 
@@ -246,7 +253,9 @@ async def begun(call: Call, entry: Entry, run: str, text: str, parts: tuple[Json
 # --- sessions.send, sessions.abort
 
 
-async def say(call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonObject, ...]) -> dict[str, Any]:
+async def say(
+    call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonObject, ...], seconds: float = 0
+) -> dict[str, Any]:
     """Put a message into a session as chat.send does, slash commands included."""
     command = command_of(text)
     if command is not None:
@@ -254,8 +263,8 @@ async def say(call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonOb
         inner = Call(call.desk, call.caller, call.method, call.params, ahead.append, call.scopes)
         answer = await run_command(inner, entry, command, run)
         return {"runId": run, "status": "started", **(ahead[0] if ahead else answer or {})}
-    mode = entry.queue or call.desk.extras["models"].queue_mode
-    ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", mode, call.sender))
+    queue = call.desk.extras["models"].queueing(entry)
+    ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", queue, call.sender, seconds))
     answer = {"runId": ack.run, "status": ack.status}
     return answer | ({"interruptedActiveRun": True} if ack.interrupted else {})
 
@@ -270,7 +279,8 @@ async def send(call: Call) -> Any:
     if desk.directory.get(key) is None:
         raise invalid(f"there is no session {key}")
     entry, _ = desk.directory.ensure(key)
-    answer = await say(call, entry, params.idempotency_key or desk.chance.uuid(), params.message, parts)
+    run, seconds = params.idempotency_key or desk.chance.uuid(), (params.timeout_ms or 0) / 1000
+    answer = await say(call, entry, run, params.message, parts, seconds)
     desk.changed(desk.directory.get(key) or entry, "send")
     return answer
 

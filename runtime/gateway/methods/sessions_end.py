@@ -1,12 +1,11 @@
 """sessions.reset, .delete, .compact, .cleanup: what a session loses, and when it ends (CONTRACT section 5).
 
 Rules: the main session of an agent is never deleted; what is deleted is gone from the journal, with what the key had
-before; what nobody used for KEPT_DAYS is archived, and deleted after as many again.
+before; `sessions.cleanup` does at once what the gateway does by and by (`runtime.gateway.upkeep`).
 """
 
 from typing import Annotated, Any, Final, Literal
 
-import trio
 from attrs import frozen
 
 from runtime.gateway import keys, rows
@@ -18,12 +17,10 @@ from runtime.gateway.methods.sessions_change import stop
 from runtime.gateway.methods.sessions_list import check_agent
 from runtime.gateway.params import Least, Text
 from runtime.gateway.registry import Call, Method
+from runtime.gateway.retention import CAPPED, DAY_MS
+from runtime.gateway.upkeep import SPENT_DAYS, budget, carry_out, policy_of, survey
 from runtime.step.edits import EditRefused
 
-KEPT_DAYS: Final = 30
-"""Retention: of sessions that nobody uses, of archived ones, of what a reset left, and of the notes on deleted ones."""
-SPENT_DAYS: Final = 400
-DAY_MS: Final = 86_400_000
 AT_ONCE: Final = 1_000
 """Sessions that one cleanup ends at most: each is several records for the writer."""
 
@@ -156,46 +153,31 @@ async def cleanup(call: Call) -> Any:
     agent = (params.agent or directory.default_agent).strip().lower()
     mine = [entry for entry in directory if params.all_agents or entry.agent == agent]
     kept = directory.key(params.active_key) if params.active_key is not None else ""
-    idle, old = overdue(desk, mine, kept)
+    plan = await survey(desk, mine, kept, AT_ONCE)
     lost = await missing(desk, mine) if params.fix_missing else []
-    journals = directory.overdue(desk.clock.wall() - KEPT_DAYS * DAY_MS)
     answer = {
         "agentId": agent,
         "storePath": desk.dispatcher.journal.name,
-        "mode": "enforce" if params.enforce else "warn",
+        "mode": policy_of(desk).mode,
         "dryRun": not params.enforce,
         "beforeCount": len(mine),
         "missing": len(lost) if params.fix_missing else None,
-        "archived": len(idle),
-        "pruned": len(old),
-        "journals": len(journals),
-        "wouldMutate": bool(idle or old or lost or journals),
+        "archived": len(plan.archive),
+        "capArchived": sum(why == CAPPED for _, why in plan.archive),
+        "pruned": len(plan.delete),
+        "journals": len(plan.journals),
+        "diskBudget": budget(desk),
+        "wouldMutate": bool(plan or lost),
         "applied": params.enforce,
     }
     if params.enforce:
-        await tidy(desk, idle, [*old, *lost])
-        for past in journals:
-            directory.expire(past)
+        plan.delete += lost
+        await carry_out(desk, plan)
         directory.forget_spent(desk.clock.wall() - SPENT_DAYS * DAY_MS)
         await directory.committed()
         desk.hub.tell_listers("sessions.changed", {"reason": "cleanup", "ts": desk.clock.wall()})
     left = sum(params.all_agents or entry.agent == agent for entry in directory)
-    return answer | {"afterCount": left, "appliedCount": len(idle) + len(old) + len(lost) if params.enforce else 0}
-
-
-def overdue(desk: Desk, entries: list[Entry], kept: str) -> tuple[list[Entry], list[Entry]]:
-    """Return what is to be archived and what is to be deleted; the longest unused first, AT_ONCE of each at most."""
-    before = desk.clock.wall() - KEPT_DAYS * DAY_MS
-    idle, old = [], []
-    for entry in sorted(entries, key=lambda one: one.updated):
-        if entry.key == kept or entry.pinned or keys.kind_of(entry.key) in (keys.Kind.MAIN, keys.Kind.GLOBAL):
-            continue
-        if entry.archived:
-            if entry.archived < before:
-                old.append(entry)
-        elif entry.updated < before and not desk.runs.active(entry.session):
-            idle.append(entry)
-    return idle[:AT_ONCE], old[:AT_ONCE]
+    return answer | {"afterCount": left, "appliedCount": len(plan.archive) + len(plan.delete) if params.enforce else 0}
 
 
 async def missing(desk: Desk, entries: list[Entry]) -> list[Entry]:
@@ -205,20 +187,6 @@ async def missing(desk: Desk, entries: list[Entry]) -> list[Entry]:
     return [
         entry for entry in entries if entry.session not in there and entry.session not in desk.directory.roster.live
     ]
-
-
-async def tidy(desk: Desk, idle: list[Entry], old: list[Entry]) -> None:
-    """Archive and delete, with a pause in between: others have work to do as well."""
-    now = desk.clock.wall()
-    for entry in idle:
-        members = {**entry.members, "archiveReason": "stale"}
-        desk.directory.change(entry, archived=now, members=members)
-        await trio.lowlevel.checkpoint()
-    for entry in old:
-        stop(desk, entry, "cleanup")
-        desk.directory.delete(desk.directory.get(entry.key) or entry)
-        tell_gone(desk, entry)
-        await trio.lowlevel.checkpoint()
 
 
 METHODS: Final = [

@@ -9,12 +9,13 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import unavailable
 from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.params import Text
+from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
-from runtime.gateway.runs import Ask
 from runtime.vocab import JsonObject
 
 RECENT: Final = 5
@@ -35,13 +36,6 @@ class HealthParams:
     """Params of health."""
 
     probe: bool | None = None
-
-
-@frozen(kw_only=True)
-class SwitchParams:
-    """Params of set-heartbeats."""
-
-    enabled: bool
 
 
 @frozen(kw_only=True)
@@ -233,12 +227,6 @@ async def last_heartbeat(call: Call) -> Any:
     return None
 
 
-async def set_heartbeats(call: Call) -> Any:
-    """Note whether heartbeats are wanted."""
-    call.desk.extras["heartbeats"] = call.params.enabled
-    return {"ok": True, "enabled": call.params.enabled}
-
-
 async def system_event(call: Call) -> Any:
     """Add to presence what a program says of itself."""
     desk, params = call.desk, call.params
@@ -265,7 +253,7 @@ async def wake(call: Call) -> Any:
     if made:
         desk.changed(entry, "create")
     parts: tuple[JsonObject, ...] = ({"text": f"System: {params.text}"},)
-    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", "followup", "system"))
+    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", NEXT, "system"))
     return {"ok": True}
 
 
@@ -276,7 +264,6 @@ METHODS: Final = [
     Method("system.info", info),
     Method("gateway.identity.get", identity),
     Method("last-heartbeat", last_heartbeat),
-    Method("set-heartbeats", set_heartbeats, SwitchParams),
     Method("system-event", system_event, EventParams),
     Method("wake", wake, WakeParams),
 ]

@@ -46,3 +46,10 @@ def claw_tools(
     if sessions is not None:
         tools += [SessionStatus(sessions), SessionsList(sessions)]
     return sorted(tools, key=lambda tool: tool.spec.name)
+
+
+def people_tools(sessions: "Sessions") -> list[Tool]:
+    """Return the tools that only people call, through `tools.invoke`."""
+    from runtime.tools.claw.conversations import AgentsList, SessionsHistory
+
+    return [AgentsList(sessions), SessionsHistory(sessions)]

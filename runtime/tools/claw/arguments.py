@@ -41,6 +41,14 @@ def empty(args: JsonObject, *names: str) -> str | None:
     return None
 
 
+def count(args: JsonObject, name: str, least: int = 1) -> str | None:
+    """Return the sentence about a number that is none, or below `least` (0 or 1); None where it is good or missing."""
+    given = args.get(name)
+    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given >= least):
+        return None
+    return f"{name} must be a {'positive' if least else 'non-negative'} integer"
+
+
 def _noted(name: str, value: object) -> str:
     if value == "":
         return f"{name}=<empty-string>"

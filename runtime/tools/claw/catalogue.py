@@ -63,8 +63,8 @@ ABSENT: Final = (
     "sessions_yield show_widget skill_workshop subagents suggest_task terminal theme tool_call tool_describe "
     "tool_search tts update_goal video_generate view_image web_search x_search"
 ).split()
-"""Tools of OpenClaw's core that are not offered."""
-INVOCABLE: Final = frozenset({"session_status", "sessions_list", "web_fetch"})
+"""Tools of OpenClaw's core that a model is not offered."""
+INVOCABLE: Final = frozenset({"agents_list", "session_status", "sessions_history", "sessions_list", "web_fetch"})
 """Tools that `tools.invoke` runs; those for files and commands are for sessions only (observed)."""
 
 _SPECS: Final = {spec.name: spec for spec in (*SPECS, SESSION_STATUS, SESSIONS_LIST)}

@@ -213,5 +213,20 @@ SESSIONS_LIST: Final = ToolSpec(
     "read",
 )
 
+AGENTS_LIST: Final = ToolSpec("agents_list", "List the agents.", _takes(), EffectClass.PURE, "read")
+
+SESSIONS_HISTORY: Final = ToolSpec(
+    "sessions_history",
+    "Tell what was said in a session, the latest last.",
+    _takes(
+        "sessionKey",
+        sessionKey=_text("Which session."),
+        limit=_whole("How many messages; default 50, at most 200."),
+        includeTools=_flag("With the results of tools. Default false."),
+    ),
+    EffectClass.PURE,
+    "read",
+)
+
 SPECS: Final = (APPLY_PATCH, EDIT, EXEC, LS, PROCESS, READ, WEB_FETCH, WRITE)
 """The tools that a model of a gateway session is told of, in their order (by name, as OpenClaw sends them)."""

@@ -11,13 +11,22 @@ from typing import Final
 
 from attrs import field, frozen
 
-from runtime.tools.claw.catalogue import GROUPS
+from runtime.tools.claw.catalogue import GROUPS, Entry
 
 ALIASES: Final[Mapping[str, str]] = {"bash": "exec", "apply-patch": "apply_patch"}
 EVERY: Final = "*"
+PEOPLE: Final = {
+    "agents": (Entry("agents_list", "List the agents", "Agents"),),
+    "sessions": (Entry("sessions_history", "Tell what was said", "Session History", ("coding", "messaging")),),
+}
+"""Tools that only people call (`tools.invoke`), by their group; no catalogue lists them."""
+MEMBERS: Final[Mapping[str, tuple[Entry, ...]]] = {
+    name: (*next((group.entries for group in GROUPS if group.name == name), ()), *PEOPLE.get(name, ()))
+    for name in (*(group.name for group in GROUPS), "agents")
+}
 OF_GROUP: Final[Mapping[str, tuple[str, ...]]] = {
-    **{f"group:{group.name}": tuple(entry.name for entry in group.entries) for group in GROUPS},
-    "group:openclaw": ("session_status", "sessions_list", "web_fetch"),
+    **{f"group:{name}": tuple(entry.name for entry in entries) for name, entries in MEMBERS.items()},
+    "group:openclaw": ("agents_list", "session_status", "sessions_history", "sessions_list", "web_fetch"),
 }
 
 
@@ -60,7 +69,7 @@ def of_profile(name: str) -> tuple[str, ...]:
     plain = name.strip().lower()
     if plain == "full":
         return (EVERY,)
-    return tuple(entry.name for group in GROUPS for entry in group.entries if plain in entry.profiles)
+    return tuple(entry.name for entries in MEMBERS.values() for entry in entries if plain in entry.profiles)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -50,6 +50,12 @@ class Sessions(Protocol):
     def rows(self, session: str) -> Sequence[JsonObject]:
         """Return the rows of all sessions, the latest first, as `sessions_list` gives them."""
 
+    def agents(self, session: str) -> tuple[str, Sequence[JsonObject]]:
+        """Return the agent of a session, and the rows of all agents."""
+
+    def history(self, session: str, key: str) -> tuple[str, Sequence[JsonObject]] | str:
+        """Return the full key of a session and the messages of its conversation, or why there is none."""
+
     async def choose(self, session: str, key: str, model: str) -> str | None:
         """Use another model (`default`: the usual one) in a session. Returns what stood in the way, or None."""
 
@@ -127,15 +133,16 @@ class SessionsList:
     spec: ToolSpec = declarations.SESSIONS_LIST
 
     def check(self, args: JsonObject, context: ToolContext) -> str | None:
-        """Return what is wrong with the form of the arguments."""
-        return arguments.fault(self.spec, arguments.mended(self.spec, args), args)
+        """Return what is wrong with the arguments."""
+        wrong = arguments.count(args, "limit") or arguments.count(args, "offset", 0)
+        return wrong or arguments.fault(self.spec, arguments.mended(self.spec, args), args)
 
     async def run(self, args: JsonObject, context: ToolContext) -> ToolResult:
         """List the sessions."""
         given = arguments.mended(self.spec, args)
         rows = [row for row in self.sessions.rows(context.session) if _wanted(row, given, context.clock.wall())]
-        limit = min(max(1, int(given.get("limit", USUAL))), MOST)
-        start = max(0, int(given.get("offset", 0)))
+        limit = min(given.get("limit", USUAL), MOST)
+        start = given.get("offset", 0)
         page = rows[start : start + limit]
         more = len(rows) > start + limit
         details: dict[str, Any] = {"count": len(page), "sessions": [dict(row) for row in page], "hasMore": more}

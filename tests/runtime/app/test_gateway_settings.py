@@ -86,9 +86,11 @@ async def test_a_change_takes_effect_in_every_part(tmp_path: Path) -> None:
             messages={"queue": {"mode": "followup"}},
             models={"providers": {"google": {"baseUrl": "http://127.0.0.1:2/v1beta"}}},
             logging={"level": "error"},
+            cron={"enabled": False},
         )
+        assert not desk.extras["cron"].settings.enabled
         assert (desk.policy.token, desk.limiter.limit.attempts) == ("another", 3)
-        assert (desk.dispatcher.most_open, desk.extras["models"].queue_mode) == (2, "followup")
+        assert (desk.dispatcher.most_open, desk.extras["models"].queue.mode) == (2, "followup")
         assert made.model.model is not old
         assert (made.log.least, made.log.shown) == ("error", "error")
 

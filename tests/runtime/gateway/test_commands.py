@@ -110,14 +110,19 @@ async def test_a_busy_session_is_not_begun_anew(autojump_clock: MockClock) -> No
         assert "c1" not in house.desk.runs.shelf.items
 
 
-async def test_the_queue_mode_is_shown_and_set(autojump_clock: MockClock) -> None:
+async def test_the_queue_is_shown_and_set(autojump_clock: MockClock) -> None:
     async with serving(families=FAMILIES) as house:
-        assert (await command(house, "/queue", "c1"))[1].startswith("Queue: steer (of ")
-        assert (await command(house, "/queue collect", "c2"))[1] == "Queue: collect"
+        shown = (await command(house, "/queue", "c1"))[1]
+        assert shown.startswith("Queue: mode=steer, debounce=500ms, cap=20, drop=summarize. Modes: ")
+        said = (await command(house, "/queue collect debounce:1.5s cap:25 drop:old", "c2"))[1]
+        assert said == "Queue: mode=collect, debounce=1500ms, cap=25, drop=old"
         assert house.entry(KEY).queue == "collect"
-        assert (await command(house, "/queue shout", "c3"))[1].startswith("There is no queue mode 'shout'")
-        assert house.entry(KEY).queue == "collect"
+        for n, wrong in enumerate(("/queue shout", "/queue followup cap:0", "/queue drop:all", "/queue debounce:soon")):
+            assert "=" not in (await command(house, wrong, f"w{n}"))[1]
+        assert (await command(house, "/queue cap:3", "c3"))[1].startswith("Queue: mode=collect, debounce=1500ms, cap=3")
         assert "Queue: collect" in (await command(house, "/status", "c4"))[1]
+        assert (await command(house, "/queue default", "c5"))[1] == "Queue: as the settings say."
+        assert (await command(house, "/queue", "c6"))[1] == shown
 
 
 async def test_the_open_run_can_be_stopped(autojump_clock: MockClock) -> None:

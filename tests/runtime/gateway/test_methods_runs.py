@@ -1,5 +1,6 @@
 """agent and agent.wait, as clients call them."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from runtime.gateway.models import Model
 from tests.fakes.gateway import MODEL, House, serving
 from tests.fakes.world import text
 
-FAMILIES = ("chat", "runs")
+FAMILIES = ("chat", "runs", "sessions_change")
 KEY = "agent:main:main"
 
 
@@ -230,3 +231,98 @@ async def test_a_run_may_have_a_model_of_its_own_and_the_session_keeps_the_one_t
         told = [one["result"]["meta"]["agentMeta"]["model"] for one in (done, after)]
         assert told == ["other", MODEL]
         assert house.entry(KEY).model is None
+
+
+async def test_a_model_and_a_level_hold_for_the_run_that_asked_for_them(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        models = house.desk.extras["models"]
+        models.models["other"] = Model("other", "Other")
+        given = {"sessionKey": "main", "message": "hello", "provider": "google", "model": "other", "thinking": "low"}
+        assert (await house.call("agent", **given, idempotencyKey="r1"))["status"] == "ok"
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("other", "low")
+        await house.call("agent", sessionKey="main", message="again", idempotencyKey="r2")
+        asked = house.world.model.requests[-1]
+        assert (asked.model, asked.thinking) == ("test-model", "")
+        for wrong in ({"model": "nope"}, {"thinking": "gigantic"}, {"provider": "nobody", "model": "other"}):
+            with pytest.raises(GatewayError):
+                await house.call("agent", sessionKey="main", message="x", idempotencyKey="r3", **wrong)
+
+
+async def test_runs_that_wait_for_each_other_have_each_its_own_model(autojump_clock: MockClock) -> None:
+    async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
+        known = house.desk.extras["models"].models
+        known |= {name: Model(name, name) for name in ("one", "two", "three")}
+        async with trio.open_nursery() as nursery:
+            for number, model in enumerate(("one", "two", None, "two")):
+                nursery.start_soon(partial(agent, house, f"r{number}", message=f"m{number}", model=model))
+                await trio.sleep(1)
+                if number == 1:
+                    await house.call("sessions.patch", key="main", model="three")
+        await agent(house, "r9")
+        assert [one.model for one in house.world.model.requests] == ["one", "two", "three", "two", "three"]
+        assert house.entry(KEY).model == "google/three"
+
+
+async def test_a_message_that_is_taken_back_takes_its_model_with_it(autojump_clock: MockClock) -> None:
+    async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
+        house.desk.extras["models"].models["other"] = Model("other", "Other")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(agent, house)
+            await trio.sleep(1)
+            nursery.start_soon(gone, house, "r2")
+            await trio.sleep(1)
+            await house.call("chat.abort", sessionKey="main", runId="r2")
+            nursery.start_soon(agent, house, "r3")
+        assert [one.model for one in house.world.model.requests] == [MODEL, MODEL]
+
+
+async def test_a_message_that_is_taken_back_before_it_began_leaves_the_next_one_the_model_of_the_session(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
+        house.desk.extras["models"].models["other"] = Model("other", "Other")
+        house.desk.dispatcher.most_open = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(agent, house, "r0", sessionKey="elsewhere"))
+            await trio.sleep(1)
+            nursery.start_soon(gone, house, "r1")
+            await trio.sleep(1)
+            nursery.start_soon(agent, house, "r2")
+            await trio.sleep(1)
+            await house.call("chat.abort", sessionKey="main", runId="r1")
+        assert [one.model for one in house.world.model.requests] == [MODEL, MODEL]
+
+
+async def gone(house: House, run: str) -> None:
+    with pytest.raises(GatewayError):
+        await agent(house, run, model="other")
+
+
+async def test_a_message_is_given_up_when_its_time_is_over(autojump_clock: MockClock) -> None:
+    async with serving([9.0, text("Hi.")], families=FAMILIES) as house:
+        given = {"sessionKey": "main", "message": "hello", "idempotencyKey": "r1", "timeoutMs": 2_000}
+        await house.call("chat.send", **given)
+        before = trio.current_time()
+        run = await house.desk.runs.wait("r1", 60)
+        assert run is not None
+        assert (run.status, run.stop) == ("aborted", "timeout")
+        assert trio.current_time() - before == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("agent", {"channel": "telegram", "to": "1"}),
+        ("agent", {"replyChannel": "signal"}),
+        ("chat.send", {"originatingChannel": "telegram", "originatingTo": "1"}),
+    ],
+)
+async def test_nothing_is_promised_to_a_channel_that_is_not_there(
+    method: str, said: dict[str, str], autojump_clock: MockClock
+) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        with pytest.raises(GatewayError, match="unsupported channel: "):
+            await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=True, **said)
+        assert len(house.desk.directory) == 0
+        await house.call(method, sessionKey="main", message="x", idempotencyKey="r1", deliver=False, **said)

@@ -129,7 +129,7 @@ async def test_a_session_is_archived_and_restored_by_who_knows_which_it_is(autoj
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown provider": ({"model": "nope/never"}, "no provider"),
     "an unknown model": ({"model": "never"}, "no model"),
-    "an unknown level": ({"thinkingLevel": "gigantic"}, "thinkingLevel: gigantic"),
+    "an unknown level": ({"thinkingLevel": "gigantic"}, 'thinkingLevel "gigantic" is not supported'),
     "an unknown mode": ({"permissionMode": "bogus"}, "permissionMode"),
     "a retired member": ({"execSecurity": "deny"}, "retired"),
     "a retired member that is cleared": ({"execAsk": None}, "retired"),
@@ -216,3 +216,13 @@ EXPECTED = {
 def test_one_condition_that_does_not_hold_is_enough(asked: set[str], wrong: set[str]) -> None:
     given = {name: "something else" if name in wrong else EXPECTED[name] for name in asked}
     assert meets(Entry(KEY, "s", "r", "main", 1, 1), given) is not bool(asked & wrong)
+
+
+async def test_a_level_is_what_the_model_is_asked_with(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.call("sessions.patch", key="main", thinkingLevel="low")
+        await house.turn("main", "hello", "r1")
+        assert house.world.model.requests[-1].thinking == "low"
+        await house.call("sessions.patch", key="main", thinkingLevel=None)
+        await house.turn("main", "hello", "r2")
+        assert house.world.model.requests[-1].thinking == ""

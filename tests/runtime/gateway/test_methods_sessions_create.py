@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a parent that is not there": ({"parentSessionKey": "nope"}, "there is no session"),
     "an unknown provider": ({"key": "x", "model": "nope/x"}, "no provider"),
     "an unknown model": ({"key": "x", "model": "google/nope"}, "no model"),
-    "an unknown level": ({"key": "x", "thinkingLevel": "gigantic"}, "thinkingLevel: gigantic"),
+    "an unknown level": ({"key": "x", "thinkingLevel": "gigantic"}, 'thinkingLevel "gigantic" is not supported'),
     "a label in use": ({"key": "x", "label": "Taken"}, "another session has the label"),
     "a folder that is not there": ({"cwd": "/nonexistent/zz"}, "no folder"),
     "a folder that is not absolute": ({"cwd": "relative"}, "absolute"),

@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 import trio
-from attrs import evolve
 from trio.testing import MockClock
 
 from runtime.gateway.entries import Entry, Past
 from runtime.gateway.frames import GatewayError
-from runtime.gateway.methods.sessions_end import DAY_MS, KEPT_DAYS
+from runtime.gateway.retention import DAY_MS, TOMBSTONE_DAYS
 from runtime.step.edits import EDITABLE
 from tests.fakes.gateway import House, serving
 from tests.fakes.world import text
@@ -201,18 +200,17 @@ def age(house: House, entry: Entry, days: int, **members: Any) -> None:
     house.desk.directory.change(entry, updated=then, **members)
 
 
-async def test_what_nobody_uses_is_archived_and_what_is_archived_for_long_is_deleted(autojump_clock: MockClock) -> None:
+async def test_what_nobody_uses_is_archived_and_what_nobody_talks_in_is_deleted(autojump_clock: MockClock) -> None:
     async with serving(families=FAMILIES) as house:
-        directory, old = house.desk.directory, KEPT_DAYS + 1
-        for name in ("fresh", "idle", "pinned", "active", "stored", "lately"):
+        directory, old = house.desk.directory, 31
+        for name in ("fresh", "idle", "pinned", "active", "stored", "subagent:one"):
             directory.create(f"agent:main:{name}")
         age(house, directory.create(MAIN), old)
         age(house, house.entry("agent:main:idle"), old)
         age(house, house.entry("agent:main:pinned"), old, pinned=True)
         age(house, house.entry("agent:main:active"), old)
-        now = house.desk.clock.wall()
-        age(house, house.entry("agent:main:stored"), old, archived=now - old * DAY_MS)
-        age(house, house.entry("agent:main:lately"), old, archived=now - DAY_MS)
+        age(house, house.entry("agent:main:subagent:one"), old)
+        age(house, house.entry("agent:main:stored"), 10 * old, archived=1)
         params = {"activeKey": "active"}
         planned = await house.call("sessions.cleanup", enforce=False, **params)
         assert (planned["dryRun"], planned["archived"], planned["pruned"]) == (True, 1, 1)
@@ -222,27 +220,21 @@ async def test_what_nobody_uses_is_archived_and_what_is_archived_for_long_is_del
         done = await house.call("sessions.cleanup", link, **params)
         assert (done["beforeCount"], done["afterCount"], done["appliedCount"]) == (7, 6, 2)
         assert house.entry("agent:main:idle").archived == house.desk.clock.wall()
-        assert directory.get("agent:main:stored") is None
+        assert directory.get("agent:main:subagent:one") is None
         assert not any(house.entry(f"agent:main:{name}").archived for name in ("fresh", "pinned", "active"))
         assert link.events("sessions.changed", reason="cleanup")
         again = await house.call("sessions.cleanup", **params)
         assert again["wouldMutate"] is False
 
 
-async def test_journals_of_past_sessions_go_when_their_retention_is_over(autojump_clock: MockClock) -> None:
+async def test_that_a_session_was_deleted_is_remembered_for_a_while(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house:
-        directory = house.desk.directory
-        await house.turn(KEY, "hello", "r1")
-        old = house.entry(KEY)
-        fresh = directory.reset(old, "reset")
-        await house.call("sessions.cleanup")
-        assert old.session in journaled(house)
-        past = directory.past.items[old.session]
-        directory.past.put(old.session, evolve(past, at=past.at - (KEPT_DAYS + 1) * DAY_MS))
-        directory.past.put("gone", Past("gone", "agent:main:x", "main", 1, "deleted"))
-        assert (await house.call("sessions.cleanup"))["journals"] == 2
-        assert journaled(house) == {fresh.session}
-        assert directory.past.items == {}
+        past = house.desk.directory.past
+        now = house.desk.clock.wall()
+        past.put("gone", Past("gone", "agent:main:x", "main", now - TOMBSTONE_DAYS * DAY_MS - 1, "deleted"))
+        past.put("left", Past("left", "agent:main:x", "main", now - 1, "deleted"))
+        assert (await house.call("sessions.cleanup"))["journals"] == 1
+        assert list(past.items) == ["left"]
 
 
 async def test_entries_without_a_journal_are_found_only_when_they_are_looked_for(autojump_clock: MockClock) -> None:
@@ -258,7 +250,7 @@ async def test_entries_without_a_journal_are_found_only_when_they_are_looked_for
 
 async def test_only_the_sessions_of_one_agent_are_tidied(autojump_clock: MockClock) -> None:
     async with serving(families=FAMILIES) as house:
-        age(house, house.desk.directory.create("agent:other:x"), KEPT_DAYS + 1)
+        age(house, house.desk.directory.create("agent:other:x"), 31)
         assert (await house.call("sessions.cleanup", enforce=False))["archived"] == 0
         assert (await house.call("sessions.cleanup", enforce=False, agent="other"))["archived"] == 1
         assert (await house.call("sessions.cleanup", enforce=False, allAgents=True))["archived"] == 1

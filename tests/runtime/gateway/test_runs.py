@@ -11,7 +11,7 @@ from runtime.errors import JournalError
 from runtime.gateway import runs as module
 from runtime.gateway.entries import Run
 from runtime.gateway.frames import GatewayError
-from runtime.gateway.runs import COLLECTED
+from runtime.gateway.queueing import COLLECTED
 from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.stores.memory import Kept
 from runtime.vocab import Decision, Message, Verdict
@@ -258,7 +258,7 @@ async def test_a_full_lane_refuses_the_message_and_nothing_else(autojump_clock: 
         link = house.link()
         await begun(house)
         for number in range(LANE_MESSAGES):
-            await send(house, "more", f"more-{number}", "followup")
+            await send(house, "more", f"more-{number}", "steer")
         before = len(house.desk.runs.shelf.items)
         for mode in ("followup", "steer", "collect", "interrupt"):
             with pytest.raises(GatewayError) as error:

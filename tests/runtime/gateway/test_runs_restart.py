@@ -6,11 +6,12 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Run
-from runtime.gateway.runs import Ask
+from runtime.gateway.queueing import NEXT
 from runtime.stores.memory import Kept
 from runtime.vocab import Message
-from tests.fakes.gateway import serving
+from tests.fakes.gateway import MODEL, serving
 from tests.fakes.messages import FAMILIES, KEY, SLOW, answers, begun, ends, later, run_of, said, send
 from tests.fakes.world import Piece, text
 
@@ -48,6 +49,38 @@ async def test_what_waited_is_answered_after_a_restart(autojump_clock: MockClock
         assert ends(link, "r3") == ["final"]
         assert sorted(said(house)) == ["one", "three", "two"]
         assert answers(house) == ["Hi.", "Hi.", "Hi."]
+
+
+async def test_a_run_keeps_its_own_model_across_a_restart_and_its_session_the_usual_one(
+    autojump_clock: MockClock,
+) -> None:
+    kept = Kept()
+    async with serving([text("first", None), 50.0], families=FAMILIES, kept=kept) as house:
+        entry, _ = house.desk.directory.ensure(KEY)
+        for name, model in (("r1", "google/one"), ("r2", "google/two"), ("r3", None)):
+            await house.desk.runs.send(Ask(entry, name, name, ({"text": name},), "agent", NEXT, model=model))
+            await trio.sleep(1)
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
+        await house.desk.runs.wait("r3", 60)
+        assert [one.model for one in house.world.model.requests] == ["one", "two", MODEL]
+        assert house.entry(KEY).model is None
+
+
+async def test_what_waited_at_rest_has_its_own_model_though_the_process_died_before_that_was_noted(
+    autojump_clock: MockClock,
+) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept) as house:
+        entry, _ = house.desk.directory.ensure(KEY)
+        house.desk.dispatcher.settle(house.desk.directory.roster.get(entry.session), 100, lambda session: None)
+        house.desk.runs.fit = lambda session, own: None
+        await house.desk.runs.send(Ask(entry, "r1", "one", ({"text": "one"},), "agent", NEXT, model="google/one"))
+        await house.written()
+        assert not house.world.model.requests
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
+        await house.desk.runs.wait("r1", 60)
+        assert [one.model for one in house.world.model.requests] == ["one"]
 
 
 async def test_a_run_of_a_session_that_is_gone_ends_with_an_error(autojump_clock: MockClock) -> None:
@@ -104,7 +137,7 @@ async def test_what_a_tool_prints_and_what_is_asked_is_told_of_the_open_run_only
 async def test_a_message_from_inside_is_sent_without_a_caller(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house:
         entry = house.desk.directory.create(KEY)
-        ack = await house.desk.runs.send(Ask(entry, "r1", "hello", ({"text": "hello"},), "agent", "followup"))
+        ack = await house.desk.runs.send(Ask(entry, "r1", "hello", ({"text": "hello"},), "agent", NEXT))
         assert (ack.run, ack.status) == ("r1", "started")
         await house.rest(KEY)
         assert run_of(house, "r1").kind == "agent"

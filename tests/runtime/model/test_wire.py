@@ -264,3 +264,26 @@ def test_a_content_is_encoded_once_however_often_it_is_sent() -> None:
     first = contents[0].wire
     wire.encode(ModelRequest(MODEL, [*contents, user(said("again"))]))
     assert contents[0].wire is first
+
+
+@pytest.mark.parametrize(
+    ("model", "level", "wanted"),
+    [
+        ("gemini-3.1-pro-preview", "off", {"thinkingLevel": "LOW"}),
+        ("gemini-3.1-pro-preview", "medium", {"includeThoughts": True, "thinkingLevel": "HIGH"}),
+        ("gemini-3.1-pro-preview", "adaptive", {"includeThoughts": True}),
+        ("gemini-3-flash-preview", "off", {"thinkingLevel": "MINIMAL"}),
+        ("gemini-3-flash-preview", "medium", {"includeThoughts": True, "thinkingLevel": "MEDIUM"}),
+        ("gemini-2.5-flash", "off", {"thinkingBudget": 0}),
+        ("gemini-2.5-flash", "high", {"includeThoughts": True, "thinkingBudget": 24_576}),
+        ("gemini-2.5-pro", "off", None),
+        ("gemini-2.5-pro", "high", {"includeThoughts": True, "thinkingBudget": 32_768}),
+        ("gemini-2.5-pro", "adaptive", {"includeThoughts": True, "thinkingBudget": -1}),
+        ("gemini-2.5-pro", "gigantic", {"includeThoughts": True, "thinkingBudget": 8_192}),
+        ("unheard-of", "off", None),
+        ("unheard-of", "low", {"includeThoughts": True}),
+    ],
+)
+def test_a_level_is_what_the_model_makes_of_it(model: str, level: str, wanted: dict[str, Any] | None) -> None:
+    body = json.loads(wire.encode(ModelRequest(model, (), thinking=level)))
+    assert body["generationConfig"].get("thinkingConfig") == wanted

@@ -60,6 +60,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
         "compress_at": 0,
         "hooks": (),
         "go_on": "",
+        "thinking": "",
     },
     Outcome: {"code": "", "message": "", "http": 0, "body": ""},
     Hold: {"call": ""},

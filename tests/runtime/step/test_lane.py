@@ -124,7 +124,7 @@ def test_a_session_that_is_closed_keeps_nobody_waiting() -> None:
     assert run.state.lane == ()
 
 
-def test_a_message_may_stand_for_others_that_waited() -> None:
+def test_a_message_may_stand_where_others_waited() -> None:
     run = Run.opened().give(ev.Queued(message(name="a")), ev.Queued(message(name="b")))
     run.give(ev.Queued(message("both", "ab"), replaces=("a", "z")))
-    assert waiting(run.state) == ["b", "ab"]
+    assert waiting(run.state) == ["ab", "b"]

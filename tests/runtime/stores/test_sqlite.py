@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -36,6 +37,37 @@ def test_the_journal_is_a_write_ahead_log_that_syncs_every_commit(tmp_path: Path
     assert db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert db.execute("PRAGMA application_id").fetchone() == (tables.APPLICATION,)
     db.close()
+
+
+async def test_blobs_of_an_older_version_are_never_taken_for_unused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        store.append(record(1, "old"))
+    db = sqlite3.connect(path)
+    db.execute("INSERT INTO blobs VALUES ('cafe', x'6461', ?)", (crc32(b"da"),))
+    db.commit()
+    db.close()
+    async with Sqlite(str(path)) as store:
+        store.append(record(1), [("cafe", b"da")])
+        await store.committed(store.forget("a"))
+        assert store.blob("cafe") == b"da"
+    assert version(path) == 3
+
+
+async def test_a_database_shrinks_when_it_is_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Sqlite(str(path)) as store:
+        for number in range(1, 40):
+            store.append(StoredRecord("a", number, bytes(100_000)))
+        await store.committed(store.append(record(1, "b")))
+    full = path.stat().st_size
+    async with Sqlite(str(path)) as store:
+        store.forget("a")
+        await store.committed(store.shrink())
+        assert store.size() > 0
+    assert path.stat().st_size < full / 10
+    async with Sqlite(str(path), readonly=True) as store:
+        assert list(store.records("b")) == [record(1, "b")]
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 128, 511, 512, 513, 1100])

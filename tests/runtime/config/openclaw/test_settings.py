@@ -263,7 +263,8 @@ def test_a_key_that_limits_something_and_has_no_effect_is_never_passed_over() ->
         "agents.defaults.timeoutSeconds",
         "agents.defaults.heartbeat",
         "channels",
-        "session",
+        "session.dmScope",
+        "session.reset",
         "tools.exec",
         "plugins",
     )

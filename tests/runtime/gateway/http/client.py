@@ -3,13 +3,14 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import trio
 from attrs import define, evolve, field
 
 from runtime.config.openclaw.model import Gateway, Hooks, Tools
+from runtime.config.settings import at
 from runtime.gateway.auth import AuthPolicy
 from runtime.gateway.http.app import Surface, app
 from runtime.gateway.http.asgi import Message
@@ -151,10 +152,15 @@ class Asker:
         self.house.desk.policy = evolve(self.house.desk.policy, **changes)
 
 
-def config(gateway: Gateway = ON, hooks: Hooks | None = None, tree: Mapping[str, Any] | None = None) -> Any:
+def config(gateway: Gateway = ON, hooks: Hooks | None = None, tree: Mapping[str, Any] = MappingProxyType({})) -> Any:
     """Settings as the desk has them."""
-    hooks = hooks or Hooks(enabled=True, token="hook-token")
-    made = SimpleNamespace(gateway=gateway, hooks=hooks, tools=Tools(), tree=tree or {})
+    made = SimpleNamespace(
+        gateway=gateway,
+        hooks=hooks or Hooks(enabled=True, token="hook-token"),
+        tools=Tools(),
+        tree=tree,
+        get=lambda key, default=None: at(tree, key, default),
+    )
     return SimpleNamespace(config=made, hash="h")
 
 
@@ -169,7 +175,7 @@ async def asking(
     """A gateway, and somebody who asks it."""
     more.setdefault("families", ("chat", "runs", "status"))
     async with (
-        serving(*answers, config=config(gateway, hooks, tree), **more) as house,
+        serving(*answers, config=config(gateway, hooks, tree or {}), **more) as house,
         trio.open_nursery() as nursery,
     ):
         house.desk.policy = AuthPolicy(mode="token", token="T")

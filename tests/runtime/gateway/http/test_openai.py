@@ -326,12 +326,10 @@ async def test_a_reader_that_stops_reading_loses_its_run(autojump_clock: trio.te
 async def test_another_model_holds_for_one_request(autojump_clock: trio.testing.MockClock) -> None:
     async with asking([text("a")]) as ask:
         await ask("POST", PATH, hello(user="u"), headers={"x-openclaw-model": "google/other"})
-        entry = ask.house.desk.directory.get("agent:main:openai-user:u")
-        assert entry is not None
-        ask.house.desk.directory.change(entry, model="test-model")
         await ask("POST", PATH, hello(user="u"), headers={"x-openclaw-model": "other-2"})
         await ask("POST", PATH, hello(user="u"))
         assert [one.model for one in ask.house.world.model.requests] == ["other", "other-2", "test-model"]
+        assert ask.house.entry("agent:main:openai-user:u").model is None
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4", "google/", "../x", "a b", "google/a/b"])

@@ -277,7 +277,7 @@ async def test_the_answers_are_as_described(autojump_clock: trio.testing.MockClo
         ("/v1/models/{id}", "GET", "/v1/models/openclaw", None),
         ("/v1/chat/completions", "POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}),
         ("/v1/responses", "POST", "/v1/responses", {"model": "openclaw", "input": "x"}),
-        ("/tools/invoke", "POST", "/tools/invoke", {"tool": "session_status"}),
+        ("/tools/invoke", "POST", "/tools/invoke", {"tool": "agents_list"}),
         ("/hooks/wake", "POST", "/hooks/wake", {"text": "x"}),
         ("/hooks/agent", "POST", "/hooks/agent", {"message": "x"}),
     ]

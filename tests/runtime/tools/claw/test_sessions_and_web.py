@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 
+import pytest
 from attrs import define, field
 
+from runtime.tools.claw.conversations import CHARACTERS, SessionsHistory
 from runtime.tools.claw.fetch import BLOCKED, WebFetch
 from runtime.tools.claw.status import Facts, SessionsList, SessionStatus
 from runtime.vocab import JsonObject
@@ -28,6 +30,17 @@ class Known:
     def rows(self, session: str) -> Sequence[JsonObject]:
         """All sessions."""
         return [{"key": f"agent:main:{number}", "kind": "other", "updatedAt": number} for number in range(5)]
+
+    def agents(self, session: str) -> tuple[str, Sequence[JsonObject]]:
+        """One agent."""
+        return "main", [{"id": "main"}]
+
+    def history(self, session: str, key: str) -> tuple[str, Sequence[JsonObject]] | str:
+        """A long conversation of the main session."""
+        if key != "main":
+            return f"No session found: {key}"
+        roles = ("user", "assistant", "toolResult")
+        return "agent:main:main", [{"role": roles[n % 3], "content": f"{n} " + "x" * 999} for n in range(300)]
 
     async def choose(self, session: str, key: str, model: str) -> str | None:
         """Use another model."""
@@ -65,6 +78,41 @@ async def test_of_a_session_that_is_not_there_nothing_is_told(claw: Claws) -> No
     result = await SessionStatus(Known()).run({"sessionKey": "agent:main:none"}, claw.world.context)
     assert result.error is not None
     assert "Unknown sessionKey: agent:main:none" in result.error.message
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ({}, "sessionKey required"),
+        ({"sessionKey": " "}, "sessionKey required"),
+        ({"sessionKey": "main", "limit": 0}, "limit must be a positive integer"),
+        ({"sessionKey": "main", "includeTools": "perhaps"}, "Validation failed"),
+    ],
+)
+async def test_a_history_needs_a_session_and_a_number(args: JsonObject, why: str, claw: Claws) -> None:
+    assert (SessionsHistory(Known()).check(args, claw.world.context) or "").startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [({"limit": True}, "limit must be a positive integer"), ({"offset": -1}, "offset must be a non-negative integer")],
+)
+async def test_a_list_is_asked_for_with_numbers(args: JsonObject, why: str, claw: Claws) -> None:
+    assert SessionsList(Known()).check(args, claw.world.context) == why
+
+
+async def test_a_history_has_the_last_messages_within_a_bound(claw: Claws) -> None:
+    tool = SessionsHistory(Known())
+    few = (await tool.run({"sessionKey": "main", "limit": 3}, claw.world.context)).details
+    assert few is not None
+    assert [one["content"].split()[0] for one in few["messages"]] == ["295", "297", "298"]
+    many = (await tool.run({"sessionKey": "main", "limit": 200}, claw.world.context)).details
+    assert many is not None
+    assert many["truncated"] is many["droppedMessages"] is True
+    assert 0.9 * CHARACTERS < many["bytes"] <= CHARACTERS
+    with_tools = (await tool.run({"sessionKey": "main", "limit": 3, "includeTools": True}, claw.world.context)).details
+    assert with_tools is not None
+    assert with_tools["messages"][-1]["role"] == "toolResult"
 
 
 async def test_sessions_come_in_pages(claw: Claws) -> None:
