@@ -345,6 +345,9 @@ class Debugger:
         session = watched.session
         if isinstance(step.event, ev.Chunk):
             self._output(session, "text", "", text_of(step.event.data))
+        if step.kind is StepKind.MODEL_RESPONSE and self.leases.watchers(session.id):
+            ended = {"session": session.id, "kind": "text", "call": "", "text": "", "end": True}
+            self.tell("output", ended, session.id)
         outcome = step.after.outcome
         if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
             told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}

@@ -186,7 +186,7 @@ _EVENTS: Final = (
     Told("edited", "the state of a session was changed", {**_S, "at": 18, "by": "ann", "paths": ["state.model"]}),
     Told(
         "output",
-        "a piece of an answer (`text`) or of the output of a tool (`tool`)",
+        "a piece of an answer (`text`) or of the output of a tool (`tool`); with `end`, the answer is over",
         {**_S, "kind": "text", "call": "", "text": "Hello"},
     ),
     Told("log", "the line of a log point", {**_S, "id": 2, "line": "turn=7"}),

@@ -91,9 +91,9 @@ def _args(words: Words, place: Place) -> tuple[Act, ...]:
     if not words.rest:
         return asked(words, "print", here(words, place) | {"expr": "tool.args"})
     target, value = _assigned(words, place, "CALL.NAME")
-    name, dot, member = target.partition(".")
+    name, _, member = target.partition(".")
     call = call_of(words, place, name)
-    path = f"calls.{call}.args" + (f".{member}" if dot else "")
+    path = f"calls.{call}.args" + (f".{member}" if member else "")
     return _edited(words, place, {"path": path, "op": "set", "value": value})
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from debugger.protocol.commands import COMMANDS
 from debugger.repl import lines
-from debugger.repl.forms import Asked, BadLine, Form
-from debugger.repl.place import Place
+from debugger.repl.forms import Act, Asked, BadLine, Form
+from debugger.repl.place import Place, Standing
 from debugger.repl.texts import line as in_a_line
 from debugger.repl.texts import table
 from runtime.step.edits import EDITABLE
@@ -74,18 +76,17 @@ def _row(form: Form) -> dict[str, Any]:
 
 def role_of(form: Form) -> str:
     """Return the role that the example of a command needs; empty where it is done here."""
-    try:
-        acts = lines.read(form.example, example_place())
-    except BadLine:
-        return ""
-    asked = next((act for act in acts if isinstance(act, Asked)), None)
+    asked = next((act for act in example(form) if isinstance(act, Asked)), None)
     return COMMANDS[asked.command].role if asked is not None else ""
 
 
-def example_place() -> Place:
-    """Return a place in which every example can be read."""
-    from debugger.repl.place import Standing
+def example(form: Form) -> tuple[Act, ...]:
+    """Return what the example of a command asks for, in a place in which it can be asked."""
+    place = evolve(STANDS, edits=(_CHANGE,)) if form.names[0] in ("commit", "abort") else STANDS
+    return lines.read(form.example, place)
 
-    standing = Standing("s-42", held=True, generation=3, at=17, step={"call": "c1"}, hits=(1,), history=4, driving=True)
-    change = {"path": "model", "op": "set", "value": "gemini-2.5-flash"}
-    return Place("ann", "override", "s-42", {"s-42": standing}, aliases={"args3": "p tool.args"}, edits=(change,))
+
+_CHANGE: Final = {"path": "model", "op": "set", "value": "gemini-2.5-flash"}
+_STANDING: Final = Standing("s-42", held=True, generation=3, at=17, step={"call": "c1"}, hits=(1,), history=4)
+STANDS: Final = Place("ann", "override", "s-42", {"s-42": _STANDING}, aliases={"ta": "p tool.args"})
+"""The place of the examples: a session that stands before a call."""

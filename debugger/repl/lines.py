@@ -66,8 +66,8 @@ _OUT: Final = (
          "reconnect", "out", _reconnect),
     Form(("source",), "source FILE", "run the lines of a file", "source breakpoints.adb", "out", _source),
     Form(("alias",), "alias [NAME = LINE]", "a name for the beginning of a line, or the list",
-         "alias args3 = p tool.args", "out", _alias),
-    Form(("unalias",), "unalias NAME", "drop an alias", "unalias args3", "out", _unalias),
+         "alias ta = p tool.args", "out", _alias),
+    Form(("unalias",), "unalias NAME", "drop an alias", "unalias ta", "out", _unalias),
 )
 # fmt: on
 FORMS: Final[tuple[Form, ...]] = (*SESSIONS, *RUN, *BREAK, *LOOK, *CHANGE, *_OUT, *OUT)

@@ -85,6 +85,10 @@ def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Scr
     if options.json:
         return Json(write)
     colours = stdout.isatty() and "NO_COLOR" not in environ and environ.get("TERM", "dumb") != "dumb"
+    if options.chat:
+        from debugger.repl.chat import Talk
+
+        return Talk(write, Style(colours))
     return Text(write, Style(colours))
 
 
@@ -111,7 +115,7 @@ async def _used(
     if options.chat:
         from debugger.repl.chat import chat
 
-        return await chat(shell, stdin, stdout, terminal=terminal)
+        return await chat(shell, environ, options.history, (stdin, stdout), terminal=terminal)
     code = await batch.run(shell, batch.given(options.commands))
     if code != batch.DONE or shell.done:
         return code
@@ -119,7 +123,7 @@ async def _used(
         return await batch.run(shell, source)
     from debugger.repl.prompt import prompt
 
-    return await prompt(shell, environ, options.history, stdin, stdout)
+    return await prompt(shell, environ, options.history, (stdin, stdout))
 
 
 async def _attached(options: Options, shell: Shell, stderr: TextIO) -> bool:

@@ -117,6 +117,8 @@ class Place:
                 place = evolve(place, session=session, frame=0, edits=None)
         elif command in ("continue", "step", "finish", "until") and session in place.sessions:
             place = place._let_go(str(session), params.get("generation"))
+        elif command == "say" and session in place.sessions:
+            place = place._with(str(session), phase="")
         elif command == "detach" and session in place.sessions:
             place = place._without(str(session))
         elif command in ("edit", "undo", "redo", "inject", "kill", "stream", "verdict", "fault"):
@@ -216,6 +218,11 @@ def _moved(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
     return {"at": at, "history": None} if isinstance(at, int) else {}
 
 
+def _rested(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
+    rests = place.sessions[data["session"]].rests + 1
+    return {"rests": rests, "turn": 0, "phase": str(data.get("status", ""))}
+
+
 def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
     # The name alone is not the connection: two of one user can be attached.
     driver = str(data.get("driver", ""))
@@ -225,7 +232,8 @@ def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 _EVENTS: Final[Mapping[str, Any]] = {
     "continued": lambda place, data: {"held": False, "cause": "", "by": "", "hits": ()},
     "edited": _moved,
-    "rested": lambda place, data: {"rests": place.sessions[data["session"]].rests + 1, "turn": 0},
+    "output": lambda place, data: {"phase": "streaming"},
+    "rested": _rested,
     "closed": lambda place, data: {"closed": True, "held": False},
     "lease": _lease,
 }

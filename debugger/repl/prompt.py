@@ -6,7 +6,7 @@ Ctrl-C pauses the current session and ends nothing; twice within a second leaves
 import os
 import shlex
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -31,18 +31,34 @@ from debugger.repl.place import Place
 from debugger.repl.shell import Shell
 from debugger.repl.texts import line as in_a_line
 from runtime.errors import TwinstepError
+from runtime.step import REST
 
 TWICE: Final = 1.0
 """Seconds within which a second Ctrl-C leaves."""
+Do = Callable[[str], Awaitable[bool]]
+Label = Callable[[Place], str]
 COMPLETE_SECONDS: Final = 1.0
 """How long a key may wait for the words of the daemon."""
 
 
-async def prompt(shell: Shell, environ: Mapping[str, str], history: Path | None, read: TextIO, written: TextIO) -> int:
-    """Read lines and do them until somebody leaves. Returns the exit code."""
-    output = create_output(stdout=written)
-    with create_app_session(create_input(stdin=read), output):
-        return await Terminal.of(shell, environ, _history(history), output).run()
+async def prompt(
+    shell: Shell,
+    environ: Mapping[str, str],
+    history: Path | None,
+    streams: tuple[TextIO, TextIO],
+    do: Do | None = None,
+    label: Label | None = None,
+) -> int:
+    """Read lines from a terminal and do them until somebody leaves. Returns the exit code.
+
+    `streams` are input and output. A line is given to `do` (default: the shell's), and `label` says what stands before
+    it (default: where the current session stands).
+    """
+    output = create_output(stdout=streams[1])
+    with create_app_session(create_input(stdin=streams[0]), output):
+        terminal = Terminal.of(shell, environ, _history(history), output)
+        terminal.do, terminal.label = do or terminal.do, label or terminal.label
+        return await terminal.run()
 
 
 def _history(path: Path | None) -> History:
@@ -66,6 +82,8 @@ class Terminal:
     above: Above
     session: "PromptSession[str]"
     token: trio.lowlevel.TrioToken
+    do: Do
+    label: Label
     nursery: trio.Nursery | None = None
     pressed: float = float("-inf")
     scope: trio.CancelScope = field(factory=trio.CancelScope)
@@ -75,7 +93,8 @@ class Terminal:
         """Put it together."""
         above = Above(output)
         session: PromptSession[str] = PromptSession(history=history, complete_while_typing=False)
-        made = cls(shell, environ, above, session, trio.lowlevel.current_trio_token())
+        token = trio.lowlevel.current_trio_token()
+        made = cls(shell, environ, above, session, token, shell.do, lambda place: f"adb[{head(place)}]")
         session.key_bindings = made._keys()
         session.completer = Words(made)
         above.app = session.app
@@ -102,7 +121,7 @@ class Terminal:
             if not line.strip() and self.shell.place.block is None:
                 line = self.shell.place.again
             if line.strip():
-                await self.shell.do(line)
+                await self.do(line)
 
     async def _line(self) -> str | None:
         """Let a line be typed. None where the terminal ends, or somebody leaves."""
@@ -198,7 +217,8 @@ class Terminal:
         place = self.shell.place
         if place.block is not None:
             return [("", f"commands {place.block.id}> ")]
-        return [("ansired", "lost ")] * self.shell.lost + [(_colour(place), f"adb[{head(place)}]"), ("", "> ")]
+        lost: StyleAndTextTuples = [("ansired", "lost ")] if self.shell.lost else []
+        return [*lost, (_colour(place), self.label(place)), ("", "> ")]
 
     def _right(self) -> StyleAndTextTuples:
         return [("ansibrightblack", side(self.shell.place))]
@@ -251,10 +271,14 @@ def head(place: Place) -> str:
     name = in_a_line(standing.key.rpartition(":")[2] or standing.session[:8], 40)
     turn = f" t{standing.turn}" if standing.turn else ""
     if not standing.held:
-        return f"{name}{turn} {in_a_line('closed' if standing.closed else 'running')}"
+        resting = standing.phase in _RESTING
+        return f"{name}{turn} {'closed' if standing.closed else standing.phase if resting else 'running'}"
     step = in_a_line(standing.step.get("kind", ""), 40)
     by = in_a_line(standing.by.removeprefix("debugger:"), 40)
     return f"{name}{turn} {step} #{standing.at} ⏸ by:{by}"
+
+
+_RESTING: Final = frozenset(phase.value for phase in REST)
 
 
 def side(place: Place) -> str:

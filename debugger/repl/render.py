@@ -10,10 +10,12 @@ from debugger.protocol.errors import Failure
 from debugger.repl.forms import Asked
 from debugger.repl.place import Place
 from debugger.repl.texts import Style, cleaned, line, literal, outline, table
+from runtime.step import REST
 
 Shown = Mapping[str, Any]
 Show = Callable[[Shown, Place, Asked, Style], list[str]]
 PLAIN: Final = Style()
+_RESTING: Final = frozenset(phase.value for phase in REST)
 
 
 def answer(asked: Asked, result: Any, place: Place, style: Style = PLAIN) -> list[str]:
@@ -55,7 +57,9 @@ def standing(data: Shown, style: Style = PLAIN) -> str:
     place = " ".join(line(part) for part in (step.get("edge"), step.get("kind"), step.get("call")) if part)
     turn = f"turn {data['turn']}, " if data.get("turn") else ""
     if not data.get("held"):
-        return f"{name} is running: {line(data.get('phase', ''))} ({turn}record {data.get('at', '?')})"
+        phase = str(data.get("phase", ""))
+        rests = "rests" if phase in _RESTING else "runs"
+        return f"{name} {rests}: {line(phase)} ({turn}record {data.get('at', '?')})"
     cause = f": {line(data['cause'])}" if data.get("cause") else ""
     by = f" [{line(data['by'])}]" if data.get("by") else ""
     return style(f"{name} stands {place}", "yellow") + f" ({turn}record {data.get('at', '?')}){cause}{by}"
@@ -126,7 +130,7 @@ def _where(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]
     return found + [f"  waits: {line(one, 300)}" for one in result.get("awaits", ())]
 
 
-_NOTHING: Final = (None, "", [], {}, False)
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {}, False)
 
 
 def _why(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:

@@ -70,19 +70,22 @@ class Text:
         if (session, kind, call) != self._stream:
             self._ended()
             self._stream = (session, kind, call)
+        if data.get("end"):
+            self._ended()
+            return
         *whole, self._rest = (self._rest + str(data.get("text", ""))).split("\n")
         if len(self._rest) > 4_000:
             whole, self._rest = [*whole, self._rest], ""
-        self._write([f"{self._margin(place)} {cleaned(one)}" for one in whole])
+        self._write([self._lined(one, place) for one in whole])
 
-    def _margin(self, place: Place | None = None) -> str:
+    def _lined(self, text: str, place: Place | None = None) -> str:
         session, kind, call = self._stream
         other = f"{session[:8]} " if place is not None and session != place.session else ""
-        return self.style(cleaned(f"{other}{call or kind} |"), "dim")
+        return f"{self.style(cleaned(f'{other}{call or kind} |'), 'dim')} {cleaned(text)}"
 
     def _ended(self) -> None:
         if self._rest:
-            self._write([f"{self._margin()} {cleaned(self._rest)}"])
+            self._write([self._lined(self._rest)])
         self._stream, self._rest = (), ""
 
     def _show(self, lines: list[str]) -> None:

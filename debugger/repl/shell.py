@@ -76,7 +76,7 @@ class Shell:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.run)
             async for event in client:
-                self._heard(event.name, event.data if isinstance(event.data, Mapping) else {})
+                self._heard(event.name, event.data)
         self._moved.set()
         if not self.done and client is self._client:
             why = str(client.ended or "the connection ended")
@@ -238,7 +238,8 @@ class Shell:
     async def _save(self, name: str) -> None:
         specs = (await self.query("break.save", {})).get("specs", [])
         try:
-            await trio.Path(name).expanduser().write_text(json.dumps({"breakpoints": specs}, indent=1) + "\n", "utf-8")
+            path = await trio.Path(name).expanduser()
+            await path.write_text(json.dumps({"breakpoints": specs}, indent=1) + "\n", "utf-8")
         except OSError as exc:
             raise BadLine(f"save: {name} cannot be written ({exc.strerror})") from exc
         self.screen.told("save", {"file": name, "count": len(specs)}, [f"{len(specs)} breakpoints in {name}"])

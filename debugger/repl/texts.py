@@ -119,7 +119,7 @@ def _below(value: Any) -> bool:
 
 def table(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()) -> list[str]:
     """Return rows in columns below their names; those that are empty everywhere are left out."""
-    some = [row for row in rows if isinstance(row, Mapping)]
+    some = list(rows)
     columns = list(names) or list(dict.fromkeys(str(name) for row in some for name in row))
     cells = [[_cell(row.get(name)) for name in columns] for row in some]
     kept = [n for n in range(len(columns)) if any(row[n] for row in cells)]
