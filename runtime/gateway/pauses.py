@@ -24,10 +24,11 @@ RETRY_MS: Final = 5_000
 
 @frozen
 class Pause:
-    """A session that is held, and since when (ms since 1970)."""
+    """A session that is held, since when (ms since 1970), and how many steps it had taken by then."""
 
     session: str
     since: int
+    steps: int = 0
 
 
 @define(eq=False)
@@ -46,12 +47,13 @@ class Pauses:
     def recover(self) -> list[str]:
         """Load the sessions that were held when the last process ended; return those that are."""
         found = []
-        for name in tuple(self.kept.items):
+        for name, pause in tuple(self.kept.items.items()):
             try:
                 session = self.directory.roster.get(name) if self.directory.of(name) is not None else None
             except JournalError:
                 continue  # whoever asks for it is told
             if session is not None and session.state.hold is not None:
+                session.steps = pause.steps
                 found.append(name)
             else:
                 self._forget(name)
@@ -61,7 +63,7 @@ class Pauses:
         """Pass on that a session stands still, or goes on."""
         on = step.event.on
         if on is On.HOLD:
-            self._keep(Pause(session.id, self.clock.wall()))
+            self._keep(Pause(session.id, self.clock.wall(), session.steps))
             self.hub.tell("session.paused", self.pause(session))
         elif on is On.RELEASE or on is On.CLOSE:
             since = self._since(session.id)

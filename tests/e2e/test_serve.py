@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.fakes.certificate import self_signed
 
 SECONDS = 60
 TOKEN = "T"
+SCOPES = ("operator.admin", "operator.read", "operator.write")
 
 
 def free_port() -> int:
@@ -179,13 +180,14 @@ class Peer:
 
 
 @asynccontextmanager
-async def connected(port: int, token: str = TOKEN, *, refused: bool = False) -> AsyncIterator[Peer]:
+async def connected(
+    port: int, token: str = TOKEN, *, refused: bool = False, scopes: Sequence[str] = SCOPES
+) -> AsyncIterator[Peer]:
     """A client that said hello, or was refused."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream, trio.open_nursery() as nursery:
         peer = Peer(await wrap_client_stream(nursery, stream, "127.0.0.1", "/"))
         client = {"id": "gateway-client", "version": "1", "platform": "linux", "mode": "backend"}
-        scopes = ["operator.admin", "operator.read", "operator.write"]
-        auth = {"minProtocol": 4, "maxProtocol": 4, "client": client, "scopes": scopes, "auth": {"token": token}}
+        auth = {"minProtocol": 4, "maxProtocol": 4, "client": client, "scopes": list(scopes), "auth": {"token": token}}
         hello = await peer.call("connect", **auth)
         assert hello["ok"] is not refused, hello
         yield peer

@@ -140,3 +140,15 @@ def test_a_gateway_that_is_not_there_is_not_ready(tmp_path: Path, monkeypatch: p
     out = io.StringIO()
     assert status.run(["--port", str(free)], out) == 1
     assert out.getvalue().startswith(f"not ready on port {free}: nothing answers (")
+
+
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, ", 1 session held"), (2, ", 2 sessions held")])
+def test_the_status_tells_of_sessions_that_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, held: int, said: str
+) -> None:
+    home(tmp_path, monkeypatch)
+    told = {"ready": True, "failing": [], "uptimeMs": 7_000, "debugger": {"held": held}}
+    monkeypatch.setattr(status, "ask", lambda port, **more: told)
+    out = io.StringIO()
+    assert status.run(["--port", str(free)], out) == 0
+    assert out.getvalue() == f"ready on port {free}, up 7 s{said + ' by a debugger' if said else ''}\n"

@@ -594,3 +594,20 @@ async def test_an_error_keeps_its_details_on_the_wire(autojump_clock: MockClock)
         answer = await socket.answer("1")
         assert answer["payload"] == {"status": "error"}
         assert answer["error"]["details"] == {"reason": "x"}
+
+
+async def test_who_would_rather_wait_than_fill_the_buffer_is_told_when_there_is_room(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(families=FAMILIES) as house, connected(house) as socket:
+        (connection,) = house.desk.connections.values()
+        await connection.eased(0)
+        socket.reads = False
+        for _ in range(10):
+            connection.tell(event("x", "y" * 1_000))
+        with trio.move_on_after(1) as early:
+            await connection.eased(3_000)
+        assert early.cancelled_caught
+        socket.reads = True
+        await connection.eased(3_000)
+        assert connection._size <= 3_000

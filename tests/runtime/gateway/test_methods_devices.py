@@ -1,12 +1,17 @@
 """device.pair.* and device.token.*: who may connect, who may decide about it, and what happens to who is connected."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from attrs import evolve
 from trio.testing import MockClock
 
 from runtime.gateway.frames import GatewayError
 from runtime.gateway.handshake import Refused
+from runtime.gateway.scopes import DEBUG_SCOPES, effective
 from runtime.stores.memory import Kept
-from tests.fakes.nodes import ALL, PAIRING, READ, Key, paired_house
+from tests.fakes.nodes import ALL, PAIRING, READ, Key, Member, paired_house
 from tests.fakes.world import CountingChance
 
 REMOVED = (4001, "device removed")
@@ -145,6 +150,34 @@ async def test_nobody_approves_scopes_that_he_does_not_have_himself() -> None:
 
 
 # --- tokens
+
+
+async def test_a_device_that_would_debug_is_approved_only_by_who_may_and_is_no_tool_of_an_agent() -> None:
+    async with paired_house() as house:
+        house.desk.policy = evolve(house.desk.policy, debug=DEBUG_SCOPES[:2])
+        key, wanted = Key(1), ("operator.read", *DEBUG_SCOPES)
+        turned = await house.turned_away(key, scopes=wanted)
+        assert (turned["code"], turned["requestedScopes"]) == (
+            "PAIRING_REQUIRED",
+            ["operator.read", *DEBUG_SCOPES[:2]],
+        )
+        request, vouched = turned["requestId"], []
+
+        async def vouch(link: Any) -> None:
+            vouched.append(link)
+            if len(vouched) == 1:
+                raise GatewayError("FORBIDDEN", "agents may not debug")
+
+        house.desk.extras["debugging"] = SimpleNamespace(vouch=vouch)
+        able = Member("able", scopes=effective((*ALL, DEBUG_SCOPES[1])))
+        assert str(await house.fails("device.pair.approve", able, requestId=request)) == "agents may not debug"
+        unable = Member("unable", scopes=effective(ALL))
+        error = await house.fails("device.pair.approve", unable, requestId=request)
+        assert code(error) == "MISSING_SCOPE"
+        await house.call("device.pair.approve", able, requestId=request)
+        assert vouched == [able, unable, able]
+        link = await house.come(key, scopes=("operator.read", DEBUG_SCOPES[1]))
+        assert DEBUG_SCOPES[1] in link.hello["auth"]["scopes"]
 
 
 async def test_a_rotated_token_is_told_to_nobody_else_and_ends_what_the_old_one_opened() -> None:

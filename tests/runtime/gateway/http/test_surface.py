@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,18 @@ async def test_who_is_ready_says_so_and_why_not_to_those_who_may_know(autojump_c
         failing = await ask("GET", "/readyz", token=None)
         assert (failing.status, failing.json["failing"]) == (503, ["no key", "draining"])
         assert (await ask("GET", "/readyz", token=None, peer=FAR)).json == {"ready": False}
+
+
+async def test_probes_and_metrics_tell_of_the_debugger_to_those_who_may_know(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    counts = {"connections": 2, "held": 1, "stops": 9, "touched": 3}
+    async with asking(extras={"pulse": Pulse(), "debugging": SimpleNamespace(shown=lambda: counts)}) as ask:
+        assert (await ask("GET", "/ready", token=None)).json["debugger"] == counts
+        assert (await ask("GET", "/ready", token=None, peer=FAR)).json == {"ready": True}
+        found = await samples(ask)
+        names = ("debugger_connections", "debugger_sessions_held", "debugger_stops_total", "debugger_sessions_touched")
+        assert [found[f"twinstep_{name}", ()] for name in names] == [2, 1, 9, 3]
 
 
 async def test_who_waits_for_the_disk_is_not_ready(autojump_clock: trio.testing.MockClock) -> None:
