@@ -7,7 +7,7 @@ import trio
 from attrs import define, fields
 
 from debugger.controller.engine import Debugger
-from debugger.controller.finding import by, driven, find
+from debugger.controller.finding import by, driven, find, usable
 from debugger.controller.stopping import context, shown, standing
 from debugger.expressions import compile_expression, complete
 from debugger.leases import Watcher
@@ -222,8 +222,8 @@ class Attending:
 
 def attached(debugger: Debugger, caller: Caller, name: str) -> Session:
     """Return a session that the caller drives; where nobody does, it drives it from now on. Raises Failure."""
-    session = find(debugger, name)
-    if debugger.leases.of(session.id) is None and session.broken is None:
+    session = usable(find(debugger, name))
+    if debugger.leases.of(session.id) is None:
         debugger.audit.add(
             "attach",
             user=caller.user,

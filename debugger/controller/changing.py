@@ -19,6 +19,7 @@ from debugger.inspect import diff as difference
 from debugger.protocol import params as p
 from debugger.protocol.commands import includes
 from debugger.protocol.errors import Failure
+from debugger.schema import Secret, is_secret
 from debugger.server import Caller, Handler
 from runtime.errors import NoTransition, TwinstepError
 from runtime.sessions.session import Session
@@ -137,7 +138,7 @@ class Changing:
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
         ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
-        self.debugger.dispatcher.control(session, made, by(caller))
+        self.debugger.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
         return ticket, {"at": self.debugger.look(session).mark} | changed
 
@@ -176,9 +177,9 @@ class Changing:
         note = ev.Edited("note", {"what": what}, caller.user, reason)
         _tried(session.state, (note, *events))
         ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
-        self.debugger.dispatcher.control(session, note, by(caller))
+        self.debugger.control(session, note, by(caller))
         for event in events:
-            self.debugger.dispatcher.control(session, event, by(caller))
+            self.debugger.control(session, event, by(caller))
         self._told(session, caller, [])
         answer = {"at": self.debugger.look(session).mark}
         if then is not None:
@@ -310,4 +311,6 @@ def _words(text: str) -> dict[str, Any]:
 
 
 def _plain(change: ev.Change) -> dict[str, Any]:
-    return {"path": change.path, "op": change.op, "value": plain(change.value, Bounds(text=2_000))}
+    secret = any(map(is_secret, change.path.split(".")))
+    value = Secret.of(change.value) if secret else change.value
+    return {"path": change.path, "op": change.op, "value": plain(value, Bounds(text=2_000))}

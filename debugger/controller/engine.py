@@ -4,6 +4,7 @@ Everything it does to a session goes through the dispatcher, so it is journaled 
 client, and no session waits for it: breakpoints are predicates, and what clients are told goes into bounded queues.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, Final
@@ -34,6 +35,7 @@ from runtime.step.state import Hold
 
 UNATTENDED_SECONDS: Final = 300.0
 """How long a session stays stopped by a breakpoint while nobody drives it."""
+MOST_MINE: Final = 32
 AGAIN_SECONDS: Final = 1.0
 """How long until the journal is asked again that had no room for letting a session go on."""
 BREAKPOINT: Final = "breakpoint"
@@ -73,6 +75,7 @@ class Debugger:
     _held: dict[str, float] = field(factory=dict)
     _later: dict[str, tuple[float, Due]] = field(factory=dict)
     _wake: trio.Event = field(factory=trio.Event)
+    _mine: "deque[tuple[Event, str]]" = field(factory=lambda: deque(maxlen=MOST_MINE))
     obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
     """Called with a stop whose breakpoints have commands."""
     spent: Callable[[], None] = field(default=lambda: None)
@@ -144,7 +147,7 @@ class Debugger:
         by = f"debugger:{due.user}"
         self.audit.add(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why)
         if due.act == "cancel" and session.state.phase in OPEN:
-            self.dispatcher.control(session, ev.Cancelled(due.user, due.why), by)
+            self.control(session, ev.Cancelled(due.user, due.why), by)
         watched = self.watched.get(session.id)
         if watched is not None:
             watched.mode, watched.call = "off", ""
@@ -191,6 +194,17 @@ class Debugger:
 
     # --- what handlers ask
 
+    def control(self, session: Session, event: Event, by: str) -> None:
+        """Apply an event now in the name of a person. Raises what `Dispatcher.control` does."""
+        self._mine.append((event, by))
+        self.dispatcher.control(session, event, by)
+
+    def _actor(self, session: Session, event: Event) -> str:
+        for mine, by in reversed(self._mine):
+            if mine is event:
+                return by
+        return actor_of(session.state, event)
+
     def look(self, session: Session) -> Watched:
         """Return what is kept of a session; from now on more of its states are kept too."""
         found = self.watched.get(session.id)
@@ -209,7 +223,8 @@ class Debugger:
         if watched is None or self.leases.of(name) is not None or self.leases.watchers(name):
             return
         session = watched.session
-        if self.roster.live.get(name) is session and (session.state.hold is not None or watched.wanted):
+        lives = self.roster.live.get(name) is session and session.state.phase is not Phase.CLOSED
+        if lives and (session.state.hold is not None or watched.wanted):
             return
         del self.watched[name]
         session.watch(False)
@@ -242,7 +257,7 @@ class Debugger:
             session.steps,
             key,
             agent,
-            actor_of(session.state, event) if event is not None else "",
+            self._actor(session, event) if event is not None else "",
             opened.seconds(trio.current_time()) if opened is not None else 0.0,
         )
 
@@ -319,8 +334,8 @@ class Debugger:
         if watched is not None:
             self._taken(watched, step)
         if step.after.phase is Phase.CLOSED:
-            self.forget(session)
             self.leases.forget(session.id)
+            self.forget(session)
             self.tell("closed", {"session": session.id})
 
     def _after(self, session: Session, step: Step) -> None:
@@ -357,7 +372,7 @@ class Debugger:
         while watched.once:  # the last edit first
             back = watched.once.pop()
             try:
-                self.dispatcher.control(session, back, f"debugger:{back.by}")
+                self.control(session, back, f"debugger:{back.by}")
             except TwinstepError as exc:
                 self.complain(f"session {session.id}: what was meant for one request stays", exc)
 

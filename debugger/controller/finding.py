@@ -6,6 +6,7 @@ from debugger.protocol.errors import Failure
 from debugger.server import Caller
 from runtime.errors import InputError, JournalError
 from runtime.sessions.session import Session
+from runtime.step import Phase
 from runtime.step.state import Hold
 
 SHOWN = 5
@@ -42,8 +43,15 @@ def driven(debugger: Debugger, caller: Caller, name: str) -> Session:
     """Return a session that this caller drives. Raises Failure."""
     session = find(debugger, name)
     debugger.leases.check(session.id, caller.connection)
+    return usable(session)
+
+
+def usable(session: Session) -> Session:
+    """Return a session if it will ever take another step. Raises Failure."""
     if session.broken is not None:
         raise Failure("broken", f"session {session.id} stands still for good: {session.broken}")
+    if session.state.phase is Phase.CLOSED:
+        raise Failure("refused", f"session {session.id} is closed")
     return session
 
 

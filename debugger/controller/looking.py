@@ -11,8 +11,8 @@ from attrs import asdict, define
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
 from debugger.controller.stopping import shown
-from debugger.expressions import compile_expression, compile_path
-from debugger.inspect import Bounds, conversation, diff, next_request, plain, request_body, tree, where, why
+from debugger.expressions import ABSENT, compile_expression, compile_path
+from debugger.inspect import Bounds, NoSuchPath, conversation, diff, next_request, plain, request_body, tree, where, why
 from debugger.inspect import find as search
 from debugger.inspect.tasks import facts_of, tasks
 from debugger.protocol import params as p
@@ -87,11 +87,14 @@ class Looking:
         """A part of one value as it is on the wire. What is secret is veiled there too."""
         session = await self._session(params.session)
         if params.path == REQUEST:
-            return request_body(session.state, session.states, params.start, params.count)
-        value = plain(compile_path(params.path)(self.debugger.here(session)), WHOLE)
-        whole = encode(value)
+            body = request_body(session.state, session.states, params.start, params.count)
+            return {"text": body["text"], "start": body["start"], "total": body["bytes"]}
+        value = compile_path(params.path)(self.debugger.here(session))
+        if value is ABSENT:
+            raise Failure(NoSuchPath.code, f"there is nothing at {params.path!r} now", at="with.path")
+        whole = encode(plain(value, WHOLE))
         piece = whole[params.start : params.start + params.count]
-        return {"text": piece.decode("utf-8", "replace"), "start": params.start, "total": len(whole)}
+        return {"text": piece.decode("utf-8", "ignore"), "start": params.start, "total": len(whole)}
 
     async def history(self, caller: Caller, params: p.Slice) -> Any:
         """A part of the conversation."""
@@ -142,9 +145,9 @@ class Looking:
     async def audit(self, caller: Caller, params: p.AuditLog) -> Any:
         """The last entries of the audit."""
         audit = self.debugger.audit
+        report = await audit.verify() if params.verify else None
         made: dict[str, Any] = {"entries": [asdict(one) for one in await audit.entries(params.limit, params.session)]}
-        if params.verify:
-            report = await audit.verify()
+        if report is not None:
             made["verified"] = {"count": report.head.number, "hash": report.head.hash, "faults": list(report.faults)}
         return made
 

@@ -153,7 +153,7 @@ class Running:
         ticket = debugger.audit.add(
             "cancel", user=caller.user, connection=caller.connection, session=session.id, reason=params.reason
         )
-        debugger.dispatcher.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
+        debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
         await debugger.audit.store.committed(ticket)
         return self._standing(session)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from runtime.errors import JournalFull
 from runtime.ports import StoredRecord
+from runtime.stores.backlog import Entry
 from runtime.stores.memory import Kept, MemoryStore
 
 
@@ -43,3 +45,14 @@ class FaultyStore(MemoryStore):
         if self.appends in self.faults:
             raise self.faults[self.appends]
         return super().append(record, blobs)
+
+
+class FullStore(MemoryStore):
+    """Takes nothing while it `refuses`, as if the disk were full."""
+
+    refuses = False
+
+    def _put(self, entry: Entry, size: int) -> int:
+        if self.refuses:
+            raise JournalFull(f"{self.name}: the disk is full")
+        return super()._put(entry, size)
