@@ -285,15 +285,14 @@ class Link:
 
     async def _read(self, caller: Caller, work: trio.Nursery, lane: "trio.MemorySendChannel[Request]") -> None:
         while True:
+            await self._room.acquire()  # before there is a request: one that came does not wait a pass for its place
             match await self._receive():
                 case Request() as request:
-                    await self._room.acquire()
                     if request.command.looks:
                         work.start_soon(self._do, caller, request)
                     else:
                         lane.send_nowait(request)  # it has room for all that may be under way
                 case Refused(_, reply):
-                    await self._room.acquire()
                     self._answer(reply)
                 case Broken(reply):
                     self._answer(reply)

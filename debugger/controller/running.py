@@ -45,8 +45,10 @@ class Running:
         }
 
     async def pause(self, caller: Caller, params: p.Session) -> Any:
-        """Hold a session at its next border, or every one that has an open prompt and that nobody else drives."""
-        await trio.lowlevel.checkpoint()
+        """Hold a session at its next border, or every one that has an open prompt and that nobody else drives.
+
+        It waits for nothing: not even a pass of the loop may lie between the command and the hold.
+        """
         if params.session == ALL:
             return self._each(self._open(caller), lambda session: self._pause(caller, session))
         return self._pause(caller, attached(self.debugger, caller, params.session))
