@@ -45,8 +45,8 @@ import tests.conftest
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = "runtime.step"
 TESTS: Final = (
-    "kinds events retry calls calling outstanding table response replay edits machine conversation asking old_journals "
-    "state records"
+    "kinds events retry calls calling outstanding table response replay edits rewriting machine conversation asking "
+    "lane old_journals state records"
 ).split()
 """The fast tests, quickest first; those that bear the name of the mutated module go before all."""
 LAST: Final = ("tests.stateful.test_machine", "tests.docs.test_reference")

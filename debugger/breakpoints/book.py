@@ -26,13 +26,13 @@ MOST_SESSIONS: Final = 20_000
 @frozen
 class Hit:
     """What breakpoints made of a border. With `ids` the session stops: `cause` is why, in one line, and `commands` are
-    the lines that belong to those breakpoints. `logs` are what log points said, each with its id. `complaints` are
+    the lines that belong to those breakpoints and `logs` what log points said, each with its id. `complaints` are
     sentences about breakpoints that failed."""
 
     ids: tuple[int, ...] = ()
     cause: str = ""
     logs: tuple[tuple[int, str], ...] = ()
-    commands: tuple[str, ...] = ()
+    commands: tuple[tuple[int, str], ...] = ()
     complaints: tuple[str, ...] = ()
 
 
@@ -223,7 +223,7 @@ class Book:
             self._standing[border.session] = memory
         if not stops and not logs and not complaints:
             return None
-        commands = tuple(line for one, _ in stops for line in one.spec.commands)
+        commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)
         ids = tuple(one.id for one, _ in stops)
         return Hit(ids, stops[0][1] if stops else "", tuple(logs), commands, tuple(complaints))
 

@@ -373,6 +373,10 @@ class Debugger:
             back = watched.once.pop()
             try:
                 self.control(session, back, f"debugger:{back.by}")
+            except JournalFull as exc:
+                watched.once.append(back)
+                self.complain(f"session {session.id}: what was meant for one request stays for another one", exc)
+                return
             except TwinstepError as exc:
                 self.complain(f"session {session.id}: what was meant for one request stays", exc)
 
@@ -395,8 +399,6 @@ class Debugger:
         if hold is not None:
             self._record(session, hold)
         self._announce(session, hit)
-        if hit is not None and hit.commands:
-            self.obey(session, hit)
         if hit is not None:
             if hit.commands:
                 self.obey(session, hit)

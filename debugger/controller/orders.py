@@ -43,7 +43,7 @@ class Owner:
 class _Stop:
     session: Session
     generation: int
-    ids: tuple[int, ...]
+    id: int
     lines: tuple[str, ...]
     owner: Owner
 
@@ -62,15 +62,17 @@ class Orders:
         self._send, self._receive = trio.open_memory_channel[_Stop](WAITING)
 
     def obey(self, session: Session, hit: Hit) -> None:
-        """Let the commands of a stop run soon. Never waits."""
-        owner = self.owners.get(hit.ids[0])
-        if owner is None:
-            return
-        stop = _Stop(session, session.state.generation, hit.ids, hit.commands, owner)
-        try:
-            self._send.send_nowait(stop)
-        except trio.WouldBlock:
-            self._say(stop, "too many stops have commands: those of this one are left out")
+        """Let the commands of a stop run soon, of each breakpoint with the rights of its owner. Never waits."""
+        for number in dict.fromkeys(number for number, _ in hit.commands):
+            owner = self.owners.get(number)
+            if owner is None:
+                continue
+            lines = tuple(line for one, line in hit.commands if one == number)
+            stop = _Stop(session, session.state.generation, number, lines, owner)
+            try:
+                self._send.send_nowait(stop)
+            except trio.WouldBlock:
+                self._say(stop, "too many stops have commands: those of this one are left out")
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Run commands until cancelled."""
@@ -81,7 +83,7 @@ class Orders:
             except TwinstepError as exc:
                 self._say(stop, str(exc))
             except Exception as exc:  # noqa: BLE001 - a fault in one stop must not end the others
-                self.debugger.complain(f"commands of breakpoint {stop.ids[0]}", exc)
+                self.debugger.complain(f"commands of breakpoint {stop.id}", exc)
 
     async def _run(self, stop: _Stop) -> None:
         session, debugger = stop.session, self.debugger
@@ -102,7 +104,7 @@ class Orders:
         """Return who does it: the driver where that is the owner, else somebody who drives as long as this takes."""
         owner, leases = stop.owner, self.debugger.leases
         lease = leases.of(stop.session.id)
-        name = f"breakpoint {stop.ids[0]}"
+        name = f"breakpoint {stop.id}"
         made = Caller(name, owner.user, owner.role, name, None, lambda event, data: None)
         if lease is None:
             watcher = Watcher(name, owner.user, includes(owner.role, "driver"))
@@ -133,7 +135,7 @@ class Orders:
             raise Failure("late", f"{asked.command} did not end within {row.seconds:g} seconds")
 
     def _say(self, stop: _Stop, text: str) -> None:
-        self.debugger.tell("log", {"session": stop.session.id, "id": stop.ids[0], "line": text[:LINE]})
+        self.debugger.tell("log", {"session": stop.session.id, "id": stop.id, "line": text[:LINE]})
 
 
 def _shown(result: Any) -> str:

@@ -12,6 +12,7 @@ from debugger.breakpoints import BadSpec, Breakpoint, count_of, describe, plain,
 from debugger.controller.engine import Debugger
 from debugger.controller.orders import Owner
 from debugger.protocol import params as p
+from debugger.protocol.commands import ROLES
 from debugger.protocol.errors import Failure
 from debugger.repl.forms import BadLine
 from debugger.repl.lines import form_of
@@ -117,8 +118,17 @@ class Pointing:
                 book.enable([number], bool(members.get("enabled", True)), once=bool(members.get("once", False)))
             else:
                 book.change(number, members)
+        self.owners[number] = self._owner(caller, number, "commands" in members)
         await self._keep(caller, "break.change", number)
         return self._row(book.get(number))
+
+    def _owner(self, caller: Caller, number: int, rewritten: bool) -> Owner:
+        """Return whose a breakpoint is that somebody changed: commands never get more rights than any of those had who
+        wrote them and who said when they run."""
+        old = self.owners.get(number)
+        if old is None or rewritten:
+            return Owner(caller.user, caller.role)
+        return Owner(old.user, min(old.role, caller.role, key=ROLES.index))
 
     async def delete(self, caller: Caller, params: p.Breakpoints) -> Any:
         """Delete breakpoints, all of those that are named or none."""

@@ -25,7 +25,7 @@ def stopped(debugger: "Debugger", watched: Watched, hit: Hit | None) -> dict[str
     return {
         **standing(watched, border),
         "hits": list(hit.ids) if hit else [],
-        "commands": list(hit.commands) if hit else [],
+        "commands": [line for _, line in hit.commands] if hit else [],
         "context": context(debugger, session, border),
     }
 

@@ -37,6 +37,7 @@ class Person:
 
     client: Client
     stream: Any
+    name: str
     heard: list[Heard] = field(factory=list)
     news: trio.Event = field(factory=trio.Event)
 
@@ -103,7 +104,7 @@ class House:
         self.nursery.start_soon(self.studio.service.converse, far)
         client = await greet(near, Hello(VERSION, "test", user, role))
         self.nursery.start_soon(client.run)
-        person = Person(client, near)
+        person = Person(client, near, user)
         self.nursery.start_soon(person.listen)
         return person
 

@@ -126,7 +126,11 @@ def test_several_breakpoints_at_one_border_make_one_hit() -> None:
     book.add(Spec(kinds=("turn.start",), commands=("print state.turn",)))
     book.add(Spec(kinds=("turn.*",), commands=("continue",)))
     _, hit = walk(book, Run.opened().say().until(Phase.BUILD))[0]
-    assert (hit.ids, hit.cause, hit.commands) == ((1, 2), "breakpoint 1", ("print state.turn", "continue"))
+    assert (hit.ids, hit.cause, hit.commands) == (
+        (1, 2),
+        "breakpoint 1",
+        ((1, "print state.turn"), (2, "continue")),
+    )
 
 
 def test_who_asks_again_about_the_same_step_hears_the_same_and_nothing_is_counted() -> None:

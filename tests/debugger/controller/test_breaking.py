@@ -94,10 +94,10 @@ async def test_a_session_stops_where_it_was_asked_to(
 async def test_a_new_session_is_stopped_before_its_first_step(autojump_clock: MockClock) -> None:
     async with studio([text("a")], repeat=True) as house:
         ann = await house.client()
-        await ann.ask("break_add", new_session=True, session="web-*", commands=["print state.model", "continue"])
+        await ann.ask("break_add", new_session=True, session="web-*", commands=["p state.model"])
         plain, wanted = house.open("plain"), house.open("web-1")
         told = await ann.told("stopped")
-        assert (told["session"], told["commands"]) == ("web-1", ["print state.model", "continue"])
+        assert (told["session"], told["commands"]) == ("web-1", ["p state.model"])
         for session in (plain, wanted):
             house.world.say(session)
         await trio.sleep(10)
@@ -400,9 +400,10 @@ async def test_the_lines_of_a_breakpoint_come_with_its_stop(autojump_clock: Mock
     async with studio(*TWO) as house:
         session = house.open()
         ann = await house.driver(session)
-        lines = ["print tool.args", "edit calls.x.args.n = 3", "continue"]
+        lines = ["p tool.args.n", "why"]
         stops = await run(house, ann, session, {"kinds": ["call.run"], "tool": "read", "commands": lines})
         assert [one["commands"] for one in stops] == [lines]
         assert json.dumps(stops)
+        assert (await ann.told("log"))["line"] == "p tool.args.n: 1"
         await ann.ask("pause", session="s")
         assert (await ann.told("stopped", 2))["commands"] == []

@@ -347,12 +347,14 @@ async def test_what_a_tool_prints_is_told_to_who_is_attached(autojump_clock: Moc
         bob = await house.client("bob")
         house.world.say(session)
         await house.world.rest(session)
-        await ann.told("output", 4)
-        assert [(one["kind"], one["text"]) for one in ann.all("output")] == [
-            ("tool", "half"),
-            ("tool", "whole"),
-            ("text", "do"),
-            ("text", "ne"),
+        await ann.told("output", 6)
+        assert [(one["kind"], one["text"], one.get("end", False)) for one in ann.all("output")] == [
+            ("text", "", True),
+            ("tool", "half", False),
+            ("tool", "whole", False),
+            ("text", "do", False),
+            ("text", "ne", False),
+            ("text", "", True),
         ]
         assert not bob.all("output")
 

@@ -1,5 +1,6 @@
 """What becomes of a stop whose driver is lost: it is kept for him for a time, and then the session goes on."""
 
+import random
 from typing import Any
 
 import pytest
@@ -189,20 +190,35 @@ async def test_of_several_sessions_one_that_is_broken_keeps_no_other_held(autoju
         assert [session.state.phase for session in sessions] == [Phase.DONE, Phase.STREAMING, Phase.DONE]
 
 
-async def test_who_is_killed_again_and_again_leaves_nothing_held(autojump_clock: MockClock) -> None:
-    async with studio([text("a", None), 0.3, text("b")], repeat=True) as house:
+@pytest.mark.parametrize("seed", range(10))
+async def test_of_a_hundred_drivers_that_are_killed_at_any_time_none_leaves_a_session_held(
+    seed: int, autojump_clock: MockClock
+) -> None:
+    chance = random.Random(seed)
+    async with studio([calls(("read", {"n": 1}))], [text("a", None), 0.3, text("b")], repeat=True) as house:
+        house.world.tools.tools["read"].seconds = 0.5
         session = house.open()
-        for number in range(50):
+        late: list[int] = []
+        for number in range(100):
             ann = await house.client("ann")
-            policy = ("hold", "resume", "cancel")[number % 3]
-            await ann.ask("attach", session="s", on_loss=policy, hold_seconds=number % 5)
+            policy = chance.choice(("hold", "resume", "cancel"))
+            await ann.ask("attach", session="s", on_loss=policy, hold_seconds=chance.choice((0, 1, 5)))
             house.world.say(session)
-            await trio.sleep(number % 7 * 0.1)
+            await trio.sleep(chance.random())
             await ann.ask("pause", session="s")
-            if number % 2:
-                await ann.ask("step", session="s", generation=session.state.generation, grain="call", count=number)
+            late.append(session.state.generation)
+            if chance.random() < 0.5:
+                grain = chance.choice(("micro", "step", "call", "turn"))
+                await ann.ask("step", session="s", generation=late[-1], grain=grain, count=chance.randrange(1, 4))
+            if chance.random() < 0.5:
+                await trio.sleep(chance.random())
             await ann.leave()
             await trio.sleep(6)
-            assert session.state.hold is None, number
-            assert not session.armed
-            await house.world.rest(session)
+            assert (session.state.hold, session.armed, house.debugger.leases.of("s")) == (None, False, None), number
+            state = await house.world.rest(session)
+            assert state.phase in (Phase.DONE, Phase.CANCELLED)
+        assert house.debugger.watched == {}
+        bob = await house.driver(session, "bob")
+        await bob.ask("pause", session="s")
+        for generation in late:
+            assert (await bob.refused("continue", session="s", generation=generation)).code == "stale"

@@ -1,5 +1,8 @@
 """The commands of a breakpoint run at its stop, with the rights of whoever set it, and never at another stop."""
 
+from typing import Any
+
+import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime.step import Phase
@@ -63,6 +66,48 @@ async def test_commands_have_no_more_rights_than_who_set_them(autojump_clock: Mo
         await wait_all_tasks_blocked()
         assert (await bob.told("log"))["line"] == "edit needs the role mutator, and bob had driver"
         assert session.state.hold is not None
+
+
+async def test_each_breakpoint_of_a_stop_runs_its_commands_with_its_own_rights(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
+        ann, bob = await house.client("ann", "override"), await house.client("bob", "driver")
+        await ann.ask("break_add", kinds=["call.run"], commands=["p state.turn"])
+        await bob.ask("break_add", kinds=["call.*"], commands=["model other", "continue"])
+        session = house.open()
+        house.world.say(session)
+        while session.state.hold is None or session.state.hold.step != "call.run":
+            await house.world.held(session)
+            await wait_all_tasks_blocked()
+            if session.state.hold.step != "call.run":  # type: ignore[union-attr]
+                house.world.dispatcher.release(session, "test")
+        await wait_all_tasks_blocked()
+        assert "p state.turn: 1" in [one["line"] for one in ann.all("log")]
+        assert session.state.settings.model == "test-model"
+        assert session.state.hold is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "owner"),
+    [
+        ({"commands": ["model other"]}, "bob"),
+        ({"when": "True"}, "ann"),
+        ({"enabled": True}, "ann"),
+    ],
+    ids=str,
+)
+async def test_whoever_changes_a_breakpoint_gives_its_commands_no_rights_of_another(
+    change: dict[str, Any], owner: str, autojump_clock: MockClock
+) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
+        ann, bob = await house.client("ann", "override"), await house.client("bob", "driver")
+        await ann.ask("break_add", kinds=["call.run"], commands=["model wild"])
+        assert (await bob.ask("break_change", id=1, **change))["owner"] == owner
+        session = house.open()
+        house.world.say(session)
+        await house.world.held(session)
+        await wait_all_tasks_blocked()
+        assert (await ann.told("log"))["line"] == f"edit needs the role mutator, and {owner} had driver"
+        assert session.state.settings.model == "test-model"
 
 
 async def test_what_fails_ends_the_commands_and_is_told(autojump_clock: MockClock) -> None:

@@ -30,7 +30,7 @@ async def test_breakpoints_are_set_changed_and_deleted(autojump_clock: MockClock
         assert (await bob.ask("break_add", watch="state.model"))["owner"] == "bob"
         changed = await bob.ask("break_change", id=1, when="state.turn > 3", ignore=2, commands=["where"])
         assert (changed["when"], changed["ignore"], changed["commands"]) == ("state.turn > 3", 2, ["where"])
-        assert (changed["owner"], changed["tool"]) == ("ann", "read")
+        assert (changed["owner"], changed["tool"]) == ("bob", "read")
         assert changed["line"].endswith("if state.turn > 3; 1 command; ignore next 2 hits")
         assert (await ann.ask("break_change", id=1, when=""))["line"].count("if ") == 0
         assert await ann.ask("break_delete", ids=[2]) == {"deleted": [2]}
@@ -162,7 +162,7 @@ GOOD = {"id": 1, "kinds": ["call.run"]}
         (b"null", [], 1),
         (b'{"rows": 3, "owners": {}}', [], 1),
         (b'{"rows": [], "owners": {"x": "ann"}}', [], 1),
-        (json.dumps({"rows": [GOOD, {"id": 2, "kinds": ["gone"]}, 7], "owners": {"1": "ann"}}).encode(), [1], 2),
+        (json.dumps({"rows": [GOOD, {"id": 2, "kinds": ["gone"]}, 7], "owners": {"1": ["ann", "driver"]}}).encode(), [1], 2),
         (
             json.dumps({"rows": [{"id": 1, "kinds": ["call.run"], "after": 2}, {"id": 2, "watch": "state.turn"}, 7],
                         "owners": {}}).encode(),

@@ -143,12 +143,14 @@ async def test_who_watches_hears_all_that_the_driver_does(autojump_clock: MockCl
             "continued",
             "stopped",
             "continued",
+            "rested",
         ]
-        assert [one.name for one in ann.heard if one.name not in ("output", "lease")][-4:] == [
+        assert [one.name for one in ann.heard if one.name not in ("output", "lease")][-5:] == [
             "edited",
             "continued",
             "stopped",
             "continued",
+            "rested",
         ]
 
 
