@@ -3,6 +3,7 @@
 What is written while no prompt is there goes straight to the terminal. Nothing is lost when a prompt ends meanwhile.
 """
 
+from contextvars import Context, copy_context
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,8 @@ class Above:
     output: Output
     app: Any = None
     _pending: list[str] = field(factory=list)
+    _context: Context = field(factory=copy_context)
+    """Where prompt_toolkit finds the application; whoever writes comes from elsewhere."""
     _lock: Lock = field(factory=Lock)
 
     def write(self, text: str) -> None:
@@ -30,7 +33,7 @@ class Above:
             self.flush()
             return
         try:
-            loop.call_soon_threadsafe(self._hidden)
+            loop.call_soon_threadsafe(self._hidden, context=self._context)
         except RuntimeError:  # the prompt has just ended
             self.flush()
 

@@ -57,7 +57,7 @@ def _compiled(words: Words, text: str) -> None:
     try:
         compile_expression(text)
     except BadExpression as exc:
-        words.wrong(f"{exc} (at character {exc.position + 1})")
+        words.wrong(str(exc))
 
 
 def _bytes(words: Words, place: Place) -> tuple[Act, ...]:

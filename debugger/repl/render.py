@@ -39,9 +39,9 @@ def event(name: str, data: Shown, place: Place, style: Style = PLAIN) -> list[st
 
 
 def failure(exc: Exception, style: Style = PLAIN) -> list[str]:
-    """Return an error as lines; one in an expression says at which character."""
+    """Return an error as lines; one in an expression says at which character, from 0."""
     found = exc.position if isinstance(exc, Failure) else None
-    where = f" (at character {found + 1})" if found is not None and "character" not in str(exc) else ""
+    where = f" (at {found})" if found is not None and f"at {found}" not in str(exc) else ""
     first, *rest = f"{cleaned(str(exc))}{where}".split("\n")
     return [style("error:", "red") + f" {first}", *rest]
 

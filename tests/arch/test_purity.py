@@ -41,6 +41,19 @@ PURE: Final = (
     "debugger.protocol",
     "debugger.protocol.*",
     "debugger.leases",
+    "debugger.repl.changing",
+    "debugger.repl.completing",
+    "debugger.repl.editing",
+    "debugger.repl.explaining",
+    "debugger.repl.forms",
+    "debugger.repl.lines",
+    "debugger.repl.looking",
+    "debugger.repl.place",
+    "debugger.repl.pointing",
+    "debugger.repl.render",
+    "debugger.repl.running",
+    "debugger.repl.standing",
+    "debugger.repl.texts",
 )
 
 # fmt: off

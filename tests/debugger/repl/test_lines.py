@@ -244,7 +244,7 @@ BAD = [
     ("enable", "needs the number of a breakpoint"),
     ("delete", "needs numbers of breakpoints, or a path, a number"),
     ("p", "needs an expression"),
-    ("p state.", "at character"),
+    ("p state.", "print: at "),
     ("p __import__('os')", "print:"),
     ("p $9", "there is no $9"),
     ("p len($3)", "$3 is an object"),
