@@ -102,7 +102,7 @@ class Watch:
         """Everybody is gone and all prompts are over: nothing may be left of the debuggers."""
         house = self.house
         assert not house.studio.service.links
-        while (due := house.debugger.next_due()) is not None:  # noqa: ASYNC110 - what is due is known
+        while (due := house.debugger.next_due()) is not None:
             assert due >= trio.current_time(), "what was due was not done"
             await trio.sleep_until(due + LATE)
         assert (await house.debugger.audit.verify()).faults == ()

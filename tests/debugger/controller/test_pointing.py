@@ -162,7 +162,11 @@ GOOD = {"id": 1, "kinds": ["call.run"]}
         (b"null", [], 1),
         (b'{"rows": 3, "owners": {}}', [], 1),
         (b'{"rows": [], "owners": {"x": "ann"}}', [], 1),
-        (json.dumps({"rows": [GOOD, {"id": 2, "kinds": ["gone"]}, 7], "owners": {"1": ["ann", "driver"]}}).encode(), [1], 2),
+        (
+            json.dumps({"rows": [GOOD, {"id": 2, "kinds": ["gone"]}, 7], "owners": {"1": ["ann", "driver"]}}).encode(),
+            [1],
+            2,
+        ),
         (
             json.dumps({"rows": [{"id": 1, "kinds": ["call.run"], "after": 2}, {"id": 2, "watch": "state.turn"}, 7],
                         "owners": {}}).encode(),
