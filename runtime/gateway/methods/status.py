@@ -39,6 +39,13 @@ class HealthParams:
 
 
 @frozen(kw_only=True)
+class SwitchParams:
+    """Params of set-heartbeats."""
+
+    enabled: bool
+
+
+@frozen(kw_only=True)
 class EventParams:
     """Params of system-event; the further members are those of a presence entry."""
 
@@ -227,6 +234,12 @@ async def last_heartbeat(call: Call) -> Any:
     return None
 
 
+async def set_heartbeats(call: Call) -> Any:
+    """Note whether heartbeats are wanted; there are none here yet."""
+    call.desk.extras["heartbeats"] = call.params.enabled
+    return {"ok": True, "enabled": call.params.enabled}
+
+
 async def system_event(call: Call) -> Any:
     """Add to presence what a program says of itself."""
     desk, params = call.desk, call.params
@@ -264,6 +277,7 @@ METHODS: Final = [
     Method("system.info", info),
     Method("gateway.identity.get", identity),
     Method("last-heartbeat", last_heartbeat),
+    Method("set-heartbeats", set_heartbeats, SwitchParams),
     Method("system-event", system_event, EventParams),
     Method("wake", wake, WakeParams),
 ]

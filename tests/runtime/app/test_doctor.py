@@ -74,7 +74,7 @@ def test_settings_without_an_effect_are_named_one_by_one(
     code, found = findings("--port", str(free))
     assert code == 0
     assert {what for what, (level, _) in found.items() if level == "warn"} == {
-        "settings session",
+        "settings session.dmScope",
         "settings tools.exec",
     }
 
