@@ -379,9 +379,10 @@ message goes through it is [a page of its own](../explanation/gateway.md); how t
 [another](../how-to/run-a-gateway.md).
 
 A method that is not on this page is unknown: an administrator is told so, everybody else that `operator.admin` is
-missing. `operator.admin` implies every scope, `operator.write` implies `operator.read`. Params that may be left out
-have a `?`; others that are not named here are refused, with the path of each. A gateway without what a method works on
-answers `UNAVAILABLE`.
+missing. `operator.admin` implies every scope but those of the debugger, `operator.write` implies `operator.read`.
+Params that may be left out have a `?`; others that are not named here are refused, with the path of each. A gateway
+without what a method works on answers `UNAVAILABLE`. With `--debug-over-websocket` there are also the methods `debug.*`
+([how](../how-to/debug-remotely.md)).
 """
 
 NOT_SERVED: Final = """

@@ -63,6 +63,18 @@ A command that lets a session go on names the `generation` of the hold that it m
 touched.
 """
 
+OVER_GATEWAY: Final = """
+## Over a gateway
+
+With `twinstep serve --debug-over-websocket` the same commands are methods of the gateway
+([how](../how-to/debug-remotely.md)): `debug.` and the name of the command, its params, its answer. They need no
+handshake but the gateway's: the scopes of the connection say its role. `id` is the gateway's; `at` begins with `params`
+in place of `with`.
+
+- client: `{"type": "req", "id": "7", "method": "debug.status", "params": {"session": "s-42"}}`
+- daemon: `{"type": "res", "id": "7", "ok": true, "payload": {"held": false, "at": 17}}`
+- daemon: `{"type": "event", "event": "debug", "payload": {"n": 1, "event": "continued", "data": {"session": "s-42"}}}`
+"""
 ERRORS: Final = """
 ## Errors
 
@@ -82,6 +94,7 @@ def page() -> str:
         + requests_section()
         + "".join(commands_section(role) for role in ROLES)
         + told_section()
+        + OVER_GATEWAY
         + codes_section()
     )
 

@@ -173,7 +173,7 @@ async def test_a_device_that_would_debug_is_approved_only_by_who_may_and_is_no_t
         assert str(await house.fails("device.pair.approve", able, requestId=request)) == "agents may not debug"
         unable = Member("unable", scopes=effective(ALL))
         error = await house.fails("device.pair.approve", unable, requestId=request)
-        assert code(error) == "MISSING_SCOPE"
+        assert str(error) == "missing scope: operator.debug.observe"
         await house.call("device.pair.approve", able, requestId=request)
         assert vouched == [able, unable, able]
         link = await house.come(key, scopes=("operator.read", DEBUG_SCOPES[1]))
