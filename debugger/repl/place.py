@@ -53,7 +53,7 @@ class Block:
 
 @frozen
 class Place:
-    """Where a client stands. `edits` are those of a transaction that was begun, None where there is none."""
+    """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was begun, None where there is none."""
 
     user: str = ""
     role: str = "observer"
@@ -154,7 +154,7 @@ class Place:
     def _walked(self, verb: str, found: Mapping[str, Any]) -> "Place":
         frames = found.get("frames")
         most = len(frames) - 1 if isinstance(frames, list) and frames else 0
-        move = {"up": 1, "down": -1}.get(verb, -self.frame)
+        move = {"up": 1, "down": -1}.get(verb, -self.frame)  # as pdb: up is outward, and one begins at the innermost
         place = evolve(self, frame=min(max(self.frame + move, 0), most))
         return place._with(self.session, **_context({"where": found}))
 
@@ -224,9 +224,9 @@ def _rested(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
-    # The name alone is not the connection: two of one user can be attached.
+    # A name is all that is told: of two connections of one user, both think so, and the daemon refuses one of them.
     driver = str(data.get("driver", ""))
-    return {"driver": driver} | ({"driving": False} if driver != place.user else {})
+    return {"driver": driver, "driving": driver == place.user}
 
 
 _EVENTS: Final[Mapping[str, Any]] = {

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -253,3 +254,24 @@ async def test_without_a_terminal_lines_come_from_the_pipe(tmp_path: Path) -> No
                 )
             assert (ran.returncode, shown in ran.stdout.decode()) == (code, True), (words, ran.stdout)
         listening.close()
+
+
+async def test_a_signal_ends_the_prompt_and_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main") as one:
+        before = termios.tcgetattr(one.fd)
+        await one.sees("adb.*>")
+        assert termios.tcgetattr(one.fd) != before
+        one.process.send_signal(signal.SIGTERM)
+        assert await one.ended() == 0
+        assert termios.tcgetattr(one.fd) == before
+
+
+async def test_an_interrupted_batch_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("p 1\ncontinue &\nsay hi\nwait 100\n")
+    async with typing(tmp_path, "main", "--batch", "lines") as one:
+        one.session.stops = False
+        one.session.house.deeds.acts.pop("say")
+        await one.sees("did say")
+        one.process.send_signal(signal.SIGINT)
+        assert await one.ended() == 130
+        assert "Traceback" not in one.shown
