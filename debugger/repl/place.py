@@ -53,7 +53,8 @@ class Block:
 
 @frozen
 class Place:
-    """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was begun, None where there is none."""
+    """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was
+    begun, None where there is none."""
 
     user: str = ""
     role: str = "observer"
