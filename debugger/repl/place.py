@@ -98,7 +98,10 @@ class Place:
             return evolve(self, names=_known(self.names, session))
         if name not in _EVENTS or session not in self.sessions:
             return self
-        return self._with(session, **_EVENTS[name](self, data))
+        changed = _EVENTS[name](self, data)
+        if all(getattr(self.sessions[session], member) == value for member, value in changed.items()):
+            return self  # as for most pieces of a stream
+        return self._with(session, **changed)
 
     def _pointed(self, data: Mapping[str, Any]) -> "Place":
         more = {"break.add": 1, "break.delete": -1}.get(str(data.get("what")), 0)
