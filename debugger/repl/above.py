@@ -21,12 +21,17 @@ class Above:
     _pending: list[str] = field(factory=list)
     _context: Context = field(factory=copy_context)
     """Where prompt_toolkit finds the application; whoever writes comes from elsewhere."""
+    _due: bool = False
+    """Whether what waits is about to be shown: a burst of lines takes the prompt away once."""
     _lock: Lock = field(factory=Lock)
 
     def write(self, text: str) -> None:
         """Show whole lines. From any thread."""
         with self._lock:
             self._pending.append(text)
+            if self._due:
+                return
+            self._due = True
         app = self.app
         loop = app.loop if app is not None and app.is_running else None
         if loop is None:
@@ -41,6 +46,7 @@ class Above:
         """Show what waits. From the thread of the prompt while there is one."""
         with self._lock:
             text, self._pending = "".join(self._pending), []
+            self._due = False
             if text:
                 self.output.enable_autowrap()
                 self.output.write_raw(text)

@@ -166,8 +166,8 @@ def _help(words: Words, place: Place) -> tuple[Act, ...]:
 LOOK: Final = (
     Form(("where", "w", "bt"), "where", "session, prompt, turn, phase, calls: with ages and what each waits for",
          "where", "look", _session("where")),
-    Form(("up", "u"), "up", "go to the next frame of where", "up", "look", _walk("up"), repeats=True),
-    Form(("down", "d"), "down", "go back a frame of where", "down", "look", _walk("down"), repeats=True),
+    Form(("up", "u"), "up", "go to the frame of where around this one", "up", "look", _walk("up"), repeats=True),
+    Form(("down", "d"), "down", "go back inward", "down", "look", _walk("down"), repeats=True),
     Form(("why",), "why", "why it stopped, and what it waits for", "why", "look", _session("why")),
     Form(("status",), "status", "where the session stands, in short", "status", "look", _session("status")),
     Form(("list", "l"), "list [START [COUNT]]", "the conversation; a negative start counts from the end", "list -4",

@@ -55,6 +55,10 @@ def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: Te
         return trio.run(partial(_main, options, environ, stdin, stdout, stderr))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        return INTERRUPTED
 
 
 async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:

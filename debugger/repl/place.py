@@ -53,7 +53,8 @@ class Block:
 
 @frozen
 class Place:
-    """Where a client stands. `edits` are those of a transaction that was begun, None where there is none."""
+    """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was
+    begun, None where there is none."""
 
     user: str = ""
     role: str = "observer"
@@ -97,7 +98,10 @@ class Place:
             return evolve(self, names=_known(self.names, session))
         if name not in _EVENTS or session not in self.sessions:
             return self
-        return self._with(session, **_EVENTS[name](self, data))
+        changed = _EVENTS[name](self, data)
+        if all(getattr(self.sessions[session], member) == value for member, value in changed.items()):
+            return self  # as for most pieces of a stream
+        return self._with(session, **changed)
 
     def _pointed(self, data: Mapping[str, Any]) -> "Place":
         more = {"break.add": 1, "break.delete": -1}.get(str(data.get("what")), 0)
@@ -154,7 +158,7 @@ class Place:
     def _walked(self, verb: str, found: Mapping[str, Any]) -> "Place":
         frames = found.get("frames")
         most = len(frames) - 1 if isinstance(frames, list) and frames else 0
-        move = {"up": 1, "down": -1}.get(verb, -self.frame)
+        move = {"up": 1, "down": -1}.get(verb, -self.frame)  # as pdb: up is outward, and one begins at the innermost
         place = evolve(self, frame=min(max(self.frame + move, 0), most))
         return place._with(self.session, **_context({"where": found}))
 
@@ -224,9 +228,9 @@ def _rested(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
-    # The name alone is not the connection: two of one user can be attached.
+    # A name is all that is told: of two connections of one user, both think so, and the daemon refuses one of them.
     driver = str(data.get("driver", ""))
-    return {"driver": driver} | ({"driving": False} if driver != place.user else {})
+    return {"driver": driver, "driving": driver == place.user}
 
 
 _EVENTS: Final[Mapping[str, Any]] = {

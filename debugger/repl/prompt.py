@@ -104,7 +104,7 @@ class Terminal:
 
     async def run(self) -> int:
         """Read lines and do them until somebody leaves."""
-        with trio.open_signal_receiver(signal.SIGINT) as signals, self.scope:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals, self.scope:
             async with trio.open_nursery() as nursery:
                 self.nursery = nursery
                 nursery.start_soon(self._interrupts, signals)
@@ -171,12 +171,19 @@ class Terminal:
 
     async def _interrupts(self, signals: Any) -> None:
         # In raw mode Ctrl-C is a key (`_keys`); this is for the time in which no line is typed.
-        async for _ in signals:
-            if self._again(trio.current_time()):
-                self.shell.done = True
-                self.scope.cancel()
+        async for number in signals:
+            if number != signal.SIGINT or self._again(trio.current_time()):
+                self._end()
             else:
                 self._pause()
+
+    def _end(self) -> None:
+        """End without a question; the terminal is left as it was."""
+        self.shell.done = True
+        self.scope.cancel()
+        app = self.above.app
+        if app.is_running and app.loop is not None:
+            app.loop.call_soon_threadsafe(_leave, app)
 
     def _again(self, now: float) -> bool:
         twice = now - self.pressed < TWICE
@@ -238,6 +245,11 @@ class Terminal:
             except (TwinstepError, AttributeError):
                 return []
         return []
+
+
+def _leave(app: Any) -> None:
+    if app.is_running and not app.is_done:
+        app.exit(exception=EOFError())
 
 
 @define(eq=False)

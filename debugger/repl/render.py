@@ -120,13 +120,14 @@ def _where(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]
     if "frames" not in result:
         return outline(result)
     found = []
+    chosen = len(result["frames"]) - 1 - place.frame
     for number, frame in enumerate(result["frames"]):
-        mark = ">" if number == place.frame else " "
+        mark = ">" if number == chosen else " "
         told = [(name, value) for name, value in frame.items() if name != "level" and value not in _NOTHING]
         about = " ".join(f"{line(name)}={line(value, 60)}" for name, value in told)
         found.append(f"{mark} {style(line(frame['level']), 'cyan')} {about}"[:400])
     if asked.verb in ("up", "down"):
-        return [found[place.frame]]
+        return [found[chosen]]
     return found + [f"  waits: {line(one, 300)}" for one in result.get("awaits", ())]
 
 

@@ -51,8 +51,8 @@ class Shell:
     _client: Client | None = None
     _moved: trio.Event = field(factory=trio.Event)
     _depth: int = 0
-    _marks: dict[str, tuple[int, int]] = field(factory=dict)
-    """Of each session the hold and the prompts that were over when it was last let go or spoken to."""
+    _marks: dict[str, int] = field(factory=dict)
+    """How many prompts of each session were over when it was last let go or spoken to."""
 
     @property
     def lost(self) -> bool:
@@ -110,7 +110,7 @@ class Shell:
         """Ask, and show the answer. Raises Failure."""
         session = str(asked.params.get("session"))
         if asked.goes or asked.command == "say":
-            self._marks[session] = self._mark(session)
+            self._marks[session] = self._rests(session)
         result = await self.query(asked.command, asked.params)
         self.place = self.place.answered(asked.command, asked.verb, asked.params, result)
         self.screen.answered(asked, result, self.place)
@@ -118,9 +118,9 @@ class Shell:
             await self.stop(session, self.seconds)
         return result
 
-    def _mark(self, session: str) -> tuple[int, int]:
+    def _rests(self, session: str) -> int:
         one = self.place.sessions.get(session)
-        return (one.generation, one.rests) if one is not None else (0, 0)
+        return one.rests if one is not None else 0
 
     async def query(self, command: str, params: Mapping[str, Any]) -> Any:
         """Ask, and show nothing. Raises Failure."""
@@ -129,14 +129,14 @@ class Shell:
         return await self._client.request(command, params)
 
     async def stop(self, session: str, seconds: float) -> None:
-        """Wait until a session stands, or its prompt is over, after it was last let go or spoken to. Raises Failure."""
-        generation, rests = self._marks.setdefault(session, self._mark(session))
+        """Wait until a session stands, or a prompt is over since it was let go or spoken to. Raises Failure."""
+        rests = self._marks.setdefault(session, self._rests(session))
         with trio.move_on_after(seconds):
             while True:
                 one = self.place.sessions.get(session)
                 if one is None or one.closed:
                     raise Failure("refused", f"session {session} was closed, and will not stop")
-                if (one.held and one.generation > generation) or one.rests > rests:
+                if one.held or one.rests > rests:
                     return
                 if self.lost:
                     raise Failure("closed", "the connection ended before the session stopped")

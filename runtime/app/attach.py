@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
+from runtime.app.places import SUFFIXES
 from runtime.app.sockets import SOCKET, socket_path
 from runtime.errors import TwinstepError, UsageError
 
@@ -109,15 +110,16 @@ def _socket(given: Any, environ: Mapping[str, str]) -> Path:
     if given.socket or given.state or environ.get(SOCKET):
         return socket_path({} if given.state else environ, state, given.socket)
     path = socket_path(environ, state)
-    return path if path.exists() else _only(path)
+    return path if path.exists() else _only(environ, state) or path
 
 
-def _only(path: Path) -> Path:
-    """Return the one socket that is where `path` would be: that of a daemon with another state file (`--demo`)."""
-    found = sorted(path.parent.glob("*.sock"))
+def _only(environ: Mapping[str, str], state: Path) -> Path | None:
+    """Return the one socket of a daemon whose state file lies where the default one would be, as that of `--demo`."""
+    states = [one for one in sorted(state.parent.glob("*")) if one.suffix in SUFFIXES]
+    found = [path for path in dict.fromkeys(socket_path(environ, one) for one in states) if path.exists()]
     if len(found) > 1:
         raise UsageError(f"there are several daemons; name one with --socket: {', '.join(map(str, found))}")
-    return found[0] if found else path
+    return found[0] if found else None
 
 
 def seconds(text: str) -> float:

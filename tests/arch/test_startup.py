@@ -51,3 +51,8 @@ def test_asking_for_the_version_loads_nothing_heavy_and_no_trio() -> None:
 def test_importing_a_package_has_no_visible_effect() -> None:
     printed, _ = loaded_by("import runtime, debugger, defender, channels")
     assert printed.strip() == ""
+
+
+def test_a_debugger_without_a_terminal_loads_no_line_editor() -> None:
+    _, loaded = loaded_by("import debugger.repl.main, debugger.repl.batch, debugger.repl.chat, runtime.app.attach")
+    assert loaded & (HEAVY - {"ssl"}) == frozenset()  # Trio's sockets bring ssl

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -94,7 +95,7 @@ class Typist:
 
 
 @asynccontextmanager
-async def typing(folder: Path, *words: str) -> AsyncIterator[Typist]:
+async def typing(folder: Path, *words: str, command: str = "attach") -> AsyncIterator[Typist]:
     path = folder / "s.sock"
     async with house(*NAMES, "complete", "break.list") as made:
         session = Session(made)
@@ -121,9 +122,9 @@ async def typing(folder: Path, *words: str) -> AsyncIterator[Typist]:
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "NO_COLOR": "1",
         }
-        command = [sys.executable, "-m", "runtime.app.main", "attach", "--socket", str(path), *words]
+        argv = [sys.executable, "-m", "runtime.app.main", command, "--socket", str(path), *words]
         process = await trio.lowlevel.open_process(
-            command, stdin=end, stdout=end, stderr=end, env=environ, cwd=folder, start_new_session=True,
+            argv, stdin=end, stdout=end, stderr=end, env=environ, cwd=folder, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(end)
@@ -253,3 +254,37 @@ async def test_without_a_terminal_lines_come_from_the_pipe(tmp_path: Path) -> No
                 )
             assert (ran.returncode, shown in ran.stdout.decode()) == (code, True), (words, ran.stdout)
         listening.close()
+
+
+async def test_a_signal_ends_the_prompt_and_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main") as one:
+        before = termios.tcgetattr(one.fd)
+        await one.sees("adb.*>")
+        assert termios.tcgetattr(one.fd) != before
+        one.process.send_signal(signal.SIGTERM)
+        assert await one.ended() == 0
+        assert termios.tcgetattr(one.fd) == before
+
+
+async def test_an_interrupted_batch_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("p 1\ncontinue &\nsay hi\nwait 100\n")
+    async with typing(tmp_path, "main", "--batch", "lines") as one:
+        one.session.stops = False
+        one.session.house.deeds.acts.pop("say")
+        await one.sees("did say")
+        one.process.send_signal(signal.SIGINT)
+        assert await one.ended() == 130
+        assert "Traceback" not in one.shown
+
+
+async def test_a_chat_at_a_terminal_shows_the_answer_above_the_next_line(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main", command="chat") as one:
+        await one.sees(r"you talk to main; /help explains.*main ⏸>")
+        await one.says("hello\r", r"you said hello\n.*and more\n")
+        assert [params.text for params in one.asked("say")] == ["hello"]
+        await one.says("/state\r", "s-42 runs")
+        await one.says("/step\r", r"record 13\)")
+        await one.says("/nonsense\r", "unknown command nonsense")
+        await one.type("/quit --cancel\r")
+        assert await one.ended() == 0
+        assert [params.then for params in one.asked("detach")] == ["cancel"]

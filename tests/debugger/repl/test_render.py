@@ -86,9 +86,9 @@ def test_changes_are_shown_with_old_and_new() -> None:
 def test_up_and_down_walk_over_the_frames_of_where() -> None:
     frames = {"frames": [{"level": "session", "id": "s"}, {"level": "turn", "number": 2}], "awaits": []}
     place = STANDS.answered("where", "where", {"session": "s-42"}, frames)
-    assert render.answer(Asked("where", {}, "where"), frames, place)[0] == "> session id=s"
+    assert render.answer(Asked("where", {}, "where"), frames, place) == ["  session id=s", "> turn number=2"]
     place = place.answered("where", "up", {"session": "s-42"}, frames)
-    assert render.answer(Asked("where", {}, "up"), frames, place) == ["> turn number=2"]
+    assert render.answer(Asked("where", {}, "up"), frames, place) == ["> session id=s"]
     assert place.answered("where", "up", {"session": "s-42"}, frames).frame == 1
     assert place.answered("where", "down", {"session": "s-42"}, frames).frame == 0
 
