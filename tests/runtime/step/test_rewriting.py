@@ -351,3 +351,54 @@ def test_what_is_refused_is_refused_when_it_is_taken_back(data: st.DataObject) -
 def test_a_stream_may_go_on_while_the_history_is_rewritten() -> None:
     run = talked().give(ev.Edited.of((Change("history.0", op="delete"),), "me"))
     assert run.give(said("more")).state.phase is Phase.STREAMING
+
+
+# --- what exactly takes an edit back
+
+
+def back(state: State, *changes: Change) -> tuple[Change, ...]:
+    return inverse(state, ev.Edited.of(changes, "me")).changes
+
+
+def test_a_note_is_taken_back_by_a_note() -> None:
+    for state in (talked().state, Run.opened().state):
+        assert back(state, Change("note", "x")) == (Change("note", "undo"),)
+
+
+def test_tools_that_were_taken_away_before_are_not_given_back_by_a_later_undo() -> None:
+    state = talked().state
+    assert back(state, Change("tools", ["glob"])) == (Change("tools", None),)
+    fewer = changed(state, Change("tools", ["glob"]))
+    assert back(fewer, Change("tools", [])) == (Change("tools", ["glob"]),)
+    assert back(fewer, Change("tools", None)) == (Change("tools", ["glob"]),)
+
+
+@pytest.mark.parametrize("op", ["set", "delete", "move"])
+def test_a_place_behind_the_history_is_refused_when_it_is_taken_back(op: str) -> None:
+    state = talked().state
+    with pytest.raises(EditRefused, match="has 5 contents"):
+        back(state, Change("history.5", MADE, op))
+
+
+def test_of_two_calls_whose_ids_begin_alike_the_one_that_is_meant_comes_back() -> None:
+    ids = ("c0", "c0.x")
+    run = Run.opened(interactive=True).asked()
+    run.answered(called(*({"name": "read_file", "id": one, "args": {"id": one}} for one in ids)))
+    assert run.state.turn is not None
+    first, second = run.state.turn.calls
+    assert second.id.startswith(f"{first.id}.")
+    for call in (first, second):
+        assert back(run.state, Change(f"calls.{call.id}.args", {})) == (
+            Change(f"calls.{call.id}.args", {"id": call.args["id"]}),
+        )
+
+
+def test_what_is_brought_back_keeps_its_labels() -> None:
+    state = talked().state
+    labelled = changed(state, Change("history.0", {**MADE, "labels": ["from:mail"]}, "insert"))
+    (undone,) = back(labelled, Change("history.0", op="delete"))
+    assert undone.value["labels"] == ["from:mail", "edited:me"]
+    assert changed(changed(labelled, Change("history.0", op="delete")), undone).history[0].labels == (
+        "from:mail",
+        "edited:me",
+    )
