@@ -170,7 +170,13 @@ class Monkey:
             {"event": self.one("message", "cancel", "edit", "finished")},
         )
         how = self.one(
-            {}, {}, {"temporary": True}, {"once": True}, {"log": "{state.turn} {tool.args}"}, {"hits": "% 3"}
+            {},
+            {},
+            {"temporary": True},
+            {"once": True},
+            {"log": "{state.turn} {tool.args}"},
+            {"commands": self.one(["p state.turn"], ["c"], ["model other", "c"], ["p nonsense("], ["where", "s"])},
+            {"hits": "% 3"},
         )
         when = {"when": self.one(*EXPRESSIONS)} if self.chance.random() < 0.3 else {}
         edge = {"edge": self.one("before", "after")} if self.chance.random() < 0.3 else {}

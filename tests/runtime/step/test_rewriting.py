@@ -12,13 +12,13 @@ from runtime.step import events as ev
 from runtime.step.edits import EditRefused
 from runtime.step.effects import JudgeReply
 from runtime.step.events import Change
-from runtime.step.rewriting import UNSENT
 from runtime.step.state import rewritten
 from runtime.step.table import CallPhase
 from runtime.step.undoing import inverse
 from runtime.vocab import Content
-from tests.runtime.step.scenes import READ, Run, called, places, said
+from tests.runtime.step.scenes import READ, Run, called, message, places, said
 
+STANDS = (Phase.TURN_END, Phase.REPLY, Phase.REPLYING, Phase.SEND)
 MADE = {"role": "user", "parts": [{"text": "new"}]}
 
 
@@ -121,7 +121,7 @@ def test_what_does_not_fit_the_history_is_refused(change: Change, text: str) -> 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.NEW, Phase.CLOSED)])
 def test_a_reply_can_be_rewritten_until_it_leaves_and_is_judged_again(phase: Phase) -> None:
     state = places()[phase].state
-    if phase not in UNSENT or (state.turn is not None and state.turn.calls):
+    if phase not in STANDS or (state.turn is not None and state.turn.calls):
         assert refused(state, Change("reply", "better")).startswith("reply: there is none that could still be changed")
         return
     after = changed(state, Change("reply", "better"))
@@ -351,3 +351,126 @@ def test_what_is_refused_is_refused_when_it_is_taken_back(data: st.DataObject) -
 def test_a_stream_may_go_on_while_the_history_is_rewritten() -> None:
     run = talked().give(ev.Edited.of((Change("history.0", op="delete"),), "me"))
     assert run.give(said("more")).state.phase is Phase.STREAMING
+
+
+# --- what exactly takes an edit back
+
+
+def back(state: State, *changes: Change) -> tuple[Change, ...]:
+    return inverse(state, ev.Edited.of(changes, "me")).changes
+
+
+def test_a_note_is_taken_back_by_a_note() -> None:
+    for state in (talked().state, Run.opened().state):
+        assert back(state, Change("note", "x")) == (Change("note", "undo"),)
+
+
+def test_tools_that_were_taken_away_before_are_not_given_back_by_a_later_undo() -> None:
+    state = talked().state
+    assert back(state, Change("tools", ["glob"])) == (Change("tools", None),)
+    fewer = changed(state, Change("tools", ["glob"]))
+    assert back(fewer, Change("tools", [])) == (Change("tools", ["glob"]),)
+    assert back(fewer, Change("tools", None)) == (Change("tools", ["glob"]),)
+
+
+@pytest.mark.parametrize("op", ["set", "delete", "move"])
+def test_a_place_behind_the_history_is_refused_when_it_is_taken_back(op: str) -> None:
+    state = talked().state
+    with pytest.raises(EditRefused, match="has 5 contents"):
+        back(state, Change("history.5", MADE, op))
+
+
+def test_of_two_calls_whose_ids_begin_alike_the_one_that_is_meant_comes_back() -> None:
+    ids = ("c0", "c0.x")
+    run = Run.opened(interactive=True).asked()
+    run.answered(called(*({"name": "read_file", "id": one, "args": {"id": one}} for one in ids)))
+    assert run.state.turn is not None
+    first, second = run.state.turn.calls
+    assert second.id.startswith(f"{first.id}.")
+    for call in (first, second):
+        assert back(run.state, Change(f"calls.{call.id}.args", {})) == (
+            Change(f"calls.{call.id}.args", {"id": call.args["id"]}),
+        )
+
+
+def test_what_is_brought_back_keeps_its_labels() -> None:
+    state = talked().state
+    labelled = changed(state, Change("history.0", {**MADE, "labels": ["from:mail"]}, "insert"))
+    (undone,) = back(labelled, Change("history.0", op="delete"))
+    assert undone.value["labels"] == ["from:mail", "edited:me"]
+    assert changed(changed(labelled, Change("history.0", op="delete")), undone).history[0].labels == (
+        "from:mail",
+        "edited:me",
+    )
+
+
+# --- the edges of what can be changed
+
+
+def test_a_history_without_a_prompt_is_all_before_the_next_one() -> None:
+    state = changed(Run.opened().state, Change("history.0", {**MADE, "prompt": False}, "insert"))
+    state = changed(state, Change("history.1", {"role": "model", "parts": [{"text": "m"}]}, "insert"))
+    assert texts(changed(state, Change("history.0", 1, "move"))) == ["m", "new"]
+    assert state.prompt is None
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_none_or_all_of_a_history_may_go(count: int) -> None:
+    state = Run.opened().say("one").until(Phase.DONE).say("two").until(Phase.DONE).state
+    assert texts(changed(state, Change("history", count))) == texts(state)[count:]
+
+
+def test_what_is_left_of_a_history_begins_with_a_person() -> None:
+    run = Run.opened().calling("read_file").until(Phase.DONE)
+    assert [content.is_results for content in run.state.history] == [False, False, True, False]
+    for count in (1, 2, 3):
+        assert "must begin with what a person said" in refused(run.state, Change("history", count))
+
+
+def test_a_reply_that_was_taken_out_is_not_looked_for_in_the_prompt_before() -> None:
+    state = Run.opened().say("one").until(Phase.DONE).say("two").until(Phase.REPLY).state
+    last = len(state.history) - 1
+    gone = changed(state, Change(f"history.{last}", op="delete"))
+    assert "there is none that could still be changed" in refused(gone, Change("reply", "x"))
+    behind = changed(state, Change(f"history.{last + 1}", MADE, "insert"))
+    assert texts(changed(behind, Change("reply", "x")))[last:] == ["x", "new"]
+
+
+def test_an_answer_that_asks_for_calls_is_no_reply() -> None:
+    state = one_call().state
+    for call in state.turn.calls if state.turn else ():
+        state = changed(state, Change(f"calls.{call.id}.result", "x"))
+    assert state.phase is Phase.TURN_END
+    assert "there is none that could still be changed" in refused(state, Change("reply", "x"))
+
+
+def test_a_message_that_steers_is_rewritten_and_screened_again() -> None:
+    run = Run.opened().asked().give(ev.Queued(message("more", "m2"), steer=True))
+    state = run.answered(said("first", "STOP")).until(Phase.SCREENING).state
+    after = changed(state, Change("message", "better"))
+    assert after.phase is Phase.SCREEN
+    assert after.steering is not None
+    assert (after.steering.id, after.steering.text, after.steering.parts) == ("m2", "better", ({"text": "better"},))
+    assert after.prompt == state.prompt
+
+
+def test_a_call_whose_made_up_result_is_taken_away_has_no_verdict_any_more() -> None:
+    state = changed(one_call().judged(READ).state, Change(f"calls.{READ}.result", "x"))
+    call = changed(state, Change(f"calls.{READ}.result", op="delete")).turn.call(READ)  # type: ignore[union-attr]
+    assert call is not None
+    assert (call.phase, call.verdict) == (CallPhase.JUDGE, None)
+
+
+def test_a_made_up_error_is_one_of_a_tool_that_failed() -> None:
+    state = changed(one_call().state, Change(f"calls.{READ}.result", {"error": "no"}))
+    call = state.turn.call(READ) if state.turn else None
+    assert call is not None
+    assert call.result is not None
+    assert call.result.error is not None
+    assert call.result.error.type == "execution_failed"
+
+
+def test_a_bound_of_the_settings_fits_into_a_number_of_any_store() -> None:
+    state = talked().state
+    assert changed(state, Change("settings.max_turns", 2**31 - 1)).settings.max_turns == 2**31 - 1
+    assert "must be a whole number from -1" in refused(state, Change("settings.max_turns", 2**31))
