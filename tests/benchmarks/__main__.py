@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent.parent / "docs" / "explanation" / "performance.md"
+EXPLANATION = HERE.parent.parent / "docs" / "explanation"
+PAGES = (EXPLANATION / "performance.md", EXPLANATION / "debugger.md")
+"""Each benchmark has its place in one of them."""
 BEGIN = "<!-- figures of {}: made by make bench, do not edit -->"
 END = "<!-- end of figures of {} -->"
 SECONDS = 1800
@@ -25,7 +27,7 @@ def main() -> int:
     """Run the benchmarks and return 1 if one failed or missed its target."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("only", nargs="*", help="names of benchmarks (step, journal, cli …); default: all")
-    made.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
+    made.add_argument("--write", action="store_true", help="put the figures into the pages that have a place for them")
     given = made.parse_args()
     found = sorted(HERE.glob("bench_*.py"))
     wanted = [one for one in found if not given.only or one.stem.removeprefix("bench_") in given.only]
@@ -73,18 +75,20 @@ def row(figure: dict[str, Any]) -> str:
 
 
 def write(results: list[dict[str, Any]]) -> None:
-    """Replace the tables of the benchmarks that ran in the page."""
-    text = PAGE.read_text()
+    """Replace the tables of the benchmarks that ran in their pages."""
+    texts = {page: page.read_text("utf-8") for page in PAGES}
     for result in results:
         begin, end = BEGIN.format(result["name"]), END.format(result["name"])
         lines = [begin, "", f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} on {machine()}.", ""]
         lines += ["| what | figure | target |", "| --- | --- | --- |"]
         lines += [f"| {one['what']} | {one['value']} {one['unit']} | {told(one)} |" for one in result["figures"]]
-        before, found, rest = text.partition(begin)
-        if not found:
-            raise SystemExit(f"{PAGE} has no place for the figures of {result['name']}: {begin}")
-        text = before + "\n".join([*lines, "", end]) + rest.partition(end)[2]
-    PAGE.write_text(text)
+        page = next((page for page, text in texts.items() if begin in text), None)
+        if page is None:
+            raise SystemExit(f"there is no place for the figures of {result['name']}: {begin}")
+        before, _, rest = texts[page].partition(begin)
+        texts[page] = before + "\n".join([*lines, "", end]) + rest.partition(end)[2]
+    for page, text in texts.items():
+        page.write_text(text, "utf-8")
 
 
 def told(figure: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from debugger.listener import listen
 from debugger.protocol import VERSION, Hello
 from debugger.protocol.client import ClientConnection, NeedData, State
 from debugger.server import serve
+from runtime.app.garbage import look_seldom
 from runtime.sessions.session import Session
 from runtime.step import On, Step
 from tests.fakes.studio import House, studio
@@ -54,8 +55,7 @@ async def crowded() -> AsyncIterator[House]:
             house.world.say(session)
         while min(session.state.turns for session in crowd) < 2:
             await crowd[-1].changed.park()
-        gc.collect()
-        gc.freeze()
+        look_seldom()  # as a gateway does
         yield house
 
 

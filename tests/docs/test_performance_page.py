@@ -1,4 +1,4 @@
-"""docs/explanation/performance.md has a place for every benchmark; `make bench --write` fills these and no more."""
+"""Every benchmark has a place in one page of the explanations; `make bench --write` fills these and no more."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import ROOT
 
 BENCHMARKS: Final = ROOT / "tests" / "benchmarks"
-PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
+PAGES: Final = tuple(ROOT / "docs" / "explanation" / name for name in ("performance.md", "debugger.md"))
 
 
 def benchmarks() -> list[str]:
@@ -19,15 +19,15 @@ def benchmarks() -> list[str]:
     return sorted(path.stem.removeprefix("bench_") for path in BENCHMARKS.glob("bench_*.py"))
 
 
-def runner(page: Path) -> dict[str, Any]:
-    """The program that runs the benchmarks, with its page elsewhere."""
+def runner(*pages: Path) -> dict[str, Any]:
+    """The program that runs the benchmarks, with its pages elsewhere."""
     loaded = runpy.run_path(str(BENCHMARKS / "__main__.py"), run_name="benchmarks")
-    loaded["write"].__globals__["PAGE"] = page
+    loaded["write"].__globals__["PAGES"] = pages
     return loaded
 
 
 def test_every_benchmark_has_a_place_and_prints_its_name() -> None:
-    program, text = runner(PAGE), PAGE.read_text("utf-8")
+    program, text = runner(*PAGES), "".join(page.read_text("utf-8") for page in PAGES)
     for name in benchmarks():
         begin, end = program["BEGIN"].format(name), program["END"].format(name)
         assert (text.count(begin), text.count(end)) == (1, 1)
@@ -36,16 +36,18 @@ def test_every_benchmark_has_a_place_and_prints_its_name() -> None:
 
 
 def test_writing_twice_replaces_the_tables_and_leaves_the_prose(tmp_path: Path) -> None:
-    page = tmp_path / "performance.md"
-    page.write_text(PAGE.read_text("utf-8"), "utf-8")
-    program = runner(page)
+    pages = [tmp_path / page.name for page in PAGES]
+    for page, original in zip(pages, PAGES, strict=True):
+        page.write_text(original.read_text("utf-8"), "utf-8")
+    program = runner(*pages)
     for value in (1, 2):
         figure = {"what": "a cost", "value": value, "unit": "µs", "target": "<= 1"}
         program["write"]([{"name": name, "figures": [figure]} for name in benchmarks()])
-    written = page.read_text("utf-8")
+    written = "".join(page.read_text("utf-8") for page in pages)
     assert written.count("| a cost | 2 µs | ≤ 1: missed |") == len(benchmarks())
     assert "| a cost | 1 µs" not in written
-    assert prose(written) == prose(PAGE.read_text("utf-8"))
+    for page, original in zip(pages, PAGES, strict=True):
+        assert prose(page.read_text("utf-8")) == prose(original.read_text("utf-8"))
 
 
 def prose(text: str) -> str:
