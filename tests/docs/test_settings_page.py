@@ -22,7 +22,14 @@ GATEWAY: Final = ("runtime/gateway", "runtime/config/openclaw", "runtime/cron", 
 
 def of_runs() -> list[ast.Module]:
     """The code of headless runs."""
-    others = (*GATEWAY, "runtime/app/debugging", "runtime/app/doctor", "runtime/app/setup", "runtime/app/exchange")
+    others = (
+        *GATEWAY,
+        "runtime/app/attach",
+        "runtime/app/sockets",
+        "runtime/app/doctor",
+        "runtime/app/setup",
+        "runtime/app/exchange",
+    )
     return [source.tree for source in sources("runtime") if not source.path.startswith(others)]
 
 
