@@ -12,8 +12,19 @@ from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
 from debugger.controller.stopping import shown
 from debugger.expressions import ABSENT, compile_expression, compile_path
-from debugger.inspect import Bounds, NoSuchPath, conversation, diff, next_request, plain, request_body, tree, where, why
-from debugger.inspect import find as search
+from debugger.inspect import (
+    Bounds,
+    NoSuchPath,
+    conversation,
+    diff,
+    finding,
+    next_request,
+    plain,
+    request_body,
+    tree,
+    where,
+    why,
+)
 from debugger.inspect.tasks import facts_of, tasks
 from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
@@ -125,9 +136,15 @@ class Looking:
         raise Failure("no_step", f"session {session.id} has records 1 to {session.state.seq}, and no {seq}")
 
     async def find(self, caller: Caller, params: p.Find) -> Any:
-        """Text in the session."""
+        """Text in the session. Others run while a long one is searched."""
         session = await self._session(params.session)
-        return search(session.state, params.text, params.limit)
+        search = finding(session.state, params.text, params.limit)
+        while True:
+            try:
+                next(search)
+            except StopIteration as done:
+                return done.value
+            await trio.lowlevel.checkpoint()
 
     async def log(self, caller: Caller, params: p.Slice) -> Any:
         """A part of the records of the session; a negative start counts from the end."""

@@ -11,7 +11,7 @@ from debugger.inspect.facts import Facts, Waiting
 from debugger.inspect.paths import NoSuchPath
 from debugger.inspect.plain import Bounds, plain
 from debugger.inspect.request import NoRequest, next_request, request_body
-from debugger.inspect.search import BadSearch, find
+from debugger.inspect.search import BadSearch, find, finding
 from debugger.inspect.tree import tree
 from debugger.inspect.where import where
 from debugger.inspect.why import why
@@ -26,6 +26,7 @@ __all__ = [
     "conversation",
     "diff",
     "find",
+    "finding",
     "next_request",
     "plain",
     "request_body",

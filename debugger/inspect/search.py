@@ -1,9 +1,9 @@
 """Full-text search in states: where a text stands, as paths. What is secret is not searched. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import define, field
 from pyrsistent import PVector
@@ -25,6 +25,9 @@ NODES: Final = 200_000
 """Values that one search looks at."""
 CHARACTERS: Final = 20_000_000
 """Characters that one search looks through."""
+NODE: Final = 200
+PIECE: Final = 100_000
+"""How much is looked at in one piece: characters, and values that count as so many each."""
 
 
 class BadSearch(RemoteError):
@@ -41,6 +44,7 @@ class _Search:
     folded: bool
     nodes: int = NODES
     characters: int = CHARACTERS
+    rested: int = NODES * NODE + CHARACTERS
     seen: dict[int, Any] = field(factory=dict)
 
     def place(self, text: str) -> tuple[int, int] | None:
@@ -55,9 +59,30 @@ class _Search:
     def spent(self) -> bool:
         return self.nodes <= 0 or self.characters <= 0
 
+    @property
+    def rests(self) -> bool:
+        """Whether another piece is done."""
+        left = self.nodes * NODE + self.characters
+        if self.rested - left < PIECE:
+            return False
+        self.rested = left
+        return True
+
 
 def find(states: State | Iterable[State], text: str, limit: int = LIMIT) -> Shown:
-    """Return `matches`, each with `seq` of the state, `path`, `at`, `size` of the text and the `excerpt` around; and
+    """Return what `finding` returns, at once."""
+    search = finding(states, text, limit)
+    while True:
+        try:
+            next(search)
+        except StopIteration as done:
+            return cast("Shown", done.value)
+
+
+def finding(states: State | Iterable[State], text: str, limit: int = LIMIT) -> Generator[None, None, Shown]:
+    """Search by pieces: whoever shares a thread lets others run at each.
+
+    Return `matches`, each with `seq` of the state, `path`, `at`, `size` of the text and the `excerpt` around; and
     `complete`: whether all was looked at and told.
 
     Capitals count where `text` has one. Of several states the newest is searched first, and what it shares with
@@ -75,6 +100,8 @@ def find(states: State | Iterable[State], text: str, limit: int = LIMIT) -> Show
             match = _match(search, state, steps, value)
             if match is not None:
                 matches.append(match)
+            if search.rests:
+                yield
             if len(matches) > search.limit:
                 return {"matches": matches[: search.limit], "complete": False}
     return {"matches": matches, "complete": not search.spent}

@@ -1,9 +1,13 @@
 """Search finds where a text stands, in one state or many, and never in a secret."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from debugger.inspect import BadSearch, find, tree
+from debugger.inspect import BadSearch, find, finding, tree
 from runtime.step import Phase
+from runtime.step.state import rewritten
+from runtime.vocab import Content, evolve
 from tests.debugger.inspect.places import SECRET, asking, border, long, secretive, shown, wired
 from tests.runtime.step.scenes import Run, said
 
@@ -69,3 +73,18 @@ def test_nothing_and_too_much_cannot_be_searched_for(text: str) -> None:
 def test_letters_whose_small_form_is_longer_do_not_confuse_it() -> None:
     found = find(asking({"a": "İİ needle \ud800"}).state, "needle")["matches"][0]
     assert (found["at"], found["excerpt"]) == (3, "İİ needle \ufffd")
+
+
+def test_a_long_search_comes_in_pieces_and_finds_the_same() -> None:
+    contents = tuple(Content("user", ({"text": f"{n} needle " + "y" * 20_000},)) for n in range(50))
+    state = evolve(Run.opened().asked("x").state, **rewritten(contents))
+    pieces: list[None] = []
+
+    def searched() -> Iterator[None]:
+        found.update((yield from finding(state, "needle", 100)))
+
+    found: dict[str, object] = {}
+    pieces += searched()
+    assert found == find(state, "needle", 100)
+    assert len(paths(found)) == 50
+    assert 5 <= len(pieces) <= 20
