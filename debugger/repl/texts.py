@@ -44,7 +44,9 @@ class Style:
 
 
 def line(value: Any, most: int = WIDE) -> str:
-    """Return a value in one line of so many characters at most."""
+    """Return a value in one line of so many characters at most; a fraction with three places."""
+    if isinstance(value, float) and abs(value) < 1e15:
+        value = round(value, 3)
     text = _worded(value)
     if text is None:
         text = value if isinstance(value, str) else json.dumps(_marked(value, 0), ensure_ascii=False, default=str)

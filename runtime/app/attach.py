@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pwd
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,9 +87,17 @@ def begun(options: Mapping[str, Any], out: Pipe) -> int:
     return main(Options(**options), os.environ, sys.stdin, terminal or out, sys.stderr)  # type: ignore[arg-type]
 
 
+def _login() -> str:
+    """Return the name of this process's user, or his number where he has none (in a container)."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the options that the shared flags are. Raises UsageError."""
-    user = given.user or environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
+    user = given.user or environ.get("USER") or environ.get("LOGNAME") or _login()
     if not user.isprintable() or len(user) > 200:
         raise UsageError("--user: must be a name of 200 characters or fewer that can be shown")
     home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/").joinpath(".local/state")
