@@ -17,7 +17,7 @@ from debugger.protocol.errors import Failure
 from debugger.repl.forms import BadLine
 from debugger.repl.lines import form_of
 from debugger.server import Caller, Handler
-from runtime.errors import TwinstepError
+from runtime.errors import JournalFull, TwinstepError
 from runtime.ports import Store
 
 KIND: Final = "breakpoints"
@@ -99,6 +99,7 @@ class Pointing:
 
     async def add(self, caller: Caller, params: p.Breakpoint) -> Any:
         """Set a breakpoint."""
+        self._check_room()
         _check(params.commands)
         with below("with."):
             made = self.debugger.book.add(structure(given(params)))
@@ -108,6 +109,7 @@ class Pointing:
 
     async def change(self, caller: Caller, params: p.ChangeBreakpoint) -> Any:
         """Change a breakpoint; enabling one lets it be heard again."""
+        self._check_room()
         book = self.debugger.book
         members = given(params)
         number = members.pop("id")
@@ -122,6 +124,11 @@ class Pointing:
         await self._keep(caller, "break.change", number)
         return self._row(book.get(number))
 
+    def _check_room(self) -> None:
+        """Refuse what could not be kept. Raises JournalFull."""
+        if self.store.full:
+            raise JournalFull("the disk takes nothing now: breakpoints stay as they are")
+
     def _owner(self, caller: Caller, number: int, rewritten: bool) -> Owner:
         """Return whose a breakpoint is that somebody changed: commands never get more rights than any of those had who
         wrote them and who said when they run."""
@@ -132,6 +139,7 @@ class Pointing:
 
     async def delete(self, caller: Caller, params: p.Breakpoints) -> Any:
         """Delete breakpoints, all of those that are named or none."""
+        self._check_room()
         with below("with."):
             self.debugger.book.delete(params.ids)
         await self._keep(caller, "break.delete", list(params.ids))
@@ -149,6 +157,7 @@ class Pointing:
 
     async def load(self, caller: Caller, params: p.LoadBreakpoints) -> Any:
         """Set breakpoints that were saved, all or none."""
+        self._check_room()
         for place, one in enumerate(params.specs):
             _check(one.commands, f"specs[{place}].")
         with below("with.specs"):

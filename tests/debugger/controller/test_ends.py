@@ -138,6 +138,22 @@ async def test_commands_are_refused_while_the_disk_is_full_and_work_again_after(
         house.complaints.clear()
 
 
+async def test_a_breakpoint_that_could_not_be_kept_is_not_set() -> None:
+    async with studio() as house:
+        ann = await house.client()
+        await ann.ask("break_add", kinds=["call.run"])
+        house.world.memory.full = True
+        for command, params in (
+            ("break_add", {"kinds": ["model.*"]}),
+            ("break_change", {"id": 1, "enabled": False}),
+            ("break_delete", {"ids": [1]}),
+            ("break_load", {"specs": []}),
+        ):
+            assert (await ann.refused(command, **params)).code == "journal_full"
+        house.world.memory.full = False
+        assert [one["line"] for one in (await ann.ask("break_list"))["breakpoints"]] == ["breakpoint keep y  call.run"]
+
+
 async def test_a_breakpoint_stops_when_the_disk_has_room_again(autojump_clock: MockClock) -> None:
     store = FullStore()
     async with studio([text("a", None), 1.0, text("b")], store=store) as house:
