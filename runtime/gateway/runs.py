@@ -198,7 +198,7 @@ class Runs:
             self.overflows["new"] += 1
             raise InputError(f"{queue.cap} messages wait in the queue of the session, and it takes no more")
         kept = [run]
-        said = Message(run.id, ask.text, ask.parts, sender=ask.sender)
+        said = Message(run.id, ask.text, ask.parts, sender=ask.sender, terms=ask.terms)
         if waits:
             # The id of the sender ends at once; the answer comes under an id of our own, which is kept before it.
             later = evolve(run, id=self.chance.uuid(), source="reply-dispatch")
@@ -481,7 +481,7 @@ class Runs:
         told = ended(run, step.after.outcome, step.after.answer.strip(), used)
         if len(told.answer) > ANSWER:
             self.answers.keep(run.id, told.answer)
-        stop = narration.reason if told.status == "aborted" else told.stop
+        stop = narration.reason if told.status == "aborted" else narration.stop if told.status == "ok" else told.stop
         answer = told.answer[:ANSWER]
         self._end(run, told.status, session=session, stop=stop, error=told.error, answer=answer, tokens=used)
 
