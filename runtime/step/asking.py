@@ -86,10 +86,19 @@ def context_built(state: State, event: ev.ContextBuilt) -> Moved:
 def compressed(state: State, event: ev.Compressed) -> Moved:
     """Take in the shorter history, if there is one."""
     state = taping(state, event.tape)
-    if event.history is not None:
-        prompt, shorter = prompt_of(state), len(state.history) - len(event.history)
-        state = evolve(state, prompt=evolve(prompt, base=max(0, prompt.base - shorter)), **rewritten(event.history))
-    return enter(state, Phase.REQUEST), ()
+    return enter(state if event.history is None else _with_history(state, event.history), Phase.REQUEST), ()
+
+
+def compacted(state: State, event: ev.Compacted) -> Moved:
+    """Take in a history that somebody had shortened."""
+    return _with_history(state, event.history), ()
+
+
+def _with_history(state: State, history: tuple[Content, ...]) -> State:
+    shorter, prompt = len(state.history) - len(history), state.prompt
+    if prompt is not None:
+        prompt = evolve(prompt, base=max(0, prompt.base - shorter))
+    return evolve(state, prompt=prompt, **rewritten(history))
 
 
 def hooked(state: State, event: ev.Hooked) -> Moved:
