@@ -164,6 +164,7 @@ class Runs:
             item=item,
             model=ask.model,
             thinking=ask.thinking,
+            first=ask.entry.first,
         )
 
     def own(self, name: str) -> tuple[str | None, str | None]:
@@ -410,7 +411,7 @@ class Runs:
     def _subject(self, session: Session, run: Run) -> Subject:
         provider, model = self.model_of(session)
         agent = run.key.split(":")[1] if run.key.count(":") else "main"
-        return Subject(run.id, run.key, session.id, agent, run.kind, provider, model, run.item, run.source)
+        return Subject(run.id, run.key, run.session_id, agent, run.kind, provider, model, run.item, run.source)
 
     def _tell(self, told: list[Told]) -> None:
         for one in told:

@@ -104,7 +104,7 @@ async def create(call: Call) -> Any:
     parts = parts_of(text, params.attachments)
     entry = put(desk, key, params, print_of(params) if principal else "")
     await desk.directory.committed()
-    answer: dict[str, Any] = {"ok": True, "key": key, "sessionId": entry.session, "runStarted": False}
+    answer: dict[str, Any] = {"ok": True, "key": key, "sessionId": entry.id, "runStarted": False}
     if parts:
         run = uuid_of(principal, f"run/{params.idempotency_key}") if principal else desk.chance.uuid()
         answer |= await begun(call, entry, run, text, parts)

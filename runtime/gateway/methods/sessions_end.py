@@ -97,7 +97,7 @@ async def delete(call: Call) -> Any:
     if entry is None:
         return {"ok": True, "key": key, "deleted": False, "archived": []}
     expected = (
-        (params.expected_session_id, entry.session),
+        (params.expected_session_id, entry.id),
         (params.expected_lifecycle_revision, entry.revision),
         (params.expected_session_updated_at, entry.updated),
     )
