@@ -112,7 +112,7 @@ async def send(call: Call) -> Any:
     if made:
         desk.changed(entry, "create")
     if command is not None:
-        return await run_command(call, entry, command, params.idempotency_key)
+        return await run_command(call, entry, command, params.idempotency_key, parts[1:])
     queue = desk.extras["models"].queueing(entry)
     if params.queue_mode is not None:
         queue = evolve(queue, mode=params.queue_mode)

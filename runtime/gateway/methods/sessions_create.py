@@ -261,7 +261,7 @@ async def say(
     if command is not None:
         ahead: list[Any] = []
         inner = Call(call.desk, call.caller, call.method, call.params, ahead.append, call.scopes)
-        answer = await run_command(inner, entry, command, run)
+        answer = await run_command(inner, entry, command, run, parts[1:])
         return {"runId": run, "status": "started", **(ahead[0] if ahead else answer or {})}
     queue = call.desk.extras["models"].queueing(entry)
     ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", queue, call.sender, seconds))
