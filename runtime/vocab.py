@@ -182,14 +182,54 @@ def wire_call_id(tool: str, call: str) -> str:
 
 
 @frozen
+class Toolset:
+    """The tools offered to the model: names, the ones that may not run in parallel, and the declarations as JSON."""
+
+    names: tuple[str, ...] = ()
+    serial: tuple[str, ...] = ()
+    effects: Mapping[str, str] = field(factory=dict)
+    declarations: str = "[]"
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Digest of names and declarations."""
+        return digest(
+            encode([self.names, self.serial, sorted(self.effects.items())]), self.declarations.encode(errors="replace")
+        )
+
+
+@frozen
+class Terms:
+    """How whoever sent a message wants the model to be asked for its answer.
+
+    `tools` are functions that the sender runs itself: a call of one ends the prompt, and what came of it is said with
+    the next message. `choice` is the member `toolConfig` of each request, `extra` further members of
+    `generationConfig` (`runtime.ports.ModelRequest`).
+    """
+
+    tools: Toolset = field(factory=Toolset)
+    choice: JsonObject | None = None
+    extra: JsonObject | None = None
+
+    @cached_property
+    def plain(self) -> list[Any]:
+        """The members as JSON, for digests."""
+        return [self.tools.digest.hex(), self.choice, self.extra]
+
+
+@frozen
 class Message:
-    """What a person or a program said to a session: parts for the model, and the text as it was given."""
+    """What a person or a program said to a session: parts for the model, and the text as it was given.
+
+    `terms` hold for the requests of the prompt that the message opens; one that steers brings none.
+    """
 
     id: str
     text: str
     parts: tuple[JsonObject, ...]
     sender: str = "user"
     labels: tuple[str, ...] = ("user",)
+    terms: Terms | None = None
 
 
 @frozen
@@ -278,23 +318,6 @@ class ToolSpec:
     def declaration(self) -> dict[str, Any]:
         """The function declaration of the API (API section "Request body")."""
         return {"name": self.name, "description": self.description, "parametersJsonSchema": self.parameters}
-
-
-@frozen
-class Toolset:
-    """The tools offered to the model: names, the ones that may not run in parallel, and the declarations as JSON."""
-
-    names: tuple[str, ...] = ()
-    serial: tuple[str, ...] = ()
-    effects: Mapping[str, str] = field(factory=dict)
-    declarations: str = "[]"
-
-    @cached_property
-    def digest(self) -> bytes:
-        """Digest of names and declarations."""
-        return digest(
-            encode([self.names, self.serial, sorted(self.effects.items())]), self.declarations.encode(errors="replace")
-        )
 
 
 @frozen

@@ -43,7 +43,8 @@ class GatewayNames:
 
     def known(self, name: str) -> str | None:
         """Return the session of an id or full key."""
-        entry = self.desk.directory.of(name) or self.desk.directory.get(name)
+        directory = self.desk.directory
+        entry = directory.of(name) or directory.named(name) or directory.get(name)
         return entry.session if entry is not None else None
 
     def get(self, session: str) -> Session:

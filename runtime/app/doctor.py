@@ -106,7 +106,7 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
         for path in unsupported(config.tree):
             yield Finding("warn", f"settings {path}", "is known and has no effect here yet")
         yield _key(config)
-        yield _tls(config)
+        yield _tls(config, places.state)
         yield _port(gateway_port(places, flags, config.gateway.port), tls=config.gateway.tls.enabled)
     yield from _modes(loaded.path, places.state)
     yield from _state(Path(state) if state else places.state / "state" / OWN)
@@ -122,14 +122,21 @@ def _key(config: Any) -> Finding:
     return Finding("ok", "model", f"{model.ref} at {model.host}, with a key")
 
 
-def _tls(config: Any) -> Finding:
-    from runtime.app.setup import Unstartable, tls_of
+def _tls(config: Any, folder: Path) -> Finding:
+    from runtime.app.setup import tls_of
+    from runtime.gateway.certificates import is_made
+    from runtime.gateway.listener import tls_context
 
+    pair = tls_of(config.gateway.tls, folder)
+    if pair is None:
+        return Finding("ok", "tls", "off")
     try:
-        spoken = tls_of(config.gateway.tls)
-    except Unstartable as exc:
-        return Finding("bad", "tls", str(exc))
-    return Finding("ok", "tls", "the certificate can be used" if spoken is not None else "off")
+        if is_made(pair):
+            return Finding("ok", "tls", f"the next start makes the certificate {pair.certificate}")
+        tls_context(pair.certificate, pair.key)
+    except InputError as exc:
+        return Finding("bad", "tls", f"gateway.tls: {exc}")
+    return Finding("ok", "tls", "the certificate can be used")
 
 
 def _port(port: int, *, tls: bool) -> Finding:

@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import trio
 from attrs import define, evolve
@@ -22,7 +23,7 @@ from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
-from runtime.app.setup import Setup, settled, setup
+from runtime.app.setup import Setup, Unstartable, settled, setup
 from runtime.app.sockets import socket_path
 from runtime.app.workspaces import seed
 from runtime.approvals import Approvals
@@ -32,7 +33,8 @@ from runtime.cron.jobs import Run as CronRun
 from runtime.cron.refusal import CronRefused
 from runtime.cron.scheduler import Scheduler
 from runtime.cron.scheduler import Settings as CronSettings
-from runtime.errors import TwinstepError
+from runtime.errors import InputError, TwinstepError
+from runtime.gateway.addresses import LOOPBACK
 from runtime.gateway.annals import Annals, job_of
 from runtime.gateway.asking import Asking
 from runtime.gateway.configbook import ConfigBook, Use
@@ -78,6 +80,9 @@ from runtime.tools.claw.background import Background
 from runtime.tools.registry import Registry as ToolRegistry
 from runtime.tools.registry import unknown
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 GO_ON: Final = (
     "Your last answer was empty. Go on from where you are and give the visible answer now. Do not restart from scratch."
 )
@@ -108,11 +113,14 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
         look_seldom()
-        log("info", f"listening on {made.host}:{made.port}{' with TLS' if made.tls is not None else ''}")
+        where = ", ".join(f"{host}:{made.port}" for host in made.hosts)
+        log("info", f"listening on {where}{' with TLS' if made.tls is not None else ''}")
         if debugging.path is not None:
             log("info", f"debugger at {debugging.path}: twinstep attach --socket {debugging.path}")
         if idle := unsupported(made.loaded.config.tree):
             log("warn", f"settings without an effect here yet: {', '.join(idle)}")
+        if made.loaded.config.gateway.bind == "tailnet" and made.host == LOOPBACK:
+            log("warn", "gateway.bind is tailnet, but this machine has no address in one: only it can connect")
         if made.trouble:
             log("warn", f"not ready: {made.trouble}")
         if given.made_token:
@@ -159,7 +167,8 @@ class Gateway:
         """Serve until cancelled."""
         from runtime.gateway.listener import serve
 
-        self._listeners = await listeners(self.setup.host, self.setup.port)
+        tls = self._tls()
+        self._listeners = await listeners(self.setup.hosts, self.setup.port)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.desk.dispatcher.run)
@@ -182,7 +191,7 @@ class Gateway:
                     self.app,
                     self._socket,
                     Limits(connections=most_connections()),
-                    tls=self.setup.tls,
+                    tls=tls,
                     is_http=self.app.is_http,
                     on_error=self._failed,
                     clock=self.desk.clock,
@@ -192,6 +201,21 @@ class Gateway:
         finally:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self.model.aclose()
+
+    def _tls(self) -> "SSLContext | None":
+        """What the listener speaks TLS with, if it does. Raises Unstartable."""
+        if self.setup.tls is None:
+            return None
+        from runtime.gateway.certificates import context_of
+
+        now = datetime.fromtimestamp(self.desk.clock.wall() / 1000, UTC)
+        try:
+            context, mark, made = context_of(self.setup.tls, self.setup.hosts, now)
+        except InputError as exc:
+            raise Unstartable(f"gateway.tls: {exc}") from exc
+        what = "made a certificate" if made else "uses the certificate"
+        self.log("info", f"TLS {what} {self.setup.tls.certificate}; its SHA-256 fingerprint is {mark}")
+        return context
 
     def _failed(self, where: str, exc: Exception) -> None:
         self.desk.complain(f"{where}: {type(exc).__name__}: {exc}", exc)
@@ -400,13 +424,18 @@ class CannotListen(TwinstepError):
     code = "listen"
 
 
-async def listeners(host: str, port: int) -> list[trio.SocketListener]:
-    """Open the port. Raises CannotListen."""
-    try:
-        return await trio.open_tcp_listeners(port, host=host, backlog=1024)
-    except OSError as exc:
-        why = exc.strerror or str(exc)
-        raise CannotListen(f"{host}:{port} cannot be listened on: {why}. Choose another with --port.") from exc
+async def listeners(hosts: Sequence[str], port: int) -> list[trio.SocketListener]:
+    """Open the port on every address. Raises CannotListen, and then none is open."""
+    opened: list[trio.SocketListener] = []
+    for host in hosts:
+        try:
+            opened += await trio.open_tcp_listeners(port, host=host, backlog=1024)
+        except OSError as exc:
+            for one in opened:
+                one.socket.close()
+            why = exc.strerror or str(exc)
+            raise CannotListen(f"{host}:{port} cannot be listened on: {why}. Choose another with --port.") from exc
+    return opened
 
 
 def shared(made: Setup) -> tuple[str, str, str]:

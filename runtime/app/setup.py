@@ -2,8 +2,8 @@
 
 import os
 import secrets
-import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +25,9 @@ from runtime.config.openclaw.model import Queue, Tls
 from runtime.config.openclaw.paths import places as places_of
 from runtime.config.openclaw.provider import DEFAULT_MODEL
 from runtime.errors import AuthError, InputError, SettingsError
+from runtime.gateway.addresses import LOOPBACK, hosts_of, in_container, tailnet_address
 from runtime.gateway.auth import AuthPolicy, Limiter, Proxy, RateLimit
+from runtime.gateway.certificates import Pair, pair_of
 from runtime.gateway.desk import BUILD
 from runtime.gateway.models import Model, models_of
 from runtime.gateway.scopes import DEBUG_SCOPES
@@ -58,7 +60,6 @@ class Setup:
     given: Any
     environ: Mapping[str, str]
     loaded: Any
-    host: str
     port: int
     state: Path
     folder: Path
@@ -81,8 +82,14 @@ class Setup:
     cron: bool = True
     default_agent: str = "main"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    tls: ssl.SSLContext | None = None
     version: str = PEER_VERSION
+    hosts: tuple[str, ...] = (LOOPBACK,)
+    tls: Pair | None = None
+
+    @property
+    def host(self) -> str:
+        """The address that others are told."""
+        return self.hosts[0]
 
     def around(self, settings: Settings) -> Surroundings:
         """Return what the tools of a session may see of the machine."""
@@ -157,7 +164,6 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         given,
         environ,
         loaded,
-        _host(config.gateway.bind, config.gateway.custom_bind_host),
         gateway_port(places, flags, config.gateway.port),
         state,
         folder,
@@ -180,7 +186,8 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         config.cron_enabled,
         config.agents.default,
         tuple(model.headers.items()) if model is not None else (),
-        tls_of(config.gateway.tls),
+        hosts=_hosts(config.gateway, environ),
+        tls=tls_of(config.gateway.tls, folder),
     )
 
 
@@ -193,18 +200,9 @@ def made_folder(path: Path) -> Path:
     return path
 
 
-def tls_of(tls: Tls) -> ssl.SSLContext | None:
-    """Return what the listener speaks TLS with, or None where it is off. Raises Unstartable."""
-    if not tls.enabled:
-        return None
-    if not tls.cert or not tls.key:
-        raise Unstartable("gateway.tls: certPath and keyPath are needed; no certificate is made here")
-    from runtime.gateway.listener import tls_context
-
-    try:
-        return tls_context(Path(tls.cert), Path(tls.key))
-    except InputError as exc:
-        raise Unstartable(f"gateway.tls: {exc}") from exc
+def tls_of(given: Tls, folder: Path) -> Pair | None:
+    """Return where the certificate of the listener is, or None where TLS is off. Reads and makes nothing."""
+    return pair_of(folder, given.cert, given.key, make=given.auto_generate) if given.enabled else None
 
 
 def _model(config: Any) -> tuple[GoogleModel | None, str]:
@@ -215,12 +213,9 @@ def _model(config: Any) -> tuple[GoogleModel | None, str]:
         return None, str(exc)
 
 
-def _host(bind: str, custom: str | None) -> str:
-    if bind == "lan":
-        return "0.0.0.0"  # noqa: S104 - it was asked for, and needs a secret
-    if bind == "custom":
-        return custom or "127.0.0.1"
-    return "127.0.0.1"
+def _hosts(gateway: Any, environ: Mapping[str, str]) -> tuple[str, ...]:
+    contained = partial(in_container, environ)
+    return hosts_of(gateway.bind, gateway.custom_bind_host, tailnet=tailnet_address, contained=contained)
 
 
 def _policy(config: Any, given: Any) -> AuthPolicy:

@@ -121,7 +121,7 @@ def _event(run: Run, place: int, what: str, status: str, at: int) -> Event:
         "redaction": "metadata_only",
         "agentId": agent,
         "sessionKey": run.key,
-        "sessionId": run.session,
+        "sessionId": run.session_id,
         "runId": run.id,
         "kind": "agent_run",
         "action": f"agent.run.{what}",

@@ -9,7 +9,7 @@ from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
 from runtime.gateway.keys import keepable
 from runtime.gateway.queueing import Queueing
-from runtime.vocab import JsonObject
+from runtime.vocab import JsonObject, Terms
 
 LONGEST: Final = 1_024
 """Characters of an id that a client may choose."""
@@ -21,7 +21,8 @@ class Ask:
 
     `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives. `model`
     (as entries name it) and `thinking` hold for its run only, None for those of the session: for messages with a turn
-    of their own (`queueing.NEXT`).
+    of their own (`queueing.NEXT`). `terms` say how the model
+    is asked for it.
     """
 
     entry: Entry
@@ -34,6 +35,7 @@ class Ask:
     seconds: float = 0
     model: str | None = None
     thinking: str | None = None
+    terms: Terms | None = None
 
     def check(self) -> None:
         """Refuse an id that cannot be one. Raises GatewayError."""

@@ -6,6 +6,8 @@ A word that is not in COMMANDS is no command: it goes to the model as text.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import missing_scope
@@ -13,6 +15,7 @@ from runtime.gateway.narration import message
 from runtime.gateway.queueing import MEMBERS, asked
 from runtime.gateway.registry import ANSWERED, Call
 from runtime.gateway.scopes import ADMIN
+from runtime.vocab import JsonObject
 
 Do = Callable[[Call, Entry, str], Awaitable[str]]
 
@@ -25,9 +28,16 @@ def command_of(text: str) -> tuple[str, str] | None:
     return (name.lower(), rest.strip()) if name.lower() in COMMANDS else None
 
 
-async def run_command(call: Call, entry: Entry, command: tuple[str, str], run: str) -> Any:
-    """Run a command and tell clients its answer. The same id again is not another command."""
+async def run_command(
+    call: Call, entry: Entry, command: tuple[str, str], run: str, files: tuple[JsonObject, ...] = ()
+) -> Any:
+    """Run a command and tell clients its answer. The same id again is not another command.
+
+    What stands behind a command that begins a new session, and `files`, is the first message of that.
+    """
     name, rest = command
+    if name in ANEW and (rest or files):
+        return await _begin(call, entry, command, run, files)
     ask = Ask(entry, run, f"/{name} {rest}", (), "command")
     known = call.desk.runs.known(ask)
     if known is not None:
@@ -52,6 +62,18 @@ async def run_command(call: Call, entry: Entry, command: tuple[str, str], run: s
     told = {"runId": run, "sessionKey": entry.key, "seq": 1, "state": "final", "message": shown}
     call.desk.hub.tell("chat", told)
     return ANSWERED
+
+
+async def _begin(call: Call, entry: Entry, command: tuple[str, str], run: str, files: tuple[JsonObject, ...]) -> Any:
+    desk, (name, rest) = call.desk, command
+    parts = (*([{"text": rest}] if rest else []), *files)
+    queue = desk.extras["models"].queueing(entry)
+    ask = Ask(entry, run, f"/{name} {rest}".strip(), parts, "chat", queue, call.sender)
+    if desk.runs.known(ask) is None:
+        await COMMANDS[name][1](call, entry, rest)
+        ask = evolve(ask, entry=desk.directory.get(entry.key) or entry)
+    ack = await desk.runs.send(ask)
+    return {"runId": ack.run, "status": ack.status}
 
 
 async def _status(call: Call, entry: Entry, rest: str) -> str:
@@ -99,6 +121,7 @@ async def _help(call: Call, entry: Entry, rest: str) -> str:
     return "\n".join(f"/{name}: {about}" for name, (about, _) in sorted(COMMANDS.items()))
 
 
+ANEW: Final = frozenset({"new", "reset"})
 COMMANDS: Final[Mapping[str, tuple[str, Do]]] = {
     "status": ("show session, model and runs", _status),
     "new": ("begin a new session under this key", _reset),

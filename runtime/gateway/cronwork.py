@@ -47,7 +47,7 @@ class CronWork:
             desk.runs.abort(entry, ack.run, "timeout")
             raise
         provider, model, _ = desk.extras["models"].of(entry.as_for(model, None))
-        about: dict[str, Any] = {"session": entry.session, "session_key": entry.key, "model": model}
+        about: dict[str, Any] = {"session": entry.id, "session_key": entry.key, "model": model}
         if ended is None:
             return Outcome(status="error", error="the run did not end", provider=provider, **about)
         used = {"input": ended.tokens[0], "output": ended.tokens[1], "totalTokens": ended.tokens[2]}

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 PROTOCOL: Final = 4
 TICK_MS: Final = 30_000
 EVENTS: Final = (
-    "connect.challenge agent chat session.message session.tool sessions.changed presence tick shutdown health "
-    "heartbeat cron task node.pair.requested node.pair.resolved node.presence node.hostStats node.invoke.request "
-    "node.invoke.cancel device.pair.requested device.pair.resolved device.pair.changed "
+    "connect.challenge agent chat session.message session.operation session.tool sessions.changed presence tick "
+    "shutdown health heartbeat cron task node.pair.requested node.pair.resolved node.presence node.hostStats "
+    "node.invoke.request node.invoke.cancel device.pair.requested device.pair.resolved device.pair.changed "
     "exec.approval.requested exec.approval.resolved config.changed chat.metadata.changed "
     "session.paused session.resumed"
 ).split()

@@ -73,6 +73,7 @@ class Directory:
     own: Callable[[str], Own] = field(default=lambda message: PLAIN)
     transcripts: dict[str, Transcript] = field(factory=dict)
     by_session: dict[str, str] = field(factory=dict)
+    by_id: dict[str, str] = field(factory=dict)
     injected: dict[str, list[tuple[str, str, int]]] = field(factory=dict)
     most_live: int = MOST_LIVE
     most_bytes: int = MOST_BYTES
@@ -86,7 +87,7 @@ class Directory:
     def __attrs_post_init__(self) -> None:
         self._finish_deleting()
         for entry in self.shelf.items.values():
-            self.by_session[entry.session] = entry.key
+            self.by_session[entry.session] = self.by_id[entry.id] = entry.key
             self.roster.parked.add(entry.session)
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
@@ -123,6 +124,11 @@ class Directory:
     def of(self, session: str) -> Entry | None:
         """Return the entry of a session."""
         return self.shelf.items.get(self.by_session.get(session, ""))
+
+    def named(self, name: str) -> Entry | None:
+        """Return the entry of the session that clients know by this id."""
+        found = self.shelf.items.get(self.by_id.get(name, ""))
+        return found if found is not None and found.id == name else None
 
     def labelled(self, label: str) -> Entry | None:
         """Return the entry that has a label; two never have the same."""
@@ -163,6 +169,7 @@ class Directory:
             raise
         if entry.session in self.past.items:  # the name was used before, by a session that is gone
             self.past.drop(entry.session)
+        self.by_id[entry.id] = entry.key
         self._look_for_room()
 
     def change(self, entry: Entry, **members: Any) -> Entry:
@@ -207,7 +214,10 @@ class Directory:
             self.apply(entry, own)
 
     def reset(self, entry: Entry, reason: str) -> Entry:
-        """Give the key a new session; the journal of the old one stays. Raises GatewayError while that is busy."""
+        """Give the key a new session under the old id; the journal of the old one stays.
+
+        Raises GatewayError while that is busy.
+        """
         if self.busy(entry):
             raise invalid("the session has an open run; abort it first")
         now = self.clock.wall()
@@ -230,6 +240,7 @@ class Directory:
             participants=entry.participants,
             members=entry.members,
             born=now,
+            first=entry.id,
         )
         self._open(fresh)
         try:
@@ -251,6 +262,7 @@ class Directory:
         past = Past(entry.session, entry.key, entry.agent, self.clock.wall(), reason, kept=True)
         self.past.put(entry.session, past)
         self._close(entry, reason)
+        self.by_id.pop(entry.id, None)
         self._written(self.shelf.drop(entry.key))
         if journal:
             earlier = [one for one in self.past.items.values() if one.key == entry.key and one.kept]

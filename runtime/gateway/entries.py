@@ -63,10 +63,11 @@ def _parent(given: str | None) -> str | None:
 class Entry:
     """One row of the list of sessions. Times are in milliseconds since 1970, 0 for never.
 
-    `session` is the name of the session in the journal; `sessions.reset` gives the key another one, and `born` is when
-    that began. `revision` changes with it. `members` holds what clients set and nobody here acts on (icon, color,
-    category …); one whose name begins with `_` is not shown. `input`, `output` and `total` are of the last run, `used`
-    is of all: input, output, cached, total.
+    `session` is the name of the session in the journal; a reset gives the key another one, and `born` is when that
+    began. Clients know the session by its `id`, which a reset leaves as it is: `first` is that id where it is not
+    `session` any more. `revision` changes with it. `members` holds what clients set and nobody here acts on (icon,
+    color, category …); one whose name begins with `_` is not shown. `input`, `output` and `total` are of the last run,
+    `used` is of all: input, output, cached, total.
     """
 
     key: str
@@ -102,6 +103,12 @@ class Entry:
     members: JsonObject = field(default=NOTHING, converter=_members)
     born: int = 0
     used: tuple[int, int, int, int] = (0, 0, 0, 0)
+    first: str = ""
+
+    @property
+    def id(self) -> str:
+        """What clients call the session; it stays as long as the key has its entry."""
+        return self.first or self.session
 
     def as_for(self, model: str | None, thinking: str | None) -> "Entry":
         """Return it as it is for a run that has a model or a thinking level of its own."""
@@ -137,6 +144,12 @@ class Run:
     tokens: tuple[int, int, int] = (0, 0, 0)
     model: str | None = None
     thinking: str | None = None
+    first: str = ""
+
+    @property
+    def session_id(self) -> str:
+        """What clients call its session (`Entry.id`)."""
+        return self.first or self.session
 
     @property
     def over(self) -> bool:

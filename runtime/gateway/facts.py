@@ -70,7 +70,7 @@ class SessionFacts:
         kind, route = keys.kind_of(entry.key).value, keys.route_of(entry.key)
         row: dict[str, Any] = {
             "key": entry.key,
-            "sessionId": entry.session,
+            "sessionId": entry.id,
             "agentId": entry.agent,
             "kind": kind if kind in ("main", "group", "cron", "hook", "node") else "other",
             "channel": (route.channel if route is not None else None) or "unknown",

@@ -13,7 +13,9 @@ from attrs import define, field, frozen
 from runtime.gateway.failures import Failure, failure_of
 from runtime.step import OPEN, Step
 from runtime.step import events as ev
+from runtime.step.calls import handed_over
 from runtime.step.effects import Ask, AskPerson, RunTool
+from runtime.step.response import finish_of
 from runtime.step.state import Call, Outcome, State
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import JsonObject, ToolResult
@@ -23,6 +25,8 @@ PACE_MS: Final = 75
 TOOL_EVENTS: Final = "tool-events"
 """The capability of clients that want to hear of tools in full."""
 NO_USAGE: Final = {"input": 0, "output": 0, "totalTokens": 0}
+STOPS: Final[Mapping[str, str]] = {"MAX_TOKENS": "length"}
+"""Why an answer ended, as clients read it, where it did not just end."""
 COMMANDS: Final = frozenset({"exec", "process"})
 
 
@@ -66,6 +70,8 @@ class Narration:
     output: int = 0
     total: int = 0
     reason: str = "stop"
+    stop: str = "stop"
+    finish: str = ""
     failure: Failure | None = None
     changes: bool = False
     over: bool = False
@@ -132,12 +138,14 @@ class Narration:
             yield self._lifecycle({"phase": "start", "startedAt": self.started}, now)
             yield from self._status("starting_model", now)
         self.asked += 1
+        self.finish = ""
         yield self._model(now)
         if self.text:
             self.before = self._shown()
             self.text = ""
 
     def _chunk(self, data: JsonObject, now: int) -> Iterator[Told]:
+        self.finish = finish_of(data) or self.finish
         fresh = visible(data)
         if not fresh:
             return
@@ -171,6 +179,10 @@ class Narration:
         self.output += used.candidates - before.candidates
         self.total += used.total - before.total
         yield self._agent("usage", {"outputTokens": self.output}, now)
+        for call in step.after.turn.calls if step.after.turn is not None else ():
+            if call.phase is CallPhase.FINISHED and call.result is not None:  # its sender runs it
+                yield from self._tool_start(call, now)
+                yield from self._result(call, call.result, now)
         if step.after.phase is Phase.RETRY:  # an answer that does not count: the model is asked again
             yield self._finishing(now)
             if self.text:
@@ -310,23 +322,24 @@ class Narration:
             yield from self._failed(failure_of(outcome, self.subject), now)
 
     def _done(self, state: State, now: int) -> Iterator[Told]:
-        ending = {"stopReason": "stop", "aborted": False, "livenessState": "working"}
+        self.stop = "tool_calls" if handed_over(state) else STOPS.get(self.finish, "stop")
+        ending = {"stopReason": self.stop, "aborted": False, "livenessState": "working"}
         yield self._finishing(now)
         yield self._model(now, over=True)
         end = {**ending, "phase": "end", "endedAt": now, "startedAt": self.started, "replayInvalid": self.changes}
         end |= self.receipt(state.answer.strip())
         yield self._lifecycle({**end, "executionSettled": True}, now)
         yield from self._delta(now)
-        final: dict[str, Any] = {"state": "final", "stopReason": "stop"}
+        final: dict[str, Any] = {"state": "final", "stopReason": self.stop}
         shown = self._shown()
         if shown:
             final["message"] = message(shown, now)
             if self.subject.source:
-                final["message"] |= {"text": shown, "stopReason": "stop", "usage": dict(NO_USAGE)}
+                final["message"] |= {"text": shown, "stopReason": self.stop, "usage": dict(NO_USAGE)}
         yield self._chat(final)
 
     def _finishing(self, now: int) -> Told:
-        ending = {"stopReason": "stop", "aborted": False, "livenessState": "working"}
+        ending = {"stopReason": self.stop, "aborted": False, "livenessState": "working"}
         ending |= {"replayInvalid": True} if self.changes else {}
         return self._lifecycle({"phase": "finishing", **ending, "endedAt": now}, now)
 

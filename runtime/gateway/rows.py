@@ -72,7 +72,7 @@ def session(desk: "Desk", entry: Entry, *, titles: bool = True, last: bool = Fal
         "unread": entry.unread,
         "lastInteractionAt": entry.interaction or entry.created,
         "lastActivityAt": entry.ended or entry.updated,
-        "sessionId": entry.session,
+        "sessionId": entry.id,
         "systemSent": bool(entry.run),
         "abortedLastRun": entry.status == "aborted",
         **thinking(model),
@@ -152,7 +152,7 @@ def changed(desk: "Desk", entry: Entry, reason: str = "", **more: Any) -> dict[s
 
 def gone(desk: "Desk", entry: Entry) -> dict[str, Any]:
     """Return the payload of `sessions.changed` for a session that was deleted."""
-    about = {"sessionKey": entry.key, "sessionId": entry.session, "agentId": entry.agent}
+    about = {"sessionKey": entry.key, "sessionId": entry.id, "agentId": entry.agent}
     return {**about, "reason": "delete", "ts": desk.clock.wall()}
 
 
@@ -192,7 +192,7 @@ def described(desk: "Desk", entry: Entry) -> dict[str, Any]:
     """Return the member `entry` of answers of `sessions.create`, `.patch` and `.reset`."""
     provider, model, window = desk.extras["models"].of(entry)
     shown: dict[str, Any] = {
-        "sessionId": entry.session,
+        "sessionId": entry.id,
         "lifecycleRevision": entry.revision,
         "updatedAt": entry.updated,
         "sessionRoot": desk.directory.settings_of(entry).workspace,

@@ -164,6 +164,7 @@ class Runs:
             item=item,
             model=ask.model,
             thinking=ask.thinking,
+            first=ask.entry.first,
         )
 
     def own(self, name: str) -> tuple[str | None, str | None]:
@@ -198,7 +199,7 @@ class Runs:
             self.overflows["new"] += 1
             raise InputError(f"{queue.cap} messages wait in the queue of the session, and it takes no more")
         kept = [run]
-        said = Message(run.id, ask.text, ask.parts, sender=ask.sender)
+        said = Message(run.id, ask.text, ask.parts, sender=ask.sender, terms=ask.terms)
         if waits:
             # The id of the sender ends at once; the answer comes under an id of our own, which is kept before it.
             later = evolve(run, id=self.chance.uuid(), source="reply-dispatch")
@@ -410,7 +411,7 @@ class Runs:
     def _subject(self, session: Session, run: Run) -> Subject:
         provider, model = self.model_of(session)
         agent = run.key.split(":")[1] if run.key.count(":") else "main"
-        return Subject(run.id, run.key, session.id, agent, run.kind, provider, model, run.item, run.source)
+        return Subject(run.id, run.key, run.session_id, agent, run.kind, provider, model, run.item, run.source)
 
     def _tell(self, told: list[Told]) -> None:
         for one in told:
@@ -481,7 +482,7 @@ class Runs:
         told = ended(run, step.after.outcome, step.after.answer.strip(), used)
         if len(told.answer) > ANSWER:
             self.answers.keep(run.id, told.answer)
-        stop = narration.reason if told.status == "aborted" else told.stop
+        stop = narration.reason if told.status == "aborted" else narration.stop if told.status == "ok" else told.stop
         answer = told.answer[:ANSWER]
         self._end(run, told.status, session=session, stop=stop, error=told.error, answer=answer, tokens=used)
 

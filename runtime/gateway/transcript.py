@@ -51,7 +51,7 @@ class Line:
 
     @property
     def role(self) -> str:
-        """Whose it is: `user`, `assistant` or `toolResult`."""
+        """Whose it is: `user`, `assistant`, `toolResult`, or `system` for a mark of the gateway."""
         role: str = self.body["role"]
         return role
 
@@ -101,8 +101,9 @@ class Transcript:
             case ev.Edited(path="history"):
                 self._cut(len(step.before.history) - len(step.after.history))
                 return []
-            case ev.Compressed():
+            case ev.Compressed() | ev.Compacted() if step.after.history is not step.before.history:
                 self._shortened(len(step.before.history) - len(step.after.history))
+                self._compacted(step, now)
             case ev.Edited() | ev.Finished() | ev.Judged() | ev.Invalid() | ev.Denied() | ev.Cancelled() | ev.Fault():
                 self._results(step, now)
         return self.lines[known:]
@@ -131,6 +132,14 @@ class Transcript:
         """Follow a history of which a summary took the place of the beginning: what was said stays visible."""
         if count:
             self.lines = [evolve(line, place=max(0, line.place - count)) for line in self.lines]
+
+    def _compacted(self, step: Step, now: int) -> None:
+        """Mark where a summary was made. The mark itself is not part of the model's history."""
+        seq = step.after.seq
+        body = {"role": "system", "content": [{"type": "text", "text": "Compaction"}], "timestamp": now}
+        about: dict[str, Any] = {"kind": "compaction", "itemId": uuid_of(self.session, f"{seq}/summary")}
+        about["tokensBefore"] = step.before.last_prompt_tokens
+        self._line(seq, body, now, max(0, len(step.after.history) - 1), about)
 
     def _said(self, message: Message, step: Step, now: int, *, opens: bool = True) -> None:
         if opens:
@@ -207,7 +216,9 @@ class Transcript:
 
 def rewrites(event: Event) -> bool:
     """Whether an event changes what was said before it."""
-    return isinstance(event, (ev.Branched, ev.Compressed)) or (isinstance(event, ev.Edited) and event.path == "history")
+    return isinstance(event, (ev.Branched, ev.Compressed, ev.Compacted)) or (
+        isinstance(event, ev.Edited) and event.path == "history"
+    )
 
 
 def _numbered(line: Line, number: int) -> Line:
@@ -264,6 +275,8 @@ def tally(line: Line) -> dict[str, int]:
     calls = 0
     if line.role == "assistant":
         calls = sum(one.get("type") == "toolCall" for one in line.body["content"])
+    if line.role == "system":
+        return {}
     kind = "results" if line.role == "toolResult" else line.role
     return {kind: 1, "calls": calls, "errors": int(bool(line.body.get("isError")))}
 

@@ -151,10 +151,15 @@ def _says_something(part: JsonObject) -> bool:
 
 
 def _configuration(request: ModelRequest) -> bytes:
-    """Return the member `generationConfig`. A side call with a tool of the API starts from PLAIN."""
+    """Return the member `generationConfig`. A side call with a tool of the API starts from PLAIN.
+
+    Models before Gemini 3 refuse functions together with an answer in JSON; there the functions count.
+    """
     bare = request.raw_tools is not None
     config: dict[str, Any] = {**CHAT, **(PLAIN if bare else {}), **(request.extra or {})}
     config.setdefault("thinkingConfig", thinking(model_name(request.model), request.thinking))
+    if request.tools != "[]" and not bare and not model_name(request.model).startswith("gemini-3"):
+        config |= {"responseMimeType": None, "responseJsonSchema": None}
     kept = {name: value for name, value in config.items() if value is not None}
     return b'"generationConfig":' + encode_json(kept)
 

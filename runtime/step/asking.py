@@ -9,12 +9,13 @@ from runtime.step import events as ev
 from runtime.step.effects import Moved
 from runtime.step.ending import ended_with, enter, prompt_of, taping, turn_of
 from runtime.step.state import Context, Outcome, State, Turn, append, rewritten
-from runtime.step.table import HOOK_BEFORE, Phase
+from runtime.step.table import HOOK_BEFORE, CallPhase, Phase
 from runtime.vocab import Content, digest, encode, evolve
 
 STOPPED: Final = Content("model", ({"text": "(The answer to this was stopped.)"},), ("system",))
 """Stands between a prompt that was given up before its answer and the next one, so that they are not taken for one."""
 EMPTY: Final = Content("model", ({"text": "(The answer was empty.)"},), ("system",))
+NONE: Final = "[]"
 BRIDGE: Final = Content("model", ({"text": "(The tool results above were not commented on.)"},), ("system",))
 """Stands between unanswered tool results and a new prompt, because roles must alternate (AGENT_LOOP section 1)."""
 
@@ -29,14 +30,24 @@ def request_of(state: State) -> ModelRequest:
     elif turn is not None and turn.nudge and contents:
         last = contents[-1]
         contents = contents.set(len(contents) - 1, evolve(last, parts=(*last.parts, {"text": turn.nudge})))
+    terms = waves.terms_of(state)
     return ModelRequest(
         model=state.settings.model,
         contents=contents,
         system=context.system if context else "",
-        tools=context.toolset.declarations if context else "[]",
+        tools=_joined(context.toolset.declarations if context else NONE, terms.tools.declarations),
         active=active,
+        extra=terms.extra,
+        tool_config=terms.choice,
         thinking=state.settings.thinking,
     )
+
+
+def _joined(ours: str, theirs: str) -> str:
+    """Return two JSON lists as one."""
+    if NONE in (ours, theirs):
+        return ours if theirs == NONE else theirs
+    return f"{ours[:-1]},{theirs[1:]}"
 
 
 def go_build(state: State) -> Moved:
@@ -75,10 +86,19 @@ def context_built(state: State, event: ev.ContextBuilt) -> Moved:
 def compressed(state: State, event: ev.Compressed) -> Moved:
     """Take in the shorter history, if there is one."""
     state = taping(state, event.tape)
-    if event.history is not None:
-        prompt, shorter = prompt_of(state), len(state.history) - len(event.history)
-        state = evolve(state, prompt=evolve(prompt, base=max(0, prompt.base - shorter)), **rewritten(event.history))
-    return enter(state, Phase.REQUEST), ()
+    return enter(state if event.history is None else _with_history(state, event.history), Phase.REQUEST), ()
+
+
+def compacted(state: State, event: ev.Compacted) -> Moved:
+    """Take in a history that somebody had shortened."""
+    return _with_history(state, event.history), ()
+
+
+def _with_history(state: State, history: tuple[Content, ...]) -> State:
+    shorter, prompt = len(state.history) - len(history), state.prompt
+    if prompt is not None:
+        prompt = evolve(prompt, base=max(0, prompt.base - shorter))
+    return evolve(state, prompt=prompt, **rewritten(history))
 
 
 def hooked(state: State, event: ev.Hooked) -> Moved:
@@ -129,13 +149,19 @@ def stream_ended(state: State, event: ev.StreamEnded) -> Moved:
         last_prompt_tokens=answer.usage.prompt or state.last_prompt_tokens,
         tape=state.tape if event.tape is None else event.tape,
     )
+    terms = waves.terms_of(state)
     problem = "TOO_MANY_TOOL_CALLS" if len(answer.calls) > waves.MOST_CALLS else answer.problem
+    if problem == "MAX_TOKENS_EXCEEDED" and "maxOutputTokens" in (terms.extra or {}):
+        problem = None  # the sender set the limit: an answer that got no further is the answer
     if problem is not None:
         return _invalid_stream(state, problem), ()
-    asked = waves.planned(answer.calls, state.context.toolset) if answer.calls and state.context else ()
+    asked = (
+        waves.planned(answer.calls, state.context.toolset, terms.tools.names) if answer.calls and state.context else ()
+    )
     kept = append(state, answer.content) if answer.content.parts else {}
     done = evolve(turn, chunks=turn.chunks[:0], rolled=b"", calls=asked)
-    return evolve(state, phase=Phase.CALLS if asked else Phase.TURN_END, turn=done, **kept), ()
+    runs = any(call.phase is not CallPhase.FINISHED for call in asked)
+    return evolve(state, phase=Phase.CALLS if runs else Phase.TURN_END, turn=done, **kept), ()
 
 
 def _invalid_stream(state: State, problem: str) -> State:

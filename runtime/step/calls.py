@@ -1,12 +1,13 @@
 """Tool calls of one turn: their waves, and which of them may take a step (AGENT_LOOP section 2). Runs no tool."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from runtime.step.events import Go
-from runtime.step.state import Call, Turn
+from runtime.step.response import stray
+from runtime.step.state import Call, State, Turn
 from runtime.step.table import CALL_AGAIN, CALL_READY, CallPhase
-from runtime.vocab import Content, JsonObject, ToolResult, Toolset, evolve
+from runtime.vocab import Content, JsonObject, Terms, ToolResult, Toolset, evolve
 
 FIRST = "update_topic"
 """The tool whose calls go before all others of a batch."""
@@ -17,14 +18,22 @@ MOST_CALLS = 128
 """Calls that one answer may hold. An answer with more is no good and is asked for again."""
 AT_ONCE = 16
 """Calls that run at a time."""
+NO_TERMS: Final = Terms()
 UNDECIDED = (CallPhase.JUDGE, CallPhase.JUDGING, CallPhase.APPROVE, CallPhase.APPROVING)
 
 
-def planned(asked: Sequence[JsonObject], toolset: Toolset) -> tuple[Call, ...]:
+HANDED: Final = ToolResult(
+    output="Handed over to the application that offered this function. What came of it will be said next.",
+    details={"status": "pending"},
+)
+"""What stands in the history for a call of a function of whoever sent the message."""
+
+
+def planned(asked: Sequence[JsonObject], toolset: Toolset, theirs: Collection[str] = ()) -> tuple[Call, ...]:
     """Return the calls in the order in which they run, with their waves.
 
     Neighbours that may run together share a wave; a call that may not, or that asks to wait for the one before, has
-    a wave of its own.
+    a wave of its own. Functions of the sender (`theirs`) are not run here: calls of them are finished at once.
     """
     ordered = sorted(asked, key=lambda call: call["name"] != FIRST)
     calls: list[Call] = []
@@ -35,8 +44,36 @@ def planned(asked: Sequence[JsonObject], toolset: Toolset) -> tuple[Call, ...]:
         if alone or alone_before:
             wave += 1
         alone_before = alone
-        calls.append(Call(id=str(one["id"]), name=name, args=args, wave=wave))
+        call = Call(id=str(one["id"]), name=name, args=args, wave=wave)
+        calls.append(_handed(call) if name in theirs else call)
     return promoted(tuple(calls))
+
+
+def _handed(call: Call) -> Call:
+    wrong = stray(call.args)
+    result = HANDED if wrong is None else ToolResult.failed("invalid_tool_params", wrong)
+    return evolve(call, phase=CallPhase.FINISHED, result=result)
+
+
+def terms_of(state: State) -> Terms:
+    """Return the terms of the open or last prompt; those that want nothing where it brought none."""
+    terms = state.prompt.message.terms if state.prompt is not None else None
+    return terms or NO_TERMS
+
+
+def hands_over(turn: Turn) -> bool:
+    """Whether the turn has a call that somebody else runs: then the prompt ends with it."""
+    return any(call.result is not None and call.result.response == HANDED.response for call in turn.calls)
+
+
+def handed_over(state: State) -> tuple[JsonObject, ...]:
+    """Return the calls (`id`, `name`, `args`) that a prompt ended with and that its sender runs; none as a rule."""
+    if not terms_of(state).tools.names or len(state.history) < 2 or not state.history[-1].is_results:
+        return ()
+    results = [part.get("functionResponse", {}) for part in state.history[-1].parts]
+    ids = {one.get("id") for one in results if one.get("response") == HANDED.response}
+    asked = [part["functionCall"] for part in state.history[-2].parts if "functionCall" in part]
+    return tuple(call for call in asked if call.get("id") in ids)
 
 
 def current(calls: Sequence[Call]) -> tuple[Call, ...]:

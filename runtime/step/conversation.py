@@ -100,9 +100,12 @@ def go_turn(state: State) -> Moved:
 
 
 def go_turn_end(state: State) -> Moved:
-    """Results join the history and the next turn follows; without calls, the reply does. Messages that steer come
-    before either."""
+    """Results join the history and the next turn follows; without calls, the reply does, and where a call was handed
+    over, too. Messages that steer come before a turn or a reply, but not between such a call and its result."""
     turn = turn_of(state)
+    if waves.hands_over(turn):
+        state = evolve(state, turn=evolve(turn, calls=()), **append(state, waves.results(turn)))
+        return enter(state, Phase.REPLY), ()
     if turn.calls:
         state = evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.results(turn)))
     steering = tuple(one.message for one in state.lane if one.steer)

@@ -44,6 +44,7 @@ class On(Enum):
     RECOVER = "recover"
     QUEUE = "queue"
     UNQUEUE = "unqueue"
+    COMPACT = "compact"
 
 
 @frozen
@@ -376,6 +377,15 @@ class Unqueued:
     reason: str = ""
 
 
+@frozen
+class Compacted:
+    """Somebody had a session at rest shortened: the new history, what was summed up in front."""
+
+    on: ClassVar = On.COMPACT
+    history: tuple[Content, ...]
+    by: str
+
+
 Event = (
     Opened
     | Reopened
@@ -406,6 +416,7 @@ Event = (
     | Recovered
     | Queued
     | Unqueued
+    | Compacted
 )
 
 EVENTS: dict[On, type[Any]] = {
@@ -440,5 +451,6 @@ EVENTS: dict[On, type[Any]] = {
         Recovered,
         Queued,
         Unqueued,
+        Compacted,
     )
 }

@@ -132,9 +132,10 @@ _HANDLERS: Final[Mapping[On, Callable[[State, Any], Moved]]] = {
     On.RECOVER: conversation.recovered,
     On.QUEUE: conversation.queued,
     On.UNQUEUE: conversation.unqueued,
+    On.COMPACT: asking.compacted,
 }
 
-_STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE})
+_STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE, On.COMPACT})
 _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.EDIT: frozenset({Phase.SCREEN, Phase.CALLS, Phase.TURN_END, Phase.REPLY}),
     On.HOLD: frozenset(),
@@ -146,4 +147,5 @@ _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.CLOSE: frozenset({Phase.CLOSED}),
     On.QUEUE: frozenset(),
     On.UNQUEUE: frozenset(),
+    On.COMPACT: frozenset(),
 }

@@ -234,7 +234,8 @@ def _said(message: Message | None) -> list[Any]:
     """The members of a message, for digests."""
     if message is None:
         return []
-    return [message.id, message.text, message.parts, message.sender, message.labels]
+    members: list[Any] = [message.id, message.text, message.parts, message.sender, message.labels]
+    return members if message.terms is None else [*members, message.terms.plain]  # as before there were terms
 
 
 def append(state: State, *contents: Content) -> dict[str, Any]:

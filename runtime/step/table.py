@@ -200,11 +200,12 @@ ALWAYS: Final[Mapping[On, tuple[StepKind, frozenset[Phase]]]] = MappingProxyType
         On.CLOSE: (_K.SESSION_CLOSE, REST),
         On.QUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
         On.UNQUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
+        On.COMPACT: (_K.CONTEXT_COMPRESS, REST),
     }
 )
-"""What any of these phases answers. HOLD, RELEASE, QUEUE and UNQUEUE stay in the phase; EDIT does too, or goes back to
-where what was changed is judged; BRANCH and RECOVER go where AGAIN says; CANCEL leads to CANCELLED, FAULT to FAILED,
-CLOSE to CLOSED."""
+"""What any of these phases answers. HOLD, RELEASE, QUEUE, UNQUEUE and COMPACT stay in the phase; EDIT does too, or goes
+back to where what was changed is judged; BRANCH and RECOVER go where AGAIN says; CANCEL leads to CANCELLED, FAULT to
+FAILED, CLOSE to CLOSED."""
 
 HOOK_BEFORE: Final[Mapping[Phase, str]] = MappingProxyType(
     {_P.TURN: "BeforeAgent", _P.REQUEST: "BeforeModel", _P.REPLY: "AfterAgent"}

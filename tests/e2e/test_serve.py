@@ -384,14 +384,6 @@ async def test_over_tls_it_answers_and_is_asked_by_status_and_doctor(tmp_path: P
             assert said in ran.stdout
 
 
-async def test_tls_without_a_certificate_is_no_start_in_the_open(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path)
-    daemon.configure(gateway={"mode": "local", "port": daemon.port, "tls": {"enabled": True}})
-    code, told = await failing(daemon, "--demo")
-    assert (code, told.count("\n")) == (78, 1)
-    assert "gateway.tls: certPath and keyPath are needed" in told
-
-
 async def test_settings_without_an_effect_are_named_at_the_start(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     daemon.configure(channels={"telegram": {}}, tools={"exec": {"security": "deny"}})
@@ -424,3 +416,30 @@ async def test_the_help_names_every_flag_and_an_example(tmp_path: Path) -> None:
     assert "twinstep serve --demo" in told
     ran = await trio.run_process([*command, "completion", "bash"], capture_stdout=True, env=environ, cwd=tmp_path)
     assert "--allow-unconfigured" in ran.stdout.decode()
+
+
+async def test_the_port_speaks_tls_with_a_certificate_of_its_own_that_stays(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    gateway = {"mode": "local", "port": daemon.port, "auth": {"mode": "token", "token": TOKEN}}
+    daemon.configure(gateway={**gateway, "tls": {"enabled": True}, "bind": "tailnet"})
+    marks = []
+    for _ in range(2):
+        async with running(daemon, "--demo"):
+            marks.append((await daemon.says(r"fingerprint is ([0-9a-f]{64})"))[1])
+            trust = ssl.create_default_context(cafile=str(tmp_path / ".openclaw/gateway/tls/gateway-cert.pem"))
+            async with httpx.AsyncClient(verify=trust) as client:
+                assert (await client.get(f"https://localhost:{daemon.port}/ready")).json()["ready"] is True
+        daemon.said.clear()
+    assert marks[0] == marks[1]
+
+
+@pytest.mark.parametrize("tls", [{"autoGenerate": False}, {"certPath": ".openclaw/openclaw.json"}])
+async def test_tls_without_a_certificate_is_no_start_in_the_open(tmp_path: Path, tls: dict[str, Any]) -> None:
+    daemon = Daemon(tmp_path)
+    if "certPath" in tls:  # with half of what it needs
+        tls = {"certPath": str(daemon.settings)}
+    daemon.configure(gateway={"mode": "local", "port": daemon.port, "tls": {"enabled": True, **tls}})
+    code, told = await failing(daemon, "--demo")
+    assert code == 78
+    assert "gateway.tls: " in told
+    assert "there is no such file" in told

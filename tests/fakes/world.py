@@ -67,7 +67,7 @@ class ScriptedModel:
     """Answers the requests of each session in order. An exception in a script is raised there; a float sleeps.
 
     `failures` are raised first, one a request. `delivered` counts the pieces that were taken. Each answer takes
-    `seconds`.
+    `seconds`. `sides` are the answers to side calls, one after the other; without any they are answered with `ok`.
     """
 
     answers: list[list[Piece]] = field(factory=list)
@@ -77,6 +77,7 @@ class ScriptedModel:
     delivered: int = 0
     seconds: float = 0.0
     stubborn: bool = False
+    sides: list[Sequence[Piece]] = field(factory=list)
 
     async def stream(self, request: ModelRequest, tape: Tape, deliver: Deliver) -> Tape:
         self.requests.append(request)
@@ -99,7 +100,15 @@ class ScriptedModel:
     async def generate(self, request: ModelRequest, tape: Tape) -> tuple[JsonObject, Tape]:
         self.requests.append(request)
         await trio.lowlevel.checkpoint()
-        return text("ok"), tape
+        answer = text("ok")
+        for item in self.sides.pop(0) if self.sides else ():
+            if isinstance(item, Exception):
+                raise item
+            if isinstance(item, float):
+                await trio.sleep(item)
+            else:
+                answer = item
+        return answer, tape
 
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()

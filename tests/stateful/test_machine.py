@@ -300,7 +300,7 @@ class Machine(RuleBasedStateMachine):
         origin = event.origin if isinstance(event, ev.Branched) else self.state.seq
         self.plans[seq] = seq if event.on is On.ENDED else self.plans[origin]
         by_hand = isinstance(event, ev.Edited) and event.path.startswith("history.")
-        foreign = isinstance(event, ev.Compressed) and event.history not in (None, self.shorter())
+        foreign = isinstance(event, (ev.Compressed, ev.Compacted)) and event.history not in (None, self.shorter())
         self.rewritten[seq] = self.rewritten[origin] or by_hand or foreign
         self.note_verdict(step)
         self.settle(step)

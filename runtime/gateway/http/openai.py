@@ -1,16 +1,16 @@
 """POST /v1/chat/completions: one run for one request, whole or as a stream (CONTRACT section 10).
 
 Rules: the model is an agent of ours; the conversation of the request is folded into one message; `user` or a header
-names the session, else the request has one of its own; a client that leaves gives up its run. Tools that a client
-offers are checked and not given to the model, so a choice that needs one is refused; images are taken as data only;
-sampling parameters are checked and not passed on.
+names the session, else the request has one of its own; a client that leaves gives up its run. What a client wants of
+the model holds for its request (`http.terms`); a call of one of its functions ends the run, and what came of it is part
+of the conversation of the next request. Images are taken as data only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from runtime.gateway.http.access import Visit
 from runtime.gateway.http.prompts import (
@@ -26,6 +26,7 @@ from runtime.gateway.http.prompts import (
 )
 from runtime.gateway.http.schema import AGENT, ANY, FLAG, LIST, TEXT, Schema, listed, number, one_of, or_null, record
 from runtime.gateway.http.targets import Target, target_of
+from runtime.gateway.http.terms import Wish, formatted, sampling, wish_of
 from runtime.gateway.http.turns import Ending, Turn, Watch
 from runtime.gateway.http.wire import (
     EVENTS,
@@ -39,7 +40,7 @@ from runtime.gateway.http.wire import (
     refuse,
     until_gone,
 )
-from runtime.vocab import JsonObject
+from runtime.vocab import JsonObject, encode
 
 BODY: Final = 20_971_520
 KEEP_ALIVE: Final = 15.0
@@ -53,9 +54,8 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "timeout": (504, FAILED),
 }
 """Status and type of an error by why the run failed (`runtime.gateway.failures`)."""
-NO_TOOL: Final = (
-    "Invalid tools/tool_choice: a choice that makes the model call a tool of the client cannot be kept here"
-)
+PIECE: Final = 256
+"""Characters of the arguments of a call that one event of a stream holds."""
 
 CHAT: Final[Schema] = record(
     {
@@ -74,11 +74,18 @@ CHAT: Final[Schema] = record(
         "stream": or_null(FLAG),
         "stream_options": or_null(record({"include_usage": FLAG})),
         "user": {**TEXT, "maxLength": 256, "description": "names the session: the same user, the same session"},
-        "tools": listed(
-            record(
-                {"type": one_of("function"), "function": record({"name": {**TEXT, "minLength": 1}}, "name")},
-                "type",
-                "function",
+        "tools": or_null(
+            listed(
+                record(
+                    {
+                        "type": one_of("function"),
+                        "function": record(
+                            {"name": {**TEXT, "minLength": 1}, "description": ANY, "parameters": ANY}, "name"
+                        ),
+                    },
+                    "type",
+                    "function",
+                )
             )
         ),
         "tool_choice": ANY,
@@ -98,7 +105,7 @@ CHAT: Final[Schema] = record(
 async def completions(visit: Visit) -> Answer | None:
     """Answer a conversation."""
     given = await visit.json(CHAT, BODY)
-    _check(given)
+    wish = _wish(visit, given)
     model = given.get("model", "openclaw")
     target = target_of(visit, model, given.get("user", ""), "openai")
     said, instructions, images = conversation(given.get("messages", ()))
@@ -106,20 +113,21 @@ async def completions(visit: Visit) -> Answer | None:
     if not text:
         refuse("Missing user message in `messages`.")
     run = f"chatcmpl_{visit.desk.chance.uuid()}"
-    turn = turn_of(visit, target, run, text, parts(instructions, text, images))
+    turn = turn_of(visit, target, run, text, parts(instructions, text, images), wish)
     streams = given.get("stream") is True
-    options = given.get("stream_options") or {}
-    reply = Completion(visit, run, model, visit.desk.clock.wall() // 1000, usage=options.get("include_usage") is True)
-    watch = await visit.surface.turns.begin(turn, streams=streams)
+    usage = (given.get("stream_options") or {}).get("include_usage") is True
+    reply = Completion(visit, run, model, visit.desk.clock.wall() // 1000, wish, usage=usage)
+    watch = await visit.surface.turns.begin(turn, streams=streams and not wish.must)
     try:
         return await (reply.stream(watch) if streams else reply.whole(watch))
     finally:
         visit.surface.turns.end(watch)
 
 
-def turn_of(visit: Visit, target: Target, run: str, text: str, said: tuple[JsonObject, ...]) -> Turn:
+def turn_of(visit: Visit, target: Target, run: str, text: str, said: tuple[JsonObject, ...], wish: Wish) -> Turn:
     """The message of a request."""
-    return Turn(key=target.key, run=run, text=text, parts=said, sender=visit.caller.user or "http", model=target.model)
+    sender = visit.caller.user or "http"
+    return Turn(key=target.key, run=run, text=text, parts=said, sender=sender, model=target.model, terms=wish.terms)
 
 
 def failed(ending: Ending) -> tuple[int, str, str]:
@@ -238,29 +246,22 @@ def _images(content: Any) -> Sequence[JsonObject]:
         refuse(f"Invalid image_url content in `messages`: {exc}.")
 
 
-def _check(given: JsonObject) -> None:
-    """Refuse what the schema lets pass. Raises Halt."""
+def _wish(visit: Visit, given: JsonObject) -> Wish:
+    """What the request wants of the model. Raises Halt."""
     wanted = given.get("response_format")
-    if wanted is not None:
-        kind = wanted.get("type") if isinstance(wanted, dict) else None
-        if kind not in ("text", "json_object", "json_schema"):
-            refuse("Invalid response_format: response_format.type must be text, json_object, or json_schema")
-    check_choice(given.get("tool_choice"), [tool["function"]["name"].strip() for tool in given.get("tools", ())])
+    schema = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    extra = {
+        **sampling(given, "max_completion_tokens", "max_tokens"),
+        **formatted(wanted, schema.get("schema") if isinstance(schema, dict) else schema, "response_format"),
+    }
+    functions = [tool["function"] for tool in given.get("tools") or ()]
+    return wish_of(functions, given.get("tool_choice"), extra, is_ours(visit))
 
 
-def check_choice(choice: Any, offered: Sequence[str]) -> None:
-    """Refuse a choice that makes no sense, and one that only a tool of the client could fulfil. Raises Halt."""
-    if choice in (None, "auto", "none"):
-        return
-    if choice == "required":
-        refuse(NO_TOOL if offered else "Invalid tools/tool_choice: tool_choice=required but no tools were provided")
-    if not isinstance(choice, dict) or choice.get("type") != "function":
-        refuse("Invalid tools/tool_choice: tool_choice must be auto, none, required or a function")
-    function = choice.get("function", choice)
-    name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or name.strip() not in offered:
-        refuse(f"Invalid tools/tool_choice: tool_choice requested unknown tool: {str(name)[:80]}")
-    refuse(NO_TOOL)
+def is_ours(visit: Visit) -> Callable[[str], bool]:
+    """Say of a name whether it is that of a tool of the agents."""
+    tools = visit.desk.dispatcher.performer.tools
+    return lambda name: tools.get(name) is not None
 
 
 # --- the answer
@@ -274,6 +275,7 @@ class Completion:
     run: str
     model: str
     created: int
+    wish: Wish = field(factory=Wish)
     usage: bool = False
 
     async def whole(self, watch: Watch) -> Answer:
@@ -282,13 +284,18 @@ class Completion:
         if ending.status != "ok":
             status, kind, text = failed(ending)
             return problem(status, text, kind)
-        message = {"role": "assistant", "content": ending.text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        unmet = self.wish.unmet(ending.calls)
+        if unmet is not None:
+            return problem(502, unmet, FAILED)
+        message: dict[str, Any] = {"role": "assistant", "content": ending.text}
+        if ending.calls:
+            message["tool_calls"] = [_call(one, arguments_of(one)) for one in ending.calls]
+        choice = {"index": 0, "message": message, "finish_reason": finish_of(ending)}
         about = {"id": self.run, "object": "chat.completion", "created": self.created, "model": self.model}
         return as_json({**about, "choices": [choice], "usage": self._usage(watch)})
 
     async def stream(self, watch: Watch) -> None:
-        """Send the answer as it grows."""
+        """Send the answer as it grows; one that has to be a call only when it is sure to be one."""
         head = self._chunk({"role": "assistant"})
         await flow(self.visit, watch, head, lambda piece: self._chunk({"content": piece}))
         await self.visit.incoming.stream(self._last(watch) + event("[DONE]"), last=True)
@@ -300,8 +307,19 @@ class Completion:
         if ending.status != "ok":
             _, kind, text = failed(ending)
             return event({"error": {"message": text, "type": kind}})
+        unmet = self.wish.unmet(ending.calls)
+        if unmet is not None:
+            return event({"error": {"message": unmet, "type": FAILED}})
+        held = self._chunk({"content": ending.text}) if ending.text and not watch.streams else ""
+        calls = "".join(self._called(n, one) for n, one in enumerate(ending.calls))
         used = event({**self._about(), "choices": [], "usage": self._usage(watch)}) if self.usage else ""
-        return self._chunk({}, "stop") + used
+        return held + calls + self._chunk({}, finish_of(ending)) + used
+
+    def _called(self, place: int, call: JsonObject) -> str:
+        told = arguments_of(call)
+        pieces = [told[n : n + PIECE] for n in range(0, len(told), PIECE)]
+        deltas = [{"index": place, "function": {"arguments": piece}} for piece in pieces]
+        return "".join(self._chunk({"tool_calls": [one]}) for one in ({"index": place, **_call(call, "")}, *deltas))
 
     def _about(self) -> dict[str, Any]:
         return {"id": self.run, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
@@ -312,3 +330,17 @@ class Completion:
     def _usage(self, watch: Watch) -> dict[str, int]:
         used = self.visit.surface.turns.tokens(watch)
         return {"prompt_tokens": used[0], "completion_tokens": used[1], "total_tokens": used[2]}
+
+
+def finish_of(ending: Ending) -> str:
+    """Why an answer ended, in the words of the interface."""
+    return "tool_calls" if ending.calls else "length" if ending.stop == "length" else "stop"
+
+
+def arguments_of(call: JsonObject) -> str:
+    """The arguments of a call as the text that clients parse."""
+    return encode(call["args"]).decode()
+
+
+def _call(call: JsonObject, arguments: str) -> JsonObject:
+    return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}

@@ -8,12 +8,12 @@ Members that are not known are refused.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from runtime.gateway import keys
 from runtime.gateway.http.access import Visit
 from runtime.gateway.http.material import material
-from runtime.gateway.http.openai import BODY, check_choice, failed, flow, settled, text_of, turn_of
+from runtime.gateway.http.openai import BODY, arguments_of, failed, flow, is_ours, settled, text_of, turn_of
 from runtime.gateway.http.prompts import (
     ONLY_FILES,
     ONLY_IMAGES,
@@ -29,7 +29,8 @@ from runtime.gateway.http.prompts import (
 )
 from runtime.gateway.http.schema import AGENT, ANY, FLAG, TEXT, Schema, listed, number, one_of, record
 from runtime.gateway.http.targets import Target, target_of
-from runtime.gateway.http.turns import Watch
+from runtime.gateway.http.terms import Wish, formatted, sampling, wish_of
+from runtime.gateway.http.turns import Ending, Watch
 from runtime.gateway.http.wire import FAILED, Answer, as_json, event, refuse
 from runtime.vocab import JsonObject
 
@@ -94,7 +95,7 @@ RESPONSE: Final[Schema] = record(
         "previous_response_id": TEXT,
         "reasoning": record({}),
         "truncation": one_of("auto", "disabled"),
-        "text": record({}),
+        "text": record({"format": ANY}),
     },
     "model",
     "input",
@@ -115,7 +116,7 @@ class Input:
 async def responses(visit: Visit) -> Answer | None:
     """Answer a request."""
     given = await visit.json(RESPONSE, BODY)
-    check_choice(given.get("tool_choice"), [tool["name"].strip() for tool in given.get("tools", ())])
+    wish = _wish(visit, given)
     target = _continued(visit, given, target_of(visit, given["model"], given.get("user", ""), "openresponses"))
     read = input_of(given["input"], visit.desk.chance.uuid)
     text = folded(read.said)
@@ -124,9 +125,11 @@ async def responses(visit: Visit) -> Answer | None:
     instructions = [given.get("instructions", "").strip(), *read.instructions]
     said = parts(instructions, text, (*read.files, *read.images))
     run = f"resp_{visit.desk.chance.uuid()}"
-    reply = Response(visit, run, f"msg_{visit.desk.chance.uuid()}", given["model"], visit.desk.clock.wall() // 1000)
+    message, now = f"msg_{visit.desk.chance.uuid()}", visit.desk.clock.wall() // 1000
+    reply = Response(visit, run, message, given["model"], now, wish)
     streams = given.get("stream") is True
-    watch = await visit.surface.turns.begin(turn_of(visit, target, run, text, said), streams=streams)
+    turn = turn_of(visit, target, run, text, said, wish)
+    watch = await visit.surface.turns.begin(turn, streams=streams and not wish.must)
     try:
         return await (reply.stream(watch) if streams else reply.whole(watch))
     finally:
@@ -145,6 +148,14 @@ def _continued(visit: Visit, given: JsonObject, target: Target) -> Target:
 
 
 # --- the request
+
+
+def _wish(visit: Visit, given: JsonObject) -> Wish:
+    """What the request wants of the model. Raises Halt."""
+    wanted = given.get("text", {}).get("format")
+    schema = wanted.get("schema") if isinstance(wanted, dict) else None
+    extra = {**sampling(given, "max_output_tokens"), **formatted(wanted, schema, "text.format")}
+    return wish_of(given.get("tools", ()), given.get("tool_choice"), extra, is_ours(visit))
 
 
 def input_of(given: Any, name: Callable[[], str]) -> Input:
@@ -228,16 +239,20 @@ class Response:
     message: str
     model: str
     created: int
+    wish: Wish = field(factory=Wish)
 
     async def whole(self, watch: Watch) -> Answer:
         """Wait for the run and answer at once."""
         ending = await settled(self.visit, watch)
         if ending.status != "ok":
             return as_json(self._failed(watch), failed(ending)[0])
-        return as_json(self._completed(watch, ending.text))
+        if self.wish.unmet(ending.calls) is not None:
+            return as_json(self._failed(watch), 502)
+        said = [self._item(ending)] if ending.text or not ending.calls else []
+        return as_json(self._finished(watch, ending, [*said, *map(self._call, ending.calls)]))
 
     async def stream(self, watch: Watch) -> None:
-        """Send the answer as it grows."""
+        """Send the answer as it grows; one that has to be a call only when it is sure to be one."""
         begun = self._about("in_progress")
         item = {"type": "message", "id": self.message, "role": "assistant", "content": [], "status": "in_progress"}
         head = (
@@ -246,45 +261,64 @@ class Response:
             _named("response.output_item.added", output_index=0, item=item),
             _named("response.content_part.added", **self._place(), part={"type": "output_text", "text": ""}),
         )
-
-        def shown(piece: str) -> str:
-            return _named("response.output_text.delta", **self._place(), delta=piece)
-
-        await flow(self.visit, watch, "".join(head), shown)
+        await flow(self.visit, watch, "".join(head), self._delta)
         await self.visit.incoming.stream("".join(self._tail(watch)) + event("[DONE]"), last=True)
 
     def _tail(self, watch: Watch) -> Sequence[str]:
         ending = watch.ending
-        if watch.trouble or ending is None or ending.status != "ok":
+        unmet = ending is not None and self.wish.unmet(ending.calls) is not None
+        if watch.trouble or ending is None or ending.status != "ok" or unmet:
             return [_named("response.failed", response=self._failed(watch))]
-        text = ending.text
-        return [
+        text, output = ending.text, [self._item(ending), *map(self._call, ending.calls)]
+        told = [] if watch.streams or not text else [self._delta(text)]
+        told += [
             _named("response.output_text.done", **self._place(), text=text),
             _named("response.content_part.done", **self._place(), part={"type": "output_text", "text": text}),
-            _named("response.output_item.done", output_index=0, item=self._item(text)),
-            _named("response.completed", response=self._completed(watch, text)),
+            _named("response.output_item.done", output_index=0, item=output[0]),
         ]
+        for place, item in enumerate(output[1:], 1):
+            told += [
+                _named("response.output_item.added", output_index=place, item={**item, "status": "in_progress"}),
+                _named("response.output_item.done", output_index=place, item=item),
+            ]
+        return [*told, _named(f"response.{_status(ending)}", response=self._finished(watch, ending, output))]
+
+    def _delta(self, piece: str) -> str:
+        return _named("response.output_text.delta", **self._place(), delta=piece)
 
     def _place(self) -> dict[str, Any]:
         return {"item_id": self.message, "output_index": 0, "content_index": 0}
 
-    def _item(self, text: str) -> dict[str, Any]:
+    def _item(self, ending: Ending) -> dict[str, Any]:
         return {
             "type": "message",
             "id": self.message,
             "role": "assistant",
-            "content": [{"type": "output_text", "text": text}],
-            "phase": "final_answer",
+            "content": [{"type": "output_text", "text": ending.text}],
+            "phase": "commentary" if ending.calls else "final_answer",
+            "status": _status(ending),
+        }
+
+    def _call(self, call: JsonObject) -> dict[str, Any]:
+        return {
+            "type": "function_call",
+            "id": f"call_{self.visit.desk.chance.uuid()}",
+            "call_id": call["id"],
+            "name": call["name"],
+            "arguments": arguments_of(call),
             "status": "completed",
         }
 
-    def _completed(self, watch: Watch, text: str) -> dict[str, Any]:
-        return self._about("completed", [self._item(text)], self.visit.surface.turns.tokens(watch))
+    def _finished(self, watch: Watch, ending: Ending, output: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        made = self._about(_status(ending), output, self.visit.surface.turns.tokens(watch))
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if made["status"] == "incomplete" else {}
+        return {**made, **why}
 
     def _failed(self, watch: Watch) -> dict[str, Any]:
         code, text = FAILED, watch.trouble
         if not text and watch.ending is not None:
-            _, code, text = failed(watch.ending)
+            unmet = self.wish.unmet(watch.ending.calls) if watch.ending.status == "ok" else None
+            code, text = (FAILED, unmet) if unmet is not None else failed(watch.ending)[1:]
         return {**self._about("failed"), "error": {"code": code, "message": text}}
 
     def _about(
@@ -305,6 +339,10 @@ class Response:
                 "total_tokens": used[2],
             },
         }
+
+
+def _status(ending: Ending) -> str:
+    return "incomplete" if ending.stop == "length" and not ending.calls else "completed"
 
 
 def _named(name: str, /, **members: Any) -> str:

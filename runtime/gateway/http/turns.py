@@ -5,6 +5,8 @@ cannot be taken back: an answer that turns out different ends as an error. Speak
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -13,7 +15,8 @@ from attrs import define, evolve, field, frozen
 from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.queueing import NEXT
-from runtime.vocab import JsonObject
+from runtime.step.calls import handed_over
+from runtime.vocab import JsonObject, Terms
 
 if TYPE_CHECKING:
     from runtime.gateway.desk import Desk
@@ -29,7 +32,7 @@ TOO_SLOW: Final = "The client did not take the answer as fast as it came; the ru
 
 @frozen(kw_only=True)
 class Turn:
-    """A message for a session, as HTTP has it. `model` and `thinking` hold for this run only.
+    """A message for a session, as HTTP has it. `model`, `thinking` and `terms` hold for this run only.
 
     `lasting` says that its run goes on although whoever sent it does not wait until it is accepted: it will be sent
     again under the same id.
@@ -45,16 +48,23 @@ class Turn:
     via: str = "run"
     label: str | None = None
     lasting: bool = False
+    terms: Terms | None = None
 
 
 @frozen
 class Ending:
-    """How a run ended: `ok`, `error` or `aborted`. `reason` is the kind of failure (`runtime.gateway.failures`)."""
+    """How a run ended: `ok`, `error` or `aborted`. `reason` is the kind of failure (`runtime.gateway.failures`).
+
+    `stop` is why the answer ended (`stop`, `length`, `tool_calls`); `calls` are those that the client runs (`id`,
+    `name`, `args`).
+    """
 
     status: str
     text: str = ""
     error: str = ""
     reason: str = ""
+    stop: str = ""
+    calls: tuple[JsonObject, ...] = ()
 
 
 @define
@@ -88,13 +98,17 @@ def joined(before: str, after: str) -> str:
 
 @define(eq=False)
 class Watch:
-    """What a run has told that its reader has not taken yet. One reader. `run` changes where another run answers."""
+    """What a run has told that its reader has not taken yet. One reader. `run` changes where another run answers.
+
+    `calls` looks up, at the end of the run, the calls that the client runs.
+    """
 
     run: str
     entry: Entry | None = None
     streams: bool = False
     ending: Ending | None = None
     trouble: str = ""
+    calls: Callable[[], tuple[JsonObject, ...]] = tuple
     _growing: Growing = field(factory=Growing)
     _pieces: "deque[str]" = field(factory=deque)
     _size: int = 0
@@ -117,7 +131,7 @@ class Watch:
             text = text_of(payload.get("message"))
             if self.streams:
                 self._put(self._growing.settle(text))
-            self._end(Ending("ok", text))
+            self._end(Ending("ok", text, stop=payload.get("stopReason", ""), calls=self.calls()))
         elif state == "aborted":
             self._end(Ending("aborted", error="The run was aborted."))
         elif state == "error":
@@ -212,7 +226,8 @@ class Turns:
         accepted = False
         try:
             entry = watch.entry = self._entry(turn)
-            ask = Ask(entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender)
+            watch.calls = partial(self._handed, entry.session)
+            ask = Ask(entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender, terms=turn.terms)
             await self.desk.runs.send(evolve(ask, model=turn.model, thinking=turn.thinking))
             accepted = True
         finally:
@@ -232,6 +247,10 @@ class Turns:
         """What the run used: tokens in, tokens out, both."""
         run: Run | None = self.desk.runs.shelf.items.get(watch.run)
         return run.tokens if run is not None else (0, 0, 0)
+
+    def _handed(self, session: str) -> tuple[JsonObject, ...]:
+        live = self.desk.runs.roster.live.get(session)
+        return handed_over(live.state) if live is not None else ()
 
     def _entry(self, turn: Turn) -> Entry:
         directory = self.desk.directory

@@ -112,7 +112,7 @@ async def send(call: Call) -> Any:
     if made:
         desk.changed(entry, "create")
     if command is not None:
-        return await run_command(call, entry, command, params.idempotency_key)
+        return await run_command(call, entry, command, params.idempotency_key, parts[1:])
     queue = desk.extras["models"].queueing(entry)
     if params.queue_mode is not None:
         queue = evolve(queue, mode=params.queue_mode)
@@ -170,7 +170,7 @@ async def history(call: Call) -> Any:
         raise invalid("sessionId requires messageId")
     key = desk.directory.key(params.session_key, params.agent_id)
     entry = desk.directory.get(key)
-    if params.session_id is not None and (entry is None or entry.session != params.session_id):
+    if params.session_id is not None and (entry is None or entry.id != params.session_id):
         raise invalid("sessionId does not belong to sessionKey")
     if params.cursor is not None:
         return delta(call, key, entry)
@@ -187,7 +187,7 @@ async def history(call: Call) -> Any:
     shown = lines[window.start : window.end]
     answer["messages"] = [conversation.fitted(line.body, params.max_chars) for line in shown]
     if entry is not None:
-        answer |= {"sessionId": entry.session, "deltaCursor": conversation.cursor(entry.session, lines)}
+        answer |= {"sessionId": entry.id, "deltaCursor": conversation.cursor(entry.session, lines)}
         answer |= in_flight(call, entry)
         if entry.thinking is not None:
             answer["thinkingLevel"] = entry.thinking

@@ -140,7 +140,7 @@ def _key(call: Call) -> tuple[str, bool]:
     if params.session_key:
         key = directory.key(params.session_key, params.agent_id)
     elif params.session_id:
-        entry = directory.of(params.session_id)
+        entry = directory.named(params.session_id)
         key = entry.key if entry is not None else directory.key(f"explicit:{params.session_id}", params.agent_id)
     elif params.agent_id or params.to:
         key = directory.key("main", params.agent_id)
@@ -158,7 +158,7 @@ def _target(call: Call, key: str, *, named: bool) -> Entry:
     entry, made = desk.directory.ensure(key, session=name, via="run", label=params.label)
     if made:
         desk.changed(entry, "create")
-    if params.expected_existing_session_id not in (None, entry.session):
+    if params.expected_existing_session_id not in (None, entry.id):
         raise invalid("the session is another one than expected")
     return entry
 
@@ -182,7 +182,7 @@ def finished(call: Call, entry: Entry, name: str, run: Run | None) -> Any:
     }
     used |= {"cost": {"total": 0}}
     about = {
-        "sessionId": entry.session,
+        "sessionId": entry.id,
         "sessionFile": entry.key,
         "provider": provider,
         "model": model,
@@ -228,7 +228,7 @@ def report(call: Call, entry: Entry, provider: str, model: str) -> dict[str, Any
     return {
         "source": "run",
         "generatedAt": call.desk.clock.wall(),
-        "sessionId": entry.session,
+        "sessionId": entry.id,
         "sessionKey": entry.key,
         "provider": provider,
         "model": model,

@@ -221,7 +221,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 def meets(entry: Entry, given: Mapping[str, Any]) -> bool:
     """Whether a session is as a patch expects it."""
     now = {
-        "expected_session_id": entry.session,
+        "expected_session_id": entry.id,
         "expected_lifecycle_revision": entry.revision,
         "expected_permission_mode": entry.mode,
         "expected_tool_overrides": None,

@@ -104,7 +104,7 @@ async def create(call: Call) -> Any:
     parts = parts_of(text, params.attachments)
     entry = put(desk, key, params, print_of(params) if principal else "")
     await desk.directory.committed()
-    answer: dict[str, Any] = {"ok": True, "key": key, "sessionId": entry.session, "runStarted": False}
+    answer: dict[str, Any] = {"ok": True, "key": key, "sessionId": entry.id, "runStarted": False}
     if parts:
         run = uuid_of(principal, f"run/{params.idempotency_key}") if principal else desk.chance.uuid()
         answer |= await begun(call, entry, run, text, parts)
@@ -261,7 +261,7 @@ async def say(
     if command is not None:
         ahead: list[Any] = []
         inner = Call(call.desk, call.caller, call.method, call.params, ahead.append, call.scopes)
-        answer = await run_command(inner, entry, command, run)
+        answer = await run_command(inner, entry, command, run, parts[1:])
         return {"runId": run, "status": "started", **(ahead[0] if ahead else answer or {})}
     queue = call.desk.extras["models"].queueing(entry)
     ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", queue, call.sender, seconds))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import frozen
 
-from runtime.gateway import keys, rows
+from runtime.gateway import compacting, keys, rows
 from runtime.gateway.desk import Desk
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
@@ -97,7 +97,7 @@ async def delete(call: Call) -> Any:
     if entry is None:
         return {"ok": True, "key": key, "deleted": False, "archived": []}
     expected = (
-        (params.expected_session_id, entry.session),
+        (params.expected_session_id, entry.id),
         (params.expected_lifecycle_revision, entry.revision),
         (params.expected_session_updated_at, entry.updated),
     )
@@ -119,7 +119,7 @@ def tell_gone(desk: Desk, entry: Entry) -> None:
 
 
 async def compact(call: Call) -> Any:
-    """Let a conversation lose its beginning. What the model would say of it instead is not made here."""
+    """Let a conversation lose its beginning; without `maxLines` a summary by the model takes the place of it."""
     desk, params = call.desk, call.params
     directory = desk.directory
     key = directory.key(params.key, params.agent_id)
@@ -127,10 +127,7 @@ async def compact(call: Call) -> Any:
     if entry is None:
         return {"ok": True, "key": key, "compacted": False, "reason": "there is no such session"}
     if params.max_lines is None:
-        lines = len(directory.transcript(entry).lines)
-        small = "the conversation is too short for a summary"
-        why = small if lines < 3 else "summaries by the model are not available here; say how many lines to keep"
-        return {"ok": False, "key": key, "compacted": False, "reason": why}
+        return await _sum_up(desk, entry)
     try:
         kept, lost = directory.compact(entry, params.max_lines)
     except EditRefused as exc:
@@ -138,9 +135,32 @@ async def compact(call: Call) -> Any:
         return {"ok": False, "key": key, "compacted": False, "kept": kept, "reason": str(exc)}
     if lost:
         await directory.committed()
-        changed = directory.get(key) or entry
-        desk.hub.tell_listers("sessions.changed", rows.changed(desk, changed, "compact", compacted=True))
+        _tell_compacted(desk, entry)
     return {"ok": True, "key": key, "compacted": lost, "kept": kept}
+
+
+async def _sum_up(desk: Desk, entry: Entry) -> dict[str, Any]:
+    told = {"operationId": desk.chance.uuid(), "operation": "compact", "sessionKey": entry.key, "agentId": entry.agent}
+    done = False
+
+    def tell(phase: str, **more: Any) -> None:
+        desk.hub.tell_listers("session.operation", {**told, "phase": phase, **more, "ts": desk.clock.wall()})
+
+    tell("start")
+    try:
+        result = await compacting.compact(desk, entry)
+        done = True
+    except compacting.NotCompacted as exc:
+        return {"ok": False, "key": entry.key, "compacted": False, "reason": str(exc)}
+    finally:
+        tell("end", completed=done)
+    _tell_compacted(desk, entry)
+    return {"ok": True, "key": entry.key, "compacted": True, "result": result}
+
+
+def _tell_compacted(desk: Desk, entry: Entry) -> None:
+    changed = desk.directory.get(entry.key) or entry
+    desk.hub.tell_listers("sessions.changed", rows.changed(desk, changed, "compact", compacted=True))
 
 
 # --- retention

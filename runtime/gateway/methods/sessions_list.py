@@ -185,7 +185,7 @@ def unnamed(params: "ListParams | ResolveParams") -> set[str]:
 def searched(entry: Entry) -> str:
     """Return what a search looks at."""
     name = entry.members.get("displayName") or ""
-    return f"{entry.key}\n{entry.label or ''}\n{name}\n{entry.title or ''}\n{entry.session}".casefold()
+    return f"{entry.key}\n{entry.label or ''}\n{name}\n{entry.title or ''}\n{entry.id}".casefold()
 
 
 def by_update(entry: Entry) -> tuple[bool, int, str]:
@@ -240,13 +240,13 @@ def selected(desk: Desk, params: ResolveParams) -> Entry | None:
     if params.key is not None:
         return directory.get(directory.key(params.key, params.agent_id))
     if params.session_id is not None:
-        return directory.of(params.session_id)
+        return directory.named(params.session_id)
     if params.label is not None:
         return directory.labelled(params.label)
     short = (params.short_id or "").lower()
     if not SHORT_ID.fullmatch(short):
         raise invalid("shortId: 8 to 32 hexadecimal digits")
-    found = [entry for entry in directory if entry.session.replace("-", "").startswith(short)]
+    found = [entry for entry in directory if entry.id.replace("-", "").startswith(short)]
     if len(found) > 1:
         raise invalid(f"{len(found)} sessions have ids that begin with {short}")
     return found[0] if found else None

@@ -144,7 +144,7 @@ async def timeseries(call: Call) -> Any:
         point = {name: usage[name] for name in ("input", "output", "cacheRead", "cacheWrite", "totalTokens")}
         sums = {"cost": usage["cost"]["total"], "cumulativeTokens": sum_tokens, "cumulativeCost": sum_cost}
         points.append({"timestamp": line.body["timestamp"], **point, **sums})
-    return {"sessionId": entry.session, "points": points[-params.limit :] if params.limit else points}
+    return {"sessionId": entry.id, "points": points[-params.limit :] if params.limit else points}
 
 
 async def logs(call: Call) -> Any:
@@ -207,7 +207,7 @@ def found_in(entry: Entry, lines: Iterable[Line], words: list[str]) -> list[dict
         said = [word.casefold() for word in WORD.findall(text)]
         hits = sum(said.count(word) for word in words)
         if hits and all(word in said for word in words):
-            about = {"sessionKey": entry.key, "sessionId": entry.session, "messageId": line.id, "role": line.role}
+            about = {"sessionKey": entry.key, "sessionId": entry.id, "messageId": line.id, "role": line.role}
             about |= {"timestamp": line.body["timestamp"], "snippet": snippet(text, words[0])}
             found.append({**about, "score": hits / len(said)})
     return found

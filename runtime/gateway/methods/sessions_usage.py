@@ -201,7 +201,7 @@ def row(desk: Desk, entry: Entry, params: UsageParams, start: str, end: str) -> 
     shown: dict[str, Any] = {
         "key": entry.key,
         "label": entry.label or entry.title or "",
-        "sessionId": entry.session,
+        "sessionId": entry.id,
         "scope": params.group_by,
         "updatedAt": entry.updated,
         "agentId": entry.agent,
@@ -213,8 +213,8 @@ def row(desk: Desk, entry: Entry, params: UsageParams, start: str, end: str) -> 
         "hasContextWeight": False,
     }
     if params.group_by == "family":
-        family = {"sessionFamilyKey": entry.key, "currentSessionId": entry.session}
-        shown |= {**family, "includedSessionIds": [entry.session], "historicalInstanceCount": 1}
+        family = {"sessionFamilyKey": entry.key, "currentSessionId": entry.id}
+        shown |= {**family, "includedSessionIds": [entry.id], "historicalInstanceCount": 1}
     return shown
 
 
@@ -223,14 +223,14 @@ def whole(entry: Entry) -> dict[str, Any]:
     given, output, cached, total = entry.used
     sums = counted(given, output, cached, total, 0)
     del sums["missingCostEntries"]
-    return {**sums, "sessionId": entry.session, "firstActivity": entry.born, "lastActivity": entry.updated}
+    return {**sums, "sessionId": entry.id, "firstActivity": entry.born, "lastActivity": entry.updated}
 
 
 def detail(desk: Desk, entry: Entry, start: str, end: str) -> dict[str, Any]:
     """Return what a session used in a range of days, by day."""
     spent = spent_by(desk, entry, start, end)
     lines = [line for line in desk.directory.transcript(entry).lines if start <= day_of(line.body["timestamp"]) <= end]
-    shown: dict[str, Any] = {**totals(spent), "sessionId": entry.session, "messageCounts": messages(spent)}
+    shown: dict[str, Any] = {**totals(spent), "sessionId": entry.id, "messageCounts": messages(spent)}
     if not lines:
         return shown
     first, last = lines[0].body["timestamp"], lines[-1].body["timestamp"]

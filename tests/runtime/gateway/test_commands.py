@@ -89,6 +89,42 @@ async def test_a_new_session_is_begun_once_for_one_id(autojump_clock: MockClock,
         assert house.entry(KEY).session == fresh
 
 
+async def test_a_new_session_has_the_id_that_clients_know_also_after_a_restart(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept) as house:
+        await house.turn(KEY, "hello", "r1")
+        old = house.entry(KEY).id
+        for name in ("/new", "/reset"):
+            await command(house, name, name)
+            assert house.entry(KEY).id == old
+        link = house.link()
+        await house.call("chat.send", link, sessionKey="main", message="again", idempotencyKey="r2")
+        await house.rest(KEY)
+        told = {one["sessionId"] for one in link.events("agent", stream="lifecycle")}
+        assert told == {old}
+        assert (await house.call("chat.history", sessionKey="main"))["sessionId"] == old
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=CountingChance(1_000)) as house:
+        entry = house.desk.directory.named(old)
+        assert entry is house.entry(KEY)
+        assert entry.session != old
+        house.desk.directory.delete(entry)
+        assert house.desk.directory.named(old) is None
+
+
+@pytest.mark.parametrize("name", ["new", "reset"])
+async def test_what_stands_behind_a_new_session_is_its_first_message(name: str, autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.turn(KEY, "hello", "r1")
+        for _ in range(2):  # sent again it neither begins anew nor is said twice
+            await house.turn(KEY, f"/{name} tell me", "c1")
+        asked = house.world.model.requests
+        assert len(asked) == 2
+        assert [content.parts[-1] for content in asked[-1].contents] == [{"text": "tell me"}]
+        lines = house.desk.directory.transcript(house.entry(KEY)).lines
+        assert [line.text for line in lines] == [f"/{name} tell me", "Hi."]
+
+
 async def test_a_new_session_needs_an_administrator(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house:
         await house.turn(KEY, "hello", "r1")

@@ -137,6 +137,8 @@ async def test_a_reset_gives_the_key_a_new_session_and_keeps_the_journal_of_the_
         old = directory.change(house.entry(KEY), label="Mine", model=f"google/{MODEL}", archived=0)
         fresh = directory.reset(old, "new")
         assert fresh.session != old.session
+        assert fresh.id == old.id == old.session
+        assert directory.named(old.id) is directory.get(KEY)
         assert fresh.revision != old.revision
         assert (fresh.label, fresh.model, fresh.created) == ("Mine", old.model, old.created)
         assert (fresh.title, fresh.total, fresh.used) == (None, 0, (0, 0, 0, 0))

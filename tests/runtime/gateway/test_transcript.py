@@ -130,7 +130,9 @@ async def test_a_summary_of_the_beginning_takes_nothing_from_what_is_seen(autoju
     shorter = (Content("user", ({"text": "It was about one."},)), *last.history[4:])
     after = evolve(last, seq=last.seq + 1, **rewritten(shorter))
     made.step(Step(last, ev.Compressed(shorter, "compressed"), after, (), StepKind.CONTEXT_COMPRESS), 9_000)
-    assert [line.text for line in made.lines] == [line.text for line in whole(steps).lines]
+    assert [line.text for line in made.lines] == [*(line.text for line in whole(steps).lines), "Compaction"]
+    assert (made.lines[-1].role, made.lines[-1].body["__openclaw"]["kind"]) == ("system", "compaction")
+    assert tally(made.lines[-1]) == {}
     assert max(line.place for line in made.lines) < len(after.history)
 
 

@@ -89,6 +89,22 @@ def test_extra_members_are_merged_and_none_takes_a_member_away() -> None:
     assert body((), extra=wire.PLAIN)["generationConfig"] == {"temperature": 0, "topP": 1}
 
 
+@pytest.mark.parametrize(
+    ("model", "tools", "kept"),
+    [
+        ("gemini-3.1-pro-preview", '[{"name":"f"}]', True),
+        ("gemini-2.5-pro", '[{"name":"f"}]', False),
+        ("gemini-2.5-pro", "[]", True),
+    ],
+)
+def test_models_that_refuse_json_beside_functions_are_not_asked_for_it(model: str, tools: str, kept: bool) -> None:
+    extra = {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}, "seed": 1}
+    found = json.loads(wire.encode(ModelRequest(model, (user(said("hi")),), tools=tools, extra=extra)))
+    config = found["generationConfig"]
+    assert config["seed"] == 1
+    assert ("responseMimeType" in config, "responseJsonSchema" in config) == (kept, kept)
+
+
 def test_a_side_call_with_a_tool_of_the_api_is_sober_and_offers_no_functions() -> None:
     found = body((user(said("q")),), raw_tools='[{"googleSearch":{}}]', tools='[{"name":"f"}]')
     assert found["tools"] == [{"googleSearch": {}}]

@@ -30,7 +30,7 @@ def always(state: State, event: ev.Event) -> frozenset[Phase]:
         return frozenset()
     if event.on in ENDS:
         return frozenset({ENDS[event.on]})
-    if event.on in (On.HOLD, On.RELEASE, On.QUEUE, On.UNQUEUE):
+    if event.on in (On.HOLD, On.RELEASE, On.QUEUE, On.UNQUEUE, On.COMPACT):
         return frozenset({state.phase})
     if event.on is On.EDIT:
         back = {Phase.SCREENING: Phase.SCREEN, Phase.CALLS: Phase.TURN_END}

@@ -11,7 +11,7 @@ from runtime.step.state import Hold, Outcome
 
 NAMES = (
     "open reopen close message go screened context compressed hooked chunk ended broke waited judged invalid approved "
-    "denied finished vetted sent fault cancel edit hold release branch recover queue unqueue"
+    "denied finished vetted sent fault cancel edit hold release branch recover queue unqueue compact"
 )
 DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Opened: {},
@@ -51,6 +51,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Released: {},
     ev.Branched: {"reason": ""},
     ev.Recovered: {"by": "system"},
+    ev.Compacted: {},
     Settings: {
         "mode": "default",
         "workspace": "",

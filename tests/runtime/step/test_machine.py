@@ -69,6 +69,7 @@ def every_event(call: str) -> Iterator[ev.Event]:
     yield ev.Recovered()
     yield from (ev.Queued(message(name="m2"), steer) for steer in (False, True))
     yield ev.Unqueued(("m2",), "me")
+    yield ev.Compacted(SHORTER, "me")
 
 
 def test_the_events_of_these_tests_are_all_events() -> None:

@@ -13,7 +13,7 @@ from pyrsistent import PVector, pvector
 from runtime.step import Phase, State
 from runtime.step import events as ev
 from runtime.step.state import Call, Prompt, Turn, Waiting, append, rewritten
-from runtime.vocab import Content, Tape, Usage
+from runtime.vocab import Content, Tape, Terms, Usage
 from tests.runtime.step.scenes import BLOCK, CONTEXT, READ, REVIEW, Run, called, chunk, message, output, places, said
 from tests.runtime.step.strategies import values
 
@@ -32,11 +32,14 @@ def rich() -> State:
     run.asked("hi").answered(called("read_file", "glob"), chunk(usage={"promptTokenCount": 3}))
     run.judged(READ, verdict=BLOCK).judged("glob__c1", verdict=REVIEW).give(ev.Held("x", "y", "me", "z"))
     failed = Run.opened().asked().give(ev.StreamBroke("http", "bad", 400, body="x")).state
-    lane = (Waiting(message("one", "m2"), True), Waiting(message("two", "m3")))
+    one, three = (evolve(message(text, name), terms=Terms()) for text, name in (("one", "m2"), ("three", "m4")))
+    lane = (Waiting(one, True), Waiting(message("two", "m3")))
     state = evolve(run.state, outcome=failed.outcome, after_hook=Phase.REPLY, tape=Tape(3, (5,)))
     assert state.context is not None
+    assert state.prompt is not None
     context = evolve(state.context, offered=state.context.toolset)
-    return evolve(state, context=context, lane=lane, steering=message("three", "m4"))
+    prompt = evolve(state.prompt, message=evolve(state.prompt.message, terms=Terms()))
+    return evolve(state, context=context, prompt=prompt, lane=lane, steering=three)
 
 
 def others(value: Any, path: str) -> Iterator[tuple[str, Any]]:

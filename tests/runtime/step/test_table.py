@@ -130,6 +130,7 @@ def test_what_a_session_always_answers_stands_in_no_row() -> None:
         On.CLOSE: REST,
         On.QUEUE: REST | OPEN,
         On.UNQUEUE: REST | OPEN,
+        On.COMPACT: REST,
     }
 
 
