@@ -30,9 +30,9 @@ from runtime.vocab import Message
 
 FLUSH_SECONDS: Final = 0.05
 """How long a record may wait for company on its way to the disk when no effect waits for it."""
-STEPS_A_PASS: Final = 4
-"""Steps between two looks at everything else: some tenths of a millisecond, so that a control command waits no longer
-and a single busy session does not pay a pass of the run loop for each step."""
+STEPS_A_PASS: Final = 2
+"""Steps between two looks at everything else. Four would make a step cheaper by some hundredths, and a control command,
+which waits for two passes of the run loop, late by almost twice as much (docs/explanation/debugger.md)."""
 
 Listener = Callable[[Session, Step], None]
 """Called after each step, in order; it may control the session. It must not wait, and one that fails is dropped."""
