@@ -1,6 +1,8 @@
 """`twinstep attach` and `chat`: which daemon is meant, who asks, and wrong flags."""
 
 import io
+import os
+import pwd
 import socket
 from pathlib import Path
 from typing import Any
@@ -60,11 +62,11 @@ def test_the_only_daemon_of_a_home_is_found_and_of_several_one_must_be_named(hom
     assert options(environ)["socket"] == folder / "twinstep.sock"
 
 
-def test_a_user_has_the_name_of_the_flag_the_environment_or_his_number(home: Path) -> None:
+def test_a_user_has_the_name_of_the_flag_the_environment_or_the_system(home: Path) -> None:
     environ = {"HOME": str(home), "USER": "ann"}
     assert options(environ)["user"] == "ann"
     assert options(environ, "--user", "bob")["user"] == "bob"
-    assert options({"HOME": str(home)})["user"].isdecimal()
+    assert options({"HOME": str(home)})["user"] == pwd.getpwuid(os.getuid()).pw_name
     with pytest.raises(UsageError, match="--user"):
         options(environ, "--user", "a\x1bb")
 
