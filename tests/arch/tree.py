@@ -59,18 +59,20 @@ def texts() -> Iterator[tuple[str, str]]:
             continue
 
 
-@cache
 def sources(*folders: str) -> tuple[Source, ...]:
     """The Python files below the folders (default: the product)."""
     wanted = folders or PACKAGES
-    found = []
-    for path in files():
-        short = path.relative_to(ROOT)
-        if path.suffix == ".py" and short.parts[0] in wanted:
-            text = path.read_text("utf-8")
-            name = ".".join(short.with_suffix("").parts).removesuffix(".__init__")
-            found.append(Source(short.as_posix(), name, tuple(text.splitlines()), ast.parse(text, short.as_posix())))
-    return tuple(found)
+    return tuple(
+        _parsed(path) for path in files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in wanted
+    )
+
+
+@cache
+def _parsed(path: Path) -> Source:
+    short = path.relative_to(ROOT)
+    text = path.read_text("utf-8")
+    name = ".".join(short.with_suffix("").parts).removesuffix(".__init__")
+    return Source(short.as_posix(), name, tuple(text.splitlines()), ast.parse(text, short.as_posix()))
 
 
 def imports(source: Source) -> tuple[Import, ...]:

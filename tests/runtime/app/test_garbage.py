@@ -15,6 +15,7 @@ class Ring:
 
 def test_what_was_there_before_is_left_alone_and_new_rings_are_still_found() -> None:
     before = gc.get_threshold()
+    gc.unfreeze()
     try:
         look_seldom()
         assert gc.get_freeze_count() > 0
@@ -23,5 +24,5 @@ def test_what_was_there_before_is_left_alone_and_new_rings_are_still_found() -> 
         gc.collect()
         assert gone() is None
     finally:
-        gc.unfreeze()
+        gc.freeze()  # as it was found: tests/conftest.py
         gc.set_threshold(*before)
