@@ -308,8 +308,8 @@ class World:
         assert self.dispatcher.say(session, Message(f"m{self.messages}", said, ({"text": said},)))
 
     async def until(self, session: Session, wanted: Callable[[Session], bool]) -> None:
-        """Wait until the session is as wanted; a minute of the (mock) clock at most."""
-        with trio.fail_after(60):
+        """Wait until the session is as wanted; five minutes of the (mock) clock at most: retries add up."""
+        with trio.fail_after(300):
             while not wanted(session):
                 await session.changed.park()
 
