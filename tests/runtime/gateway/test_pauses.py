@@ -211,3 +211,27 @@ async def test_a_full_disk_keeps_nobody_from_being_told(
         house.desk.dispatcher.release(session, ANN)
         assert len(link.events("session.resumed")) == 1
         assert house.desk.dispatcher.complaints == type(house.desk.dispatcher.complaints)()
+
+
+@pytest.mark.parametrize("method", ["chat.send", "agent"])
+async def test_the_time_that_a_sender_gave_a_run_stands_still_while_its_session_is_held(
+    method: str, autojump_clock: MockClock
+) -> None:
+    said: list[str] = []
+    async with pausing() as (house, _), trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            limit = {"timeoutMs": 20_000} if method == "chat.send" else {"timeout": 20}
+            answer = await house.call(method, sessionKey=KEY, message="hi", idempotencyKey="r1", **limit)
+            said.append(answer["status"])
+
+        nursery.start_soon(ask)
+        await trio.sleep(5)
+        session = house.desk.directory.roster.get(house.entry(KEY).session)
+        house.desk.dispatcher.hold(session, ANN)
+        await trio.sleep(600)
+        assert house.desk.runs.current(session) == "r1"
+        house.desk.dispatcher.release(session, ANN)
+        await house.rest(KEY)
+        assert house.desk.runs.shelf.items["r1"].status == "ok"
+    assert said == (["started"] if method == "chat.send" else ["ok"])
