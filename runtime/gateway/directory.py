@@ -92,6 +92,7 @@ class Directory:
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
         self.roster.dispatcher.listeners.append(self.on_step)
+        self.roster.heard.append(self._on_life)
 
     def _finish_deleting(self) -> None:
         """Delete again what a process that died had begun to delete."""
@@ -515,6 +516,16 @@ class Directory:
         size = size_of(session.state)
         self._size += size - self._sizes.get(session.id, 0)
         self._sizes[session.id] = size
+
+    def _on_life(self, what: str, session: Session) -> None:
+        """Look for room where too many were brought back, by whomever: a debugger may go through all of them.
+
+        How long they are counts when something runs, else a very long one were unloaded between any two looks at it.
+        """
+        if what == "loaded":
+            self._grown(session)
+            if len(self.roster.live) > self.most_live:
+                self._crowded.set()
 
     def _look_for_room(self) -> None:
         if len(self.roster.live) > self.most_live or self._size > self.most_bytes:
