@@ -115,10 +115,14 @@ _MADE: Final[Mapping[type, tuple[Field, ...]]] = {
     ),
 }
 SECRET_KEYS: Final = frozenset(
-    """api_key apikey authorization cookie credential credentials password passphrase private_key secret set-cookie
-    token access_token refresh_token client_secret x-goog-api-key x-api-key bearer""".split()
+    """access_key access_token api_key auth_token authorization bearer bot_token client_secret cookie credential
+    credentials id_token passphrase passwd password private_key proxy-authorization refresh_token secret
+    secret_access_key secret_key session_token set-cookie token x-api-key x-auth-token x-goog-api-key""".split()
 )
-"""Keys of JSON objects whose values are never shown, in lower case."""
+"""Keys of JSON objects whose values are never shown. `api_key` stands for `apiKey`, `API-Key` and `apikey` as well."""
+_MARKS: Final = str.maketrans("", "", "_-")
+SECRET_NAMES: Final = frozenset(key.translate(_MARKS) for key in SECRET_KEYS)
+"""The same in lower case and without `_` and `-`."""
 
 
 @cache
@@ -128,7 +132,7 @@ def fields_of(kind: type) -> Mapping[str, Field]:
         return {}
     hidden = _HIDDEN.get(kind, frozenset())
     found = {
-        one.name: Field(one.name, attrgetter(one.name), one.name in SECRET_KEYS)
+        one.name: Field(one.name, attrgetter(one.name), is_secret(one.name))
         for one in fields(kind)
         if not one.name.startswith("_") and one.name not in hidden
     }
@@ -136,5 +140,5 @@ def fields_of(kind: type) -> Mapping[str, Field]:
 
 
 def is_secret(key: object) -> bool:
-    """Whether the value of this key of a JSON object must not be shown."""
-    return isinstance(key, str) and key.lower() in SECRET_KEYS
+    """Whether the value of this key of a JSON object must not be shown, however the key is spelled."""
+    return isinstance(key, str) and key.lower().translate(_MARKS) in SECRET_NAMES

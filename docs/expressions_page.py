@@ -73,7 +73,7 @@ Names that begin with `_` do not exist. Literals are text in quotes (`r"..."` to
 operators, no comprehensions, f-strings, `lambda`, `:=`, slices, and no names of arguments.
 
 A secret reads as its length, `{{"secret": 12}}`, and equals nothing; `len` tells the length. Fields and keys of these
-names are secret: {code(*sorted(SECRET_KEYS))}.
+names are secret, in whatever case and with or without `_` and `-` (`apiKey`): {code(*sorted(SECRET_KEYS))}.
 
 """
 

@@ -321,7 +321,7 @@ class Debugger:
         on = step.event.on
         watched = self.watched.get(session.id)
         if watched is not None:
-            watched.saw(step)
+            watched.saw(step, ours=any(one is step.event for one, _ in self._mine))
         if on is On.HOLD:
             self._stood(session)
         elif on is On.RELEASE:

@@ -20,6 +20,8 @@ DISPLAYS: Final = 50
 Mode = Literal["off", "on", "step"]
 _PASSIVE: Final = frozenset({StepKind.CONTROL_QUEUE})
 """Steps that do not make an edit late: a message that comes in while somebody thinks is none of its business."""
+_STANDING: Final = frozenset({StepKind.CONTROL_HOLD, StepKind.CONTROL_RELEASE})
+"""Steps that change nothing that an edit can."""
 
 
 @define(eq=False)
@@ -74,13 +76,16 @@ class Watched:
         """Whether somebody asked for something that is still to come."""
         return bool(self.faults or self.once or any(self.displays.values()))
 
-    def saw(self, step: Step) -> None:
-        """Take note of a step."""
+    def saw(self, step: Step, *, ours: bool) -> None:
+        """Take note of a step; `ours` is one that a debugger made. What others change leaves no edit to be taken back:
+        it names places that may hold something else by now.
+        """
         if step.kind in _PASSIVE:
             return
         self.mark = step.after.seq
         if not step.kind.controls:
             self.last = step
+        if not (step.kind in _STANDING or (ours and isinstance(step.event, Edited))):
             self.done.clear()
             self.undone.clear()
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from debugger.inspect.ahead import Ahead, ahead
 from debugger.inspect.plain import Shown, cut, hidden
 from debugger.inspect.tokens import guess, scale
-from debugger.schema import SECRET_KEYS, is_secret
+from debugger.schema import SECRET_NAMES, is_secret
 from runtime.errors import RemoteError
 from runtime.model import wire
 from runtime.ports import ModelRequest
@@ -31,7 +31,7 @@ WINDOW: Final = 1_000_000
 
 # Keys stand in the body as they are: no encoder of ours writes ASCII as escapes.
 _SECRET: Final = re.compile(
-    rb'"(?:' + b"|".join(re.escape(key.encode()) for key in sorted(SECRET_KEYS)) + rb')":', re.I
+    '"[-_]*(?:{})[-_]*":'.format("|".join("[-_]*".join(name) for name in sorted(SECRET_NAMES))).encode(), re.I
 )
 
 

@@ -19,10 +19,9 @@ LONGEST: Final = 1_024
 class Ask:
     """A message for a session. `kind` is `chat` or `agent`; `queue` says what to do when the session is busy.
 
-    `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives. `model`
-    (as entries name it) and `thinking` hold for its run only, None for those of the session: for messages with a turn
-    of their own (`queueing.NEXT`). `terms` say how the model
-    is asked for it.
+    `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives and the
+    session is not held. `model` (as entries name it) and `thinking` hold for its run only, None for those of the
+    session: for messages with a turn of their own (`queueing.NEXT`). `terms` say how the model is asked for it.
     """
 
     entry: Entry

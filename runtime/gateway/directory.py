@@ -82,6 +82,8 @@ class Directory:
     _counted: dict[str, dict[str, int]] = field(factory=dict)
     _crowded: trio.Event = field(factory=trio.Event)
     _sizes: dict[str, int] = field(factory=dict)
+    _given: dict[str, Settings] = field(factory=dict)
+    """What live sessions were told last to run with."""
     _size: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Directory:
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
         self.roster.dispatcher.listeners.append(self.on_step)
+        self.roster.heard.append(self._on_life)
 
     def _finish_deleting(self) -> None:
         """Delete again what a process that died had begun to delete."""
@@ -163,9 +166,11 @@ class Directory:
     def _open(self, entry: Entry) -> None:
         self.by_session[entry.session] = entry.key
         try:
-            self.roster.open(entry.session, self.settings_of(entry))
+            settings = self._given[entry.session] = self.settings_of(entry)
+            self.roster.open(entry.session, settings)
         except TwinstepError:
             self.by_session.pop(entry.session, None)
+            self._given.pop(entry.session, None)
             raise
         if entry.session in self.past.items:  # the name was used before, by a session that is gone
             self.past.drop(entry.session)
@@ -195,6 +200,7 @@ class Directory:
         """Let the session run as its entry says from its next prompt on. One that is busy goes on as it began.
 
         What the next message wants for itself goes before the entry: that of the lane, or `own` for one that comes.
+        While a session is held, what was edited in it stays, unless that is something new.
         """
         session = self.roster.live.get(entry.session)
         if session is None and entry.session in self.roster.parked:
@@ -204,8 +210,10 @@ class Directory:
         if own is None:
             own = self.own(session.state.lane[0].message.id) if session.state.lane else PLAIN
         wanted = self.settings_of(entry.as_for(*own))
-        if session.state.settings != wanted:
+        new = session.state.hold is None or self._given.get(session.id) != wanted
+        if new and session.state.settings != wanted:
             self.roster.dispatcher.control(session, ev.Reopened(wanted), "operator")
+        self._given[session.id] = wanted
 
     def fit(self, session: Session, own: Own | None = None) -> None:
         """Let a session run as its next message wants (`apply`). Raises TwinstepError where that cannot be kept."""
@@ -301,6 +309,7 @@ class Directory:
         self.transcripts.pop(entry.session, None)
         self.injected.pop(entry.session, None)
         self._counted.pop(entry.session, None)
+        self._given.pop(entry.session, None)
         self._size -= self._sizes.pop(entry.session, 0)
         if session is None or session.broken is not None:
             return
@@ -507,6 +516,7 @@ class Directory:
             if name in self.roster.parked:
                 count += 1
                 self.transcripts.pop(name, None)
+                self._given.pop(name, None)
                 self._size -= self._sizes.pop(name, 0)
         return count
 
@@ -515,6 +525,19 @@ class Directory:
         size = size_of(session.state)
         self._size += size - self._sizes.get(session.id, 0)
         self._sizes[session.id] = size
+
+    def _on_life(self, what: str, session: Session) -> None:
+        """Look for room where too many were brought back, by whomever: a debugger may go through all of them.
+
+        How long they are counts when something runs, else a very long one were unloaded between any two looks at it.
+        """
+        if what == "loaded":
+            self._grown(session)
+            entry = self.of(session.id)
+            if session.state.hold is not None and entry is not None:
+                self._given[session.id] = self.settings_of(entry)
+            if len(self.roster.live) > self.most_live:
+                self._crowded.set()
 
     def _look_for_room(self) -> None:
         if len(self.roster.live) > self.most_live or self._size > self.most_bytes:

@@ -1,9 +1,9 @@
 """Which sessions nobody needs any more: archived, deleted, or let go of (`session.maintenance`). Pure.
 
-Rules, as the peer's: main sessions, pinned ones, those at work and conversations of channels stay. A session that
-nobody talks in is deleted after `pruneAfter`, any other is archived; a dashboard earlier; and the oldest of those above
-`maxEntries`. What is archived stays, but for the disk budget: that takes what resets left, then what was archived for
-being too many.
+Rules, as the peer's: main sessions, pinned ones, those at work or held, and conversations of channels stay. A session
+that nobody talks in is deleted after `pruneAfter`, any other is archived; a dashboard earlier; and the oldest of those
+above `maxEntries`. What is archived stays, but for the disk budget: that takes what resets left, then what was archived
+for being too many.
 """
 
 from collections.abc import Iterable

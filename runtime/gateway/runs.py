@@ -118,7 +118,8 @@ class Runs:
             with suppress(JournalError):  # then it waits for its turn
                 interrupted = bool(self.abort_session(session, "aborted", "a newer message"))
         if ask.seconds:
-            self.dispatcher.after(ask.seconds, partial(self.abort, ask.entry, ask.run, TIMEOUT))
+            late = partial(self.abort, ask.entry, ask.run, TIMEOUT)
+            self.dispatcher.limit(session, ask.seconds, partial(self.wait, ask.run, FOREVER), late)
         await self._committed(ticket)
         return Ack(ask.run, "started", interrupted)
 

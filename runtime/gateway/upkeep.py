@@ -110,7 +110,7 @@ async def survey(desk: Desk, entries: list[Entry], kept: str, most: int) -> Plan
     """Look at all these sessions, and at the past ones; return what is due."""
     seen = Survey(policy_of(desk), desk.clock.wall(), kept)
     for n, entry in enumerate(entries):
-        seen.see(entry, active=bool(desk.runs.active(entry.session)))
+        seen.see(entry, active=_at_work(desk, entry))
         if n % A_BREATH == A_BREATH - 1:
             await trio.lowlevel.checkpoint()
     return seen.plan(desk.directory.past.items.values(), most)
@@ -135,7 +135,14 @@ async def carry_out(desk: Desk, plan: Plan) -> None:
 
 
 def _unused(desk: Desk, entry: Entry) -> bool:
-    return desk.directory.get(entry.key) is entry and not desk.runs.active(entry.session)
+    return desk.directory.get(entry.key) is entry and not _at_work(desk, entry)
+
+
+def _at_work(desk: Desk, entry: Entry) -> bool:
+    """Whether a session has runs, or somebody holds it and looks at it."""
+    session = desk.directory.roster.live.get(entry.session)
+    held = session is not None and session.state.hold is not None
+    return held or bool(desk.runs.active(entry.session))
 
 
 def budget(desk: Desk) -> dict[str, Any]:

@@ -5,7 +5,7 @@ I/O of an open prompt, in a nursery of its own under the one of the daemon.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -185,17 +185,26 @@ class Dispatcher:
             then(session)
         self.wake(session)
 
-    def after(self, seconds: float, act: Callable[[], object]) -> None:
-        """Do something later, if this dispatcher still runs then."""
-        if self._nursery is not None:
-            self._nursery.start_soon(self._after, seconds, act)
+    def limit(
+        self, session: Session, seconds: float, over: Callable[[], Awaitable[object]], late: Callable[[], object]
+    ) -> None:
+        """Do `late` if `over` has not returned after so many seconds in which the session was not held.
 
-    async def _after(self, seconds: float, act: Callable[[], object]) -> None:
-        await trio.sleep(seconds)
+        Nothing is done where this dispatcher does not run until then.
+        """
+        if self._nursery is not None:
+            self._nursery.start_soon(self._limit, session, seconds, over, late)
+
+    async def _limit(
+        self, session: Session, seconds: float, over: Callable[[], Awaitable[object]], late: Callable[[], object]
+    ) -> None:
         try:
-            act()
+            with session.deadlines.within(seconds, "run") as scope:
+                await over()
+            if scope.cancelled_caught:
+                late()
         except Exception as exc:  # noqa: BLE001 - nobody waits for it; the dispatcher goes on
-            self.complaints.append(f"something that was to be done later failed: {type(exc).__name__}: {exc}")
+            self.complaints.append(f"what was to be done after {seconds:g} s failed: {type(exc).__name__}: {exc}")
 
     def post(self, session: Session, event: Event, task: Task | None = None) -> None:
         """Give the session an outcome. It is applied when the session's turn comes and its gate is open."""

@@ -16,6 +16,7 @@ from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.runs import TIMEOUT
 from runtime.gateway.scopes import ADMIN
+from runtime.gateway.waiting import FOREVER
 from runtime.vocab import JsonObject
 
 RUN_SECONDS: Final = 48 * 3600.0
@@ -100,16 +101,16 @@ async def agent(call: Call) -> Any:
         thinking = checked_level(desk, thinking, _alike(call, key, model))
     entry = _target(call, key, named=named)
     run = params.idempotency_key
-    ask = Ask(entry, run, params.message, parts, "agent", NEXT, call.sender, model=model, thinking=thinking)
+    seconds = params.timeout or 0
+    ask = Ask(entry, run, params.message, parts, "agent", NEXT, call.sender, seconds, model=model, thinking=thinking)
     ack = await desk.runs.send(ask)
     if ack.status not in ("started", "in_flight"):  # it was answered before: there is nothing to wait for
         return finished(call, entry, ack.run, await desk.runs.wait(ack.run, 0))
     accepted = {"runId": ack.run, "status": "accepted", "acceptedAt": desk.clock.wall(), "agentId": entry.agent}
     call.first(accepted | ({"sessionKey": entry.key} if named else {}))
-    ended = await desk.runs.wait(ack.run, params.timeout or RUN_SECONDS)
-    if ended is None and params.timeout:  # what its sender gave it is over
-        desk.runs.abort(entry, ack.run, TIMEOUT)
-        ended = desk.runs.shelf.items.get(desk.runs.follow(ack.run))
+    # A run that was begun with a limit ends by that, and the limit stands still while the session is held.
+    limited = bool(seconds) and ack.status == "started"
+    ended = await desk.runs.wait(ack.run, FOREVER if limited else seconds or RUN_SECONDS)
     return finished(call, entry, ack.run, ended)
 
 

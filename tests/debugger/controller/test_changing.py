@@ -114,6 +114,27 @@ async def test_edits_are_undone_and_done_again(autojump_clock: MockClock) -> Non
         assert "taken back" in str(await ann.refused("redo", session="s"))
 
 
+async def test_an_edit_is_not_taken_back_once_somebody_else_changed_the_session(autojump_clock: MockClock) -> None:
+    async with studio([text("one")], [text("two")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        for said in ("first", "second"):
+            house.world.say(session, said)
+            await house.world.rest(session)
+        at = (await ann.ask("pause", session="s"))["at"]
+        put = {"role": "user", "parts": [{"text": "between"}]}
+        for name in ("history.0", "history.1"):
+            at = (await ann.ask("edit", session="s", at=at, changes=[change(name, put, "insert")]))["at"]
+        await ann.ask("undo", session="s")
+        # a client has the conversation lose its beginning (sessions.compact)
+        house.world.dispatcher.control(session, ev.Edited("history", 3, "operator", "compact"), "operator")
+        kept = [str(one.parts) for one in session.state.history]
+        assert len(kept) == 2
+        for command in ("undo", "redo"):
+            assert (await ann.refused(command, session="s")).code == "refused"
+        assert [str(one.parts) for one in session.state.history] == kept
+
+
 async def test_a_made_up_result_stands_in_for_the_tool(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
         session, ann, told, call = await at_call(house)

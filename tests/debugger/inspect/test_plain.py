@@ -7,18 +7,33 @@ from hypothesis import given
 from pyrsistent import pvector
 
 from debugger.inspect.plain import Bounds, cut, kind_of, number, plain
+from debugger.inspect.request import redacted
 from debugger.schema import SECRET_KEYS
 from runtime.step import Phase
-from runtime.vocab import ToolError, Usage
+from runtime.vocab import ToolError, Usage, encode
 from tests.debugger.inspect.places import SECRET, shown, wired
 from tests.runtime.step.strategies import JSON
 
 
+def camel(key: str) -> str:
+    first, *more = key.replace("-", "_").split("_")
+    return first + "".join(map(str.title, more))
+
+
+def dashed(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def bare(key: str) -> str:
+    return key.replace("_", "").replace("-", "")
+
+
 @pytest.mark.parametrize("key", sorted(SECRET_KEYS))
-@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title], ids=["lower", "upper", "title"])
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, camel, dashed, bare], ids=lambda one: one.__name__)
 def test_what_stands_under_a_secret_key_is_shown_as_its_length(key: str, spell: object) -> None:
     named = spell(key)  # type: ignore[operator]
     assert plain({"a": [{named: SECRET}]}) == {"a": [{named: {"secret": len(SECRET)}}]}
+    assert redacted(encode({named: SECRET})) == encode({named: {"secret": len(SECRET)}})
 
 
 def test_a_secret_that_is_an_object_shows_nothing_of_itself() -> None:

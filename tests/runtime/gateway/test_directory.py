@@ -353,6 +353,20 @@ async def test_sessions_at_rest_are_unloaded_when_too_many_are_loaded(autojump_c
         nursery.cancel_scope.cancel()
 
 
+async def test_sessions_that_are_only_looked_at_are_unloaded_as_well(autojump_clock: MockClock) -> None:
+    async with serving() as house, trio.open_nursery() as nursery:
+        directory = house.desk.directory
+        directory.most_live = 4
+        names = [directory.create(f"agent:main:s{number}").session for number in range(9)]
+        await nursery.start(directory.run)
+        await directory.unload()
+        for name in names:  # as a debugger does who goes through all of them
+            directory.roster.get(name)
+            await trio.sleep(1)
+        assert len(directory.roster.live) <= 4
+        nursery.cancel_scope.cancel()
+
+
 async def test_long_conversations_are_unloaded_earlier(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house, trio.open_nursery() as nursery:
         directory = house.desk.directory

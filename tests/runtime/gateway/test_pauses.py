@@ -211,3 +211,78 @@ async def test_a_full_disk_keeps_nobody_from_being_told(
         house.desk.dispatcher.release(session, ANN)
         assert len(link.events("session.resumed")) == 1
         assert house.desk.dispatcher.complaints == type(house.desk.dispatcher.complaints)()
+
+
+@pytest.mark.parametrize("method", ["chat.send", "agent"])
+async def test_the_time_that_a_sender_gave_a_run_stands_still_while_its_session_is_held(
+    method: str, autojump_clock: MockClock
+) -> None:
+    said: list[str] = []
+    async with pausing() as (house, _), trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            limit = {"timeoutMs": 20_000} if method == "chat.send" else {"timeout": 20}
+            answer = await house.call(method, sessionKey=KEY, message="hi", idempotencyKey="r1", **limit)
+            said.append(answer["status"])
+
+        nursery.start_soon(ask)
+        await trio.sleep(5)
+        session = house.desk.directory.roster.get(house.entry(KEY).session)
+        house.desk.dispatcher.hold(session, ANN)
+        await trio.sleep(600)
+        assert house.desk.runs.current(session) == "r1"
+        house.desk.dispatcher.release(session, ANN)
+        await house.rest(KEY)
+        assert house.desk.runs.shelf.items["r1"].status == "ok"
+    assert said == (["started"] if method == "chat.send" else ["ok"])
+
+
+async def test_what_was_edited_in_a_held_session_at_rest_counts_for_the_message_that_comes_then(
+    autojump_clock: MockClock,
+) -> None:
+    async with pausing([text("a")]) as (house, _):
+        await send(house, "r1")
+        await house.rest(KEY)
+        dispatcher, session = house.desk.dispatcher, house.desk.directory.roster.get(house.entry(KEY).session)
+        dispatcher.hold(session, ANN)
+        dispatcher.control(session, ev.Edited("model", "another", "ann"), ANN)
+        await send(house, "r2")
+        assert session.state.settings.model == "another"
+        house.desk.directory.change(house.entry(KEY), thinking="high")  # what a client changes counts as before
+        await send(house, "r3")
+        assert session.state.settings.thinking == "high"
+        dispatcher.release(session, ANN)
+        await house.rest(KEY)
+
+
+async def test_an_edited_model_answers_the_message_that_came_while_the_session_was_held(
+    autojump_clock: MockClock,
+) -> None:
+    async with pausing([text("a")]) as (house, _):
+        await send(house, "r1")
+        await house.rest(KEY)
+        dispatcher, session = house.desk.dispatcher, house.desk.directory.roster.get(house.entry(KEY).session)
+        dispatcher.hold(session, ANN)
+        dispatcher.control(session, ev.Edited("model", "another", "ann"), ANN)
+        await send(house, "r2")
+        dispatcher.release(session, ANN)
+        await house.rest(KEY)
+        assert [request.model for request in house.world.model.requests] == ["test-model", "another"]
+
+
+async def test_what_was_edited_in_a_held_session_is_still_there_after_a_restart(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with pausing([text("a")], kept=kept) as (house, _):
+        await send(house, "r1")
+        await house.rest(KEY)
+        session = house.desk.directory.roster.get(house.entry(KEY).session)
+        house.desk.dispatcher.hold(session, ANN)
+        house.desk.dispatcher.control(session, ev.Edited("model", "another", "ann"), ANN)
+        await house.written()
+    async with pausing([text("a")], kept=kept, chance=1_000) as (house, pauses):
+        assert pauses.recover() == [session.id]
+        await send(house, "r2")
+        again = house.desk.directory.roster.get(session.id)
+        assert again.state.settings.model == "another"
+        house.desk.dispatcher.release(again, ANN)
+        await house.rest(KEY)

@@ -125,3 +125,18 @@ async def test_a_file_that_gets_no_smaller_is_left_alone(autojump_clock: MockClo
         await house.written()
         await Upkeep(house.desk).once()
         assert len(house.desk.directory.past.items) == 80
+
+
+async def test_a_session_that_somebody_holds_stays(autojump_clock: MockClock) -> None:
+    async with serving(families=FAMILIES) as house:
+        directory, dispatcher = house.desk.directory, house.desk.dispatcher
+        held = [directory.create(f"agent:main:{name}") for name in ("talk", "cron:job:run:1")]
+        for one in held:
+            dispatcher.hold(directory.roster.get(one.session), "debugger:ann")
+        await trio.sleep(31 * 86_400)
+        await Upkeep(house.desk).once()
+        assert list(directory) == held
+        for one in held:
+            dispatcher.release(directory.roster.get(one.session), "debugger:ann")
+        await Upkeep(house.desk).once()
+        assert [(one.key, bool(one.archived)) for one in directory] == [("agent:main:talk", True)]
