@@ -36,7 +36,8 @@ def parse(source: str) -> ast.expr:
             warnings.simplefilter("ignore")  # of "\d", which is what a regular expression looks like
             tree = ast.parse(source[indent:], mode="eval").body
     except SyntaxError as exc:
-        place = min(indent + max((exc.offset or 1) - 1, 0), len(source))
+        # Python says 0 where the text ends too early: the place is its end.
+        place = min(indent + exc.offset - 1, len(source)) if exc.offset else len(source)
         raise BadExpression(f"this is no expression: {exc.msg}", source, place) from exc
     except (ValueError, MemoryError, RecursionError) as exc:
         raise BadExpression("this is no expression", source, 0) from exc

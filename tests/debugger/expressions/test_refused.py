@@ -11,6 +11,7 @@ from tests.debugger.expressions.borders import Loud, args
 HOSTILE = {
     "nothing": ("", 0),
     "only blanks": ("   ", 0),
+    "an operator that the text ends behind": ("state.turn +", 12),
     "a call of a method": ("state.kill()", 0),
     "a call of an item": ("state.calls[0]()", 0),
     "a call of a call": ("len(state)(1)", 0),
