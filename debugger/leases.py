@@ -63,8 +63,8 @@ def not_driver(session: str, lease: Lease | None) -> Failure:
     """Refuse who does not drive, with who does."""
     if lease is None:
         return Failure("not_driver", f"nobody drives session {session}: attach to it first")
-    gone = ", whose connection was lost" if lease.lost else ""
-    return Failure("not_driver", f"session {session} is driven by {lease.user}{gone}: ask for it with lease")
+    how = ", whose connection was lost: `lease take` takes it" if lease.lost else ", who can hand it over: `lease give`"
+    return Failure("not_driver", f"session {session} is driven by {lease.user}{how}")
 
 
 @define(eq=False)

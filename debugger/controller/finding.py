@@ -26,7 +26,8 @@ def find(debugger: Debugger, name: str) -> Session:
 
 
 def _beginning(debugger: Debugger, name: str) -> str:
-    found = [row for row in debugger.names.rows() if row.session.startswith(name) or _fits(row, name)]
+    rows = list(debugger.names.rows())
+    found = [row for row in rows if _last(row) == name] or [row for row in rows if _begins(row, name)]
     if not found:
         raise Failure("no_session", f"there is no session {name!r}", at="with.session")
     if len(found) > 1:
@@ -35,8 +36,13 @@ def _beginning(debugger: Debugger, name: str) -> str:
     return found[0].session
 
 
-def _fits(row: Row, name: str) -> bool:
-    return bool(row.key) and (row.key.startswith(name) or row.key.rpartition(":")[2] == name)
+def _last(row: Row) -> str:
+    return row.key.rpartition(":")[2]
+
+
+def _begins(row: Row, name: str) -> bool:
+    """Whether an id, a key or the last part of one begins so."""
+    return any(one.startswith(name) for one in (row.session, row.key, _last(row)) if one)
 
 
 def driven(debugger: Debugger, caller: Caller, name: str) -> Session:

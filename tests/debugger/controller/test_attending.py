@@ -79,6 +79,7 @@ async def test_a_session_is_named_by_its_key_or_a_part_of_it(
         bob = await house.client("bob", "observer")
         assert (await bob.ask("status", session="main"))["session"] == "1"
         assert (await bob.ask("status", session="agent:main:o"))["session"] == "2"
+        assert (await bob.ask("status", session="oth"))["session"] == "2"
         assert "fits 2 sessions: agent:main:main, agent:main:other" in str(await bob.refused("status", session="agent"))
 
 
@@ -106,7 +107,7 @@ async def test_the_first_who_may_drive_drives_and_others_watch(autojump_clock: M
         assert (first["driving"], second["driving"], second["driver"]) == (True, False, "ann")
         assert [one["driver"] for one in eve.all("lease")] == ["ann"]
         why = await bob.refused("pause", session="s")
-        assert (why.code, str(why)) == ("not_driver", "session s is driven by ann: ask for it with lease")
+        assert (why.code, str(why)) == ("not_driver", "session s is driven by ann, who can hand it over: `lease give`")
         clients = (await eve.ask("info", session="s", topic="clients"))["rows"]
         assert [(one["user"], one["drives"]) for one in clients] == [("eve", False), ("ann", True), ("bob", False)]
         assert house.debugger.leases.watchers(session.id)
