@@ -31,6 +31,8 @@ FILE: Final = 1 << 20
 NESTED: Final = 8
 """Files that run one another."""
 THEN: Final = ("resume", "hold", "cancel")
+MARKED: Final = frozenset({"continue", "step", "finish", "until", "say"})
+"""What a later `wait` waits for the end of, also where the line itself waited for nothing (`continue &`)."""
 
 
 @define(eq=False)
@@ -109,7 +111,7 @@ class Shell:
     async def request(self, asked: Asked, *, waits: bool = False) -> Any:
         """Ask, and show the answer. Raises Failure."""
         session = str(asked.params.get("session"))
-        if asked.goes or asked.command == "say":
+        if asked.command in MARKED:
             self._marks[session] = self._rests(session)
         result = await self.query(asked.command, asked.params)
         self.place = self.place.answered(asked.command, asked.verb, asked.params, result)

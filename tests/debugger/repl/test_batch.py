@@ -165,6 +165,13 @@ async def test_the_end_of_the_prompt_ends_the_wait_too(autojump_clock: Any) -> N
         assert "main: the prompt is over (done)\n" in one.text
 
 
+async def test_a_wait_after_a_line_that_did_not_wait_sees_what_was_over_before_it(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.stops = False
+        assert await one.run("continue &", "p 1", "wait 2") == batch.DONE
+        assert one.text.endswith("main: the prompt is over (done)\n$1 = 10\n")
+
+
 async def test_a_stop_that_does_not_come_fails_the_line(autojump_clock: Any) -> None:
     async with bench() as one:
         assert await one.run("wait 2") == batch.DONE  # it stands
