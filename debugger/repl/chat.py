@@ -27,6 +27,7 @@ HELP: Final = (
     "/pause /continue /step /state /where /why /cancel /quit, and every other command of the debugger behind a /; "
     "what else is typed is said to the session."
 )
+WAITS: Final = "the session stands, and this message waits: /continue lets it go on"
 SHOWN: Final = frozenset({"stopped", "rested", "log", "lag", "goodbye", "output"})
 
 
@@ -94,6 +95,8 @@ async def said(shell: Shell, line: str, *, waits: bool = False) -> bool:
         return await shell.do(f"{NAMES.get(name, name)} {rest}", waits=waits)
     try:
         session = shell.place.session
+        if shell.place.standing.held:
+            shell.screen.told("waits", WAITS, [WAITS])
         await shell.request(Asked("say", {"session": session, "text": line}, "say"))
         if waits:
             await shell.stop(session, ANSWER_SECONDS)

@@ -10,7 +10,6 @@ from debugger.repl import lines
 from debugger.repl.forms import Act, Asked, BadLine, Form
 from debugger.repl.place import Place, Standing
 from debugger.repl.texts import line as in_a_line
-from debugger.repl.texts import table
 from runtime.step.edits import EDITABLE
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -42,7 +41,7 @@ def explained(verb: str, given: Mapping[str, Any], place: Place) -> tuple[Any, l
 
 def _help(name: str) -> tuple[Any, list[str]]:
     if name == "paths":
-        return dict(EDITABLE), table([{"path": path, "what it is": about} for path, about in EDITABLE.items()])
+        return dict(EDITABLE), [f"{path:21} {about}" for path, about in EDITABLE.items()]
     if name:
         form = lines.form_of(name.split(maxsplit=1)[0])
         return _row(form), _one(form)

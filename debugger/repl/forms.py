@@ -176,8 +176,12 @@ class Words:
             self.wrong(f"has no option {name}")
 
     def wrong(self, why: str) -> NoReturn:
-        """Refuse the line."""
+        """Refuse a line that is not written as it must be."""
         raise BadLine(f"{self.name}: {why}. Usage: {self.usage}")
+
+    def refuse(self, why: str) -> NoReturn:
+        """Refuse a line that is written well, and cannot be done now."""
+        raise BadLine(f"{self.name}: {why}")
 
 
 _NUMBER: Final = re.compile("[0-9]{1,15}")

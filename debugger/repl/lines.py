@@ -113,14 +113,14 @@ def form_of(name: str) -> Form:
         return found[0]
     if found:
         raise BadLine(f"{name} could be {', '.join(form.names[0] for form in found)}")
-    raise BadLine(f"unknown command {name[:60]}{_suggestion(name[:60])}; `help` lists them")
+    raise BadLine(f"unknown command {name[:60]}; {_suggestion(name[:60])}`help` lists them")
 
 
 def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, [form.names[0] for form in FORMS], 3, 0.6)
-    return f"; did you mean {' or '.join(close)}?".rstrip("?") + "?" if close else ""
+    return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 def repeated(line: str, place: Place) -> bool:

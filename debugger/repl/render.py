@@ -93,7 +93,7 @@ def _valued(row: Shown) -> str:
 
 def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     if "sessions" in result:
-        return [f"{len(result['sessions'])} sessions stand"]
+        return [_many(len(result["sessions"]), "stands", "stand")]
     if asked.command in ("pause", "new") and result.get("held"):
         return []  # the stop was told
     made = [standing({"session": asked.params.get("session", ""), **result}, style)]
@@ -104,7 +104,11 @@ def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str
 
 
 def _goes(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return [f"{len(result['sessions'])} sessions go on"] if "sessions" in result else []
+    return [_many(len(result["sessions"]), "goes on", "go on")] if "sessions" in result else []
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"1 session {one}" if count == 1 else f"{count} sessions {more}"
 
 
 # --- looking
@@ -209,7 +213,7 @@ def _request(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
         found += [f"  ~ {_piece(one['after'])}" for one in change["changed"]]
         found += [f"  - {_piece(one)}" for one in change["removed"]] + [f"  + {_piece(one)}" for one in change["added"]]
     elif asked.params.get("diff"):
-        found.append("the last one is not known any more")
+        found.append("there was no request before it, or it is not known any more")
     return found
 
 
@@ -240,8 +244,12 @@ def _change(one: Shown, style: Style) -> str:
 
 
 def _find(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    found = [f"{line(one['path'])}: {line(one.get('preview', one.get('text', '')))}" for one in result["found"]]
-    return (found or ["it is nowhere"]) + (["… and more"] if result.get("more") else [])
+    found = []
+    for one in result["matches"]:
+        many = one.get("many", 1)
+        times = f" ({many} {_times(many)})" if many > 1 else ""
+        found.append(f"{line(one['path'])}{times}: {line(one['excerpt'])}")
+    return (found or ["it is nowhere"]) + ([] if result["complete"] else ["… not all was looked at, or there is more"])
 
 
 def _log(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -293,6 +301,26 @@ def _lease(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]
     return [f"{line(result['driver'] or 'nobody')} drives it{offered}{' (lost)' if result.get('lost') else ''}"]
 
 
+def _said(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    count = result["queued"]
+    more = f"; {count} messages wait for their turn" if count > 1 else "; 1 message waits for its turn"
+    return [f"sent{more if count else ''}"]
+
+
+def _detached(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    become = {"resume": "if it was held it goes on", "hold": "it stays as it is", "cancel": "its prompt is cancelled"}
+    return [f"left the session; {become[result['then']]}"]
+
+
+def _fault(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    times = result["left"]
+    return [f"{line(asked.params['call'])} will fail with {line(asked.params['what'])}, {times} {_times(times)}"]
+
+
+def _times(count: int) -> str:
+    return "times" if count != 1 else "time"
+
+
 def _members(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     return [", ".join(f"{line(name)} {line(value)}" for name, value in result.items())]
 
@@ -330,7 +358,10 @@ _ANSWERS: Final[Mapping[str, Show]] = {
     "break.load": _loaded,
     "audit": _audit,
     "lease": _lease,
-    **dict.fromkeys(("detach", "lock", "say", "inject", "fault", "kill", "stream", "verdict"), _members),
+    "say": _said,
+    "detach": _detached,
+    "fault": _fault,
+    **dict.fromkeys(("lock", "inject", "kill", "stream", "verdict"), _members),
 }
 
 

@@ -44,6 +44,7 @@ class Text:
     write: Write
     style: Style = render.PLAIN
     _stream: tuple[str, ...] = ()
+    _place: Place | None = None
     _rest: str = ""
 
     def answered(self, asked: Asked, result: Any, place: Place) -> None:
@@ -70,6 +71,7 @@ class Text:
         if (session, kind, call) != self._stream:
             self._ended()
             self._stream = (session, kind, call)
+        self._place = place
         if data.get("end"):
             self._ended()
             return
@@ -85,7 +87,7 @@ class Text:
 
     def _ended(self) -> None:
         if self._rest:
-            self._write([self._lined(self._rest)])
+            self._write([self._lined(self._rest, self._place)])
         self._stream, self._rest = (), ""
 
     def _show(self, lines: list[str]) -> None:

@@ -17,6 +17,7 @@ from debugger.repl.explaining import explained
 from debugger.repl.forms import Asked, BadLine, Local
 from debugger.repl.place import Block, Place
 from debugger.repl.screen import Screen
+from debugger.repl.texts import line as in_a_line
 from runtime.errors import TwinstepError
 
 Dial = Callable[[], Awaitable[Client]]
@@ -203,9 +204,11 @@ class Shell:
 
     async def _asked(self, sessions: list[str]) -> str:
         assert self.ask is not None
-        named = ", ".join(sessions)
-        text = await self.ask(f"{named} held: resume, hold or cancel? [hold] ")
-        found = [then for then in THEN if text.strip() and then.startswith(text.strip().lower())]
+        named = ", ".join(in_a_line(self.place.sessions[one].key or one) for one in sessions)
+        text = (await self.ask(f"{named} held: resume, hold or cancel? [hold] ")).strip().lower()
+        if text == "c":
+            return ""  # at the prompt it is `continue`: what ends a prompt is said in more than a letter
+        found = [then for then in THEN if text and then.startswith(text)]
         return found[0] if found else ""
 
     async def _reconnect(self) -> None:

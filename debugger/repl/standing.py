@@ -4,9 +4,11 @@ from typing import Any
 
 from debugger.repl.forms import Words
 from debugger.repl.place import Place, Standing
+from runtime.step import REST
 
 EVERY = "*"
 """All sessions."""
+_RESTING = frozenset(phase.value for phase in REST)
 
 
 def here(words: Words, place: Place) -> dict[str, Any]:
@@ -17,17 +19,20 @@ def here(words: Words, place: Place) -> dict[str, Any]:
 def current(words: Words, place: Place) -> Standing:
     """Return the current session. Raises BadLine where there is none."""
     if not place.session:
-        words.wrong("no session is chosen: `sessions` lists them, `attach ID` chooses one")
+        words.refuse("no session is chosen: `sessions` lists them, `attach ID` chooses one")
     return place.standing
 
 
 def stopped(words: Words, place: Place) -> Standing:
     """Return the current session, which must be held. Raises BadLine."""
     standing = current(words, place)
+    name = standing.key or standing.session
     if standing.closed:
-        words.wrong(f"session {standing.session} is closed")
+        words.refuse(f"session {name} is closed")
+    if not standing.held and standing.phase in _RESTING:
+        words.refuse(f"session {name} rests, nothing runs: `pause` holds it before what `say` sends")
     if not standing.held:
-        words.wrong(f"session {standing.session} is running: pause it first")
+        words.refuse(f"session {name} is running: pause it first")
     return standing
 
 
@@ -40,4 +45,4 @@ def held(words: Words, place: Place) -> dict[str, Any]:
 def call_of(words: Words, place: Place, name: str) -> str:
     """Return the id of a call; nothing, or a dot, means the one that the session stands at. Raises BadLine."""
     found = place.standing.call if name in ("", ".") else name
-    return found or words.wrong("the session stands at no call: name one (`info calls` lists them)")
+    return found or words.refuse("the session stands at no call: name one (`info calls` lists them)")

@@ -246,8 +246,20 @@ async def test_leaving_asks_what_becomes_of_a_session_that_is_held(autojump_cloc
 
         one.shell.ask = answer
         await one.shell.leave()
-        assert questions == ["s-42 held: resume, hold or cancel? [hold] "]
+        assert questions == ["main held: resume, hold or cancel? [hold] "]
         assert one.params("detach").then == "resume"
+
+
+async def test_the_letter_of_continue_cancels_nothing_when_one_leaves(autojump_clock: Any) -> None:
+    async with bench() as one:
+
+        async def answer(question: str) -> str:
+            await trio.lowlevel.checkpoint()
+            return "c\n"
+
+        one.shell.ask = answer
+        await one.shell.leave()
+        assert "detach" not in one.asked
 
 
 async def test_a_file_of_lines_is_run_and_one_of_breakpoints_is_loaded(tmp_path: Path, autojump_clock: Any) -> None:
@@ -325,6 +337,7 @@ async def test_a_chat_in_a_pipe_shows_answers_and_waits_for_each(autojump_clock:
         assert one.asked == ["attach", "say", "status", "say"]
         assert "you said hello\nand more\n" in one.text
         assert "queued" not in one.text
+        assert one.text.count("this message waits: /continue lets it go on") == 2  # it stands all the time
         assert "behind a /" in one.text
 
 

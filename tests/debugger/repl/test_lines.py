@@ -290,8 +290,16 @@ def test_a_line_that_cannot_be_is_refused_with_a_sentence(line: str, why: str) -
     "line", ["c", "s", "finish", "until 1", "set model = 1", "skip c1", "undo", "begin", "edit model"]
 )
 def test_what_needs_a_stop_says_so_while_the_session_runs(line: str) -> None:
-    with pytest.raises(BadLine, match="session s-42 is running: pause it first"):
+    with pytest.raises(BadLine, match="session agent:main:one is running: pause it first"):
         read(line, RUNNING)
+
+
+def test_what_needs_a_stop_says_how_to_come_to_one_where_nothing_runs() -> None:
+    rests = evolve(RUNNING, sessions={"s-42": evolve(HELD, held=False, phase="done", key="agent:main:one")})
+    with pytest.raises(BadLine) as refused:
+        read("step", rests)
+    assert str(refused.value).startswith("step: session agent:main:one rests, nothing runs: `pause` holds it")
+    assert "Usage" not in str(refused.value)  # the line was written well
 
 
 @pytest.mark.parametrize("line", ["where", "pause", "say hi", "c", "p state.turn", "info calls", "wait"])
@@ -306,7 +314,7 @@ def test_a_call_that_nobody_named_is_the_one_of_the_stop() -> None:
 
 
 def test_a_closed_session_is_said_to_be_closed() -> None:
-    with pytest.raises(BadLine, match="session s-42 is closed"):
+    with pytest.raises(BadLine, match="session agent:main:one is closed"):
         read("c", evolve(PLACE, sessions={"s-42": evolve(HELD, closed=True)}))
 
 

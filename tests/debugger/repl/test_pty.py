@@ -209,7 +209,7 @@ async def test_ctrl_c_pauses_and_ends_nothing_and_twice_leaves(tmp_path: Path) -
         await one.says("\x03", "Ctrl-C again leaves")
         await one.type("\x03")
         await one.says("", r"resume, hold or cancel\?")
-        await one.type("c\r")
+        await one.type("cancel\r")
         assert await one.ended() == 0
         assert [params.then for params in one.asked("detach")] == ["cancel"]
 
@@ -267,11 +267,11 @@ async def test_a_signal_ends_the_prompt_and_leaves_the_terminal_as_it_was(tmp_pa
 
 
 async def test_an_interrupted_batch_ends_with_130(tmp_path: Path) -> None:
-    (tmp_path / "lines").write_text("p 1\ncontinue &\nsay hi\nwait 100\n")
+    (tmp_path / "lines").write_text("p 1\ncontinue &\nwait\nsay hi\nwait 100\n")
     async with typing(tmp_path, "main", "--batch", "lines") as one:
         one.session.stops = False
         one.session.house.deeds.acts.pop("say")
-        await one.sees("did say")
+        await one.sees("did: say")
         one.process.send_signal(signal.SIGINT)
         assert await one.ended() == 130
         assert "Traceback" not in one.shown

@@ -206,3 +206,35 @@ def test_what_was_only_tried_and_aliases_are_shown() -> None:
     assert shown == ({"command": "pause", "with": {"session": "s-42"}}, ['would ask: pause {"session": "s-42"}'])
     assert explained("aliases", {}, STANDS)[1] == ["ta = p tool.args"]
     assert explained("aliases", {}, evolve(STANDS, aliases={}))[1] == ["there are no aliases"]
+
+
+def test_what_was_found_is_shown_a_line_each_and_that_there_is_more() -> None:
+    one = {"seq": 9, "path": "state.history[0].parts[0].text", "at": 3, "size": 40, "many": 2, "excerpt": "deploy it"}
+    asked = Asked("find", {"text": "deploy"}, "find")
+    shown = render.answer(asked, {"matches": [one], "complete": False}, STANDS)
+    assert shown == [
+        "state.history[0].parts[0].text (2 times): deploy it",
+        "… not all was looked at, or there is more",
+    ]
+    assert render.answer(asked, {"matches": [], "complete": True}, STANDS) == ["it is nowhere"]
+
+
+def test_what_was_done_is_said_in_words() -> None:
+    def shown(command: str, params: dict[str, Any], result: dict[str, Any]) -> list[str]:
+        return render.answer(Asked(command, params, command), result, STANDS)
+
+    assert shown("say", {}, {"queued": 0}) == ["sent"]
+    assert shown("say", {}, {"queued": 1}) == ["sent; 1 message waits for its turn"]
+    assert shown("say", {}, {"queued": 2}) == ["sent; 2 messages wait for their turn"]
+    fault = {"call": "model", "what": "429"}
+    assert shown("fault", fault, {"at": 3, "left": 1}) == ["model will fail with 429, 1 time"]
+    assert shown("detach", {"session": "s-42"}, {"then": "hold"}) == ["left the session; it stays as it is"]
+    assert shown("pause", {"session": "*"}, {"sessions": ["s-1"]}) == ["1 session stands"]
+
+
+def test_the_last_piece_of_another_sessions_stream_says_whose_it_is() -> None:
+    wrote: list[str] = []
+    screen = Text(wrote.append)
+    screen.heard("output", {"session": "s-1000000", "kind": "text", "text": "one\ntwo"}, STANDS)
+    screen.heard("output", {"session": "s-1000000", "kind": "text", "end": True}, STANDS)
+    assert "".join(wrote) == "s-100000 text | one\ns-100000 text | two\n"
