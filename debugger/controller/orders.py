@@ -27,6 +27,9 @@ from runtime.sessions.session import Session
 
 WAITING: Final = 100
 """Stops whose commands wait for their turn; above, they are left out, and that is told."""
+ROUNDS: Final = 10
+"""How often the commands of a breakpoint may let one call go and find it at the same stop again."""
+REMEMBERED: Final = 1_000
 LINE: Final = 2_000
 """Characters of what a command shows."""
 
@@ -55,6 +58,7 @@ class Orders:
     debugger: Debugger
     handlers: Mapping[str, Handler]
     owners: Mapping[int, Owner]
+    _rounds: dict[tuple[str, int], tuple[tuple[str, str], int]] = field(factory=dict)
     _send: "trio.MemorySendChannel[_Stop]" = field(init=False)
     _receive: "trio.MemoryReceiveChannel[_Stop]" = field(init=False)
 
@@ -90,6 +94,9 @@ class Orders:
         hold = session.state.hold
         if hold is None or hold.generation != stop.generation or session.broken is not None:
             return
+        if self._goes_round(stop):
+            self._say(stop, f"its commands brought this call back here {ROUNDS} times: the session stands now")
+            return
         caller, own = self._caller(stop)
         try:
             for line in stop.lines:
@@ -99,6 +106,18 @@ class Orders:
         finally:
             if own:
                 debugger.leases.detach(session.id, caller.connection, "hold")
+
+    def _goes_round(self, stop: _Stop) -> bool:
+        """Whether commands bring one call back to the same stop for ever: an edit of it lets it be judged again."""
+        hold = stop.session.state.hold
+        if hold is None or not hold.call:
+            return False
+        key, place = (stop.session.id, stop.id), (hold.step, hold.call)
+        before, count = self._rounds.pop(key, (place, 0))
+        self._rounds[key] = (place, count + 1 if before == place else 1)
+        while len(self._rounds) > REMEMBERED:
+            del self._rounds[next(iter(self._rounds))]
+        return self._rounds[key][1] > ROUNDS
 
     def _caller(self, stop: _Stop) -> tuple[Caller, bool]:
         """Return who does it: the driver where that is the owner, else somebody who drives as long as this takes."""

@@ -145,3 +145,14 @@ async def test_owners_and_commands_outlive_the_process(autojump_clock: MockClock
         session = house.open()
         house.world.say(session)
         assert (await house.world.rest(session)).answer == "done"
+
+
+async def test_commands_that_bring_a_call_back_for_ever_leave_it_there(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["call.run"], commands=["args .n = 2", "continue"])
+        house.world.say(session)
+        assert "brought this call back here 10 times" in (await ann.told("log"))["line"]
+        assert session.state.hold is not None
+        assert len(ann.all("stopped")) == 11
