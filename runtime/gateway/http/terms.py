@@ -1,6 +1,7 @@
 """What an OpenAI request wants of the model: functions of the client, a choice among them, sampling. Pure.
 
-Rules as observed (CONTRACT section 10): a choice of `none` offers nothing; one that needs a call narrows what is
+Rules as observed (CONTRACT section 10): without a choice, or with `none`, the model is offered nothing (the real gateway
+keeps functions behind a search then, and does not take a direct call: traces/http/chat_completions_tools); one that needs a call narrows what is
 offered and is checked at the end; a function may not bear the name of another, or of a tool of the agent. Penalties are
 checked and not passed on: not every Gemini model takes them. A seed or a limit that the API has no place for is left
 out or cut to what models give. Members that decide nothing here (`strict`) are passed over.
@@ -52,7 +53,7 @@ def wish_of(functions: Sequence[JsonObject], choice: Any, extra: JsonObject, our
     if len(offered) > MOST_TOOLS:
         refuse(f"{WRONG}{len(offered)} functions are more than {MOST_TOOLS}")
     must = _must(choice, tuple(offered))
-    names = () if choice == "none" else must or tuple(offered)
+    names = () if choice in (None, "none") else must or tuple(offered)
     if not names and not extra:
         return Wish()
     declared = encode([_declaration(name, offered[name]) for name in names]).decode()

@@ -22,10 +22,12 @@ CITY = '{"city":"Bonn"}'
 
 
 def hello(**more: Any) -> dict[str, Any]:
+    more = ({"tool_choice": "auto"} if more.get("tools") else {}) | more
     return {"model": "openclaw", "messages": [{"role": "user", "content": "hello"}], **more}
 
 
 def item(**more: Any) -> dict[str, Any]:
+    more = ({"tool_choice": "auto"} if more.get("tools") else {}) | more
     return {"model": "openclaw", "input": "hello", **more}
 
 
@@ -260,3 +262,10 @@ def test_a_format_of_text_is_the_usual_one() -> None:
     assert formatted({"type": "json_object"}, None, "response_format") == {"responseMimeType": "application/json"}
     with pytest.raises(Halt):
         formatted({"type": "xml"}, None, "text.format")
+
+
+async def test_functions_without_a_choice_are_not_offered(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking([text("It rains.")]) as ask:
+        reply = await ask("POST", CHAT, hello(tools=[TOOL], tool_choice=None))
+        assert reply.json["choices"][0]["finish_reason"] == "stop"
+        assert '"name":"weather"' not in ask.house.world.model.requests[0].tools
