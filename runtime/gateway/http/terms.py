@@ -1,7 +1,8 @@
 """What an OpenAI request wants of the model: functions of the client, a choice among them, sampling. Pure.
 
-Rules as observed (CONTRACT section 10): without a choice, or with `none`, the model is offered nothing (the real gateway
-keeps functions behind a search then, and does not take a direct call: traces/http/chat_completions_tools); one that needs a call narrows what is
+Rules as observed (CONTRACT section 10): without a choice, or with `none`, the model is offered nothing (the real one
+keeps functions behind a search then and takes no direct call: traces/http/chat_completions_tools); a choice that needs
+a call narrows what is
 offered and is checked at the end; a function may not bear the name of another, or of a tool of the agent. Penalties are
 checked and not passed on: not every Gemini model takes them. A seed or a limit that the API has no place for is left
 out or cut to what models give. Members that decide nothing here (`strict`) are passed over.
