@@ -58,7 +58,8 @@ def _chunks(state: State) -> Any:
     return state.turn.chunks if state.turn is not None else ()
 
 
-def _streamed(state: State) -> str:
+def streamed(state: State) -> str:
+    """Return the visible text of the answer under way."""
     return "".join(text_of(chunk) for chunk in _chunks(state))
 
 
@@ -96,7 +97,7 @@ _MADE: Final[Mapping[type, tuple[Field, ...]]] = {
         Field("chunks", _chunks, about="the pieces of the answer under way, as the API sent them"),
         Field(
             "streamed",
-            _streamed,
+            streamed,
             about="the visible text of the answer under way",
             pieces=lambda state: len(_chunks(state)),
         ),

@@ -94,6 +94,7 @@ class Service:
     links: "dict[str, Link]" = field(factory=dict)
     """Connections that were let in, by their ids."""
     _open: "set[Link]" = field(factory=set)
+    _parting: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _count: int = 0
 
     async def converse(self, stream: trio.abc.Stream, peer: Peer | None = None) -> None:
@@ -108,6 +109,8 @@ class Service:
             await link.run()
         finally:
             self._open.discard(link)
+            if not self._open:
+                self._parting.unpark_all()
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await stream.aclose()
 
@@ -122,6 +125,12 @@ class Service:
         """Tell every connection that it ends, and end it when that has left."""
         for link in tuple(self._open):
             link.goodbye(reason)
+
+    async def part(self, reason: str) -> None:
+        """Tell every connection that it ends, and wait until all have ended: the caller says for how long."""
+        self.goodbye(reason)
+        while self._open:
+            await self._parting.park()
 
     def packed(self, event: str, data: Mapping[str, Any]) -> bytes | None:
         """Return the data of an event as bytes. None if it cannot be told: a fault of ours, or nothing small in it."""

@@ -8,7 +8,7 @@ from debugger.controller.watched import Watched
 from debugger.expressions import ABSENT, Expression, ExpressionFailed
 from debugger.inspect import Bounds, plain, where, why
 from debugger.inspect.tasks import facts_of
-from debugger.schema import text_of
+from debugger.schema import streamed
 from runtime.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def context(debugger: "Debugger", session: Session, border: Border) -> dict[str,
     """Return all that a person or a script wants to see first."""
     facts = facts_of(session, debugger.dispatcher, held=debugger.held_for(session))
     state = session.state
-    streamed = "".join(_texts(border))
+    answer = streamed(state)
     made: dict[str, Any] = {
         "where": where(border, facts),
         "why": why(state, facts),
-        "answer": {"characters": len(streamed), "tail": streamed[-TAIL:]},
+        "answer": {"characters": len(answer), "tail": answer[-TAIL:]},
         "model": state.settings.model,
         "tokens": state.usage.total,
     }
@@ -67,11 +67,6 @@ def context(debugger: "Debugger", session: Session, border: Border) -> dict[str,
     if call is not None:
         made["call"] = plain(call, Bounds(text=TAIL))
     return made
-
-
-def _texts(border: Border) -> list[str]:
-    turn = border.state.turn
-    return [text_of(chunk) for chunk in turn.chunks] if turn is not None else []
 
 
 def shown(expression: Expression, border: Border) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trio
 from attrs import define
@@ -24,6 +24,8 @@ from runtime.gateway.desk import Desk
 from runtime.gateway.link import Connection
 from runtime.gateway.queueing import NEXT
 from runtime.sessions.session import Session
+
+CLOSE_SECONDS: Final = 1.0
 
 
 @define(eq=False)
@@ -168,5 +170,5 @@ class Debugging:
                 task_status.started()
         finally:
             if self.listener is not None:
-                with trio.CancelScope(shield=True):
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
                     await self.listener.aclose()

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -109,6 +109,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
         debugging = await Debugging.of(
             gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
         )
+        gateway.part = partial(debugging.studio.service.part, "the daemon stops")
         await nursery.start(_obey, gateway, nursery.cancel_scope)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
@@ -160,7 +161,8 @@ class Gateway:
     model: Exchange
     log: Log
     app: Any
-    _scope: trio.CancelScope | None = None
+    part: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    """Ends the connections of debuggers in order."""
     _listeners: list[trio.SocketListener] | None = None
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
@@ -268,6 +270,8 @@ class Gateway:
     async def stop(self, everything: trio.CancelScope) -> None:
         """Stop in order, then end all that runs."""
         await self.drain()
+        with trio.move_on_after(CLOSE_SECONDS):
+            await self.part()
         everything.cancel()
 
     async def drain(self) -> None:

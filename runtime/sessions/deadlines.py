@@ -106,12 +106,7 @@ class Deadlines:
 
     def remaining(self) -> list[float]:
         """Return how many seconds each open deadline has left, the nearest first."""
-        return sorted(left for _, _, left in self.open())
-
-    def open(self) -> list[tuple[str, str, float]]:
-        """Return name, call and the seconds left of each open deadline, the oldest first."""
-        now = trio.current_time()
-        return [(timer.name, timer.call, timer.remaining(now)) for timer in self._timers]
+        return sorted(one.left for one in self.opened())
 
     def opened(self) -> list[Deadline]:
         """Return the open deadlines with all that is known of them, the oldest first."""

@@ -50,6 +50,16 @@ async def killed(daemon: Daemon) -> None:
     assert await daemon.ended() == -signal.SIGKILL
 
 
+async def test_a_daemon_that_is_told_to_stop_says_goodbye_to_debuggers(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    async with running(daemon, "--demo") as ready, debugging(ready) as ann:
+        daemon.tell(signal.SIGTERM)
+        with trio.fail_after(30):
+            told = [(event.name, dict(event.data)) async for event in ann]
+        assert told[-1] == ("goodbye", {"reason": "the daemon stops"})
+        assert await daemon.ended() == 0
+
+
 async def test_a_held_session_comes_back_held_from_a_crash_and_goes_on_when_nobody_comes(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     async with stub.serving(stub.script(HALF, stub.said_in("done", 1))) as (model, url):

@@ -216,7 +216,7 @@ async def test_the_wait_before_a_retry_stands_still_in_a_pause(autojump_clock: M
         house.world.say(session)
         await trio.testing.wait_all_tasks_blocked()
         assert session.state.phase is Phase.RETRYING
-        ((_, _, wait),) = session.deadlines.open()
+        (wait,) = session.deadlines.remaining()
         await trio.sleep(wait / 2)
         held = await ann.ask("pause", session="s")
         await trio.sleep(MINUTES)

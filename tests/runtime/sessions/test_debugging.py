@@ -159,12 +159,20 @@ async def test_the_clocks_of_other_calls_stand_still_beside_the_focus(autojump_c
     with deadlines.within(10, "tool", "a"), deadlines.within(20, "limit", "b"), deadlines.within(30, "judge"):
         deadlines.thaw("b")
         await trio.sleep(1)
-        assert deadlines.open() == [("tool", "a", 10), ("limit", "b", 19), ("judge", "", 29)]
+        assert [(one.name, one.call, one.left) for one in deadlines.opened()] == [
+            ("tool", "a", 10),
+            ("limit", "b", 19),
+            ("judge", "", 29),
+        ]
         deadlines.freeze()
         await trio.sleep(1)
         deadlines.thaw()
         await trio.sleep(1)
-        assert deadlines.open() == [("tool", "a", 9), ("limit", "b", 18), ("judge", "", 28)]
+        assert [(one.name, one.call, one.left) for one in deadlines.opened()] == [
+            ("tool", "a", 9),
+            ("limit", "b", 18),
+            ("judge", "", 28),
+        ]
 
 
 async def test_a_jump_of_the_clock_takes_time_from_every_deadline(autojump_clock: MockClock) -> None:
