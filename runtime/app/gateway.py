@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 import trio
 from attrs import define, evolve
 
-from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
 from runtime.app.debugging import Debugging
 from runtime.app.exchange import Exchange
@@ -68,7 +66,7 @@ from runtime.policy.permission import Host
 from runtime.ports import Model
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.journal import Journal
-from runtime.sessions.performer import Performer, Surroundings
+from runtime.sessions.performer import Performer
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import Settings
@@ -559,16 +557,3 @@ class AgentContexts:
         workspace = Path(settings.workspace)
         system = self.setup.system(workspace, toolset.names)
         return ev.ContextBuilt(system, toolset, ())
-
-
-def surroundings(workspace: Path, home: Path, environ: Mapping[str, str], scratch: Path) -> Surroundings:
-    """Return what tools may see of the machine."""
-    return Surroundings(workspace, scratch, home, environ, {})
-
-
-def token() -> str:
-    """Return a fresh secret."""
-    return b64encode(os.urandom(24)).decode()
-
-
-__all__ = ["Gateway", "compose", "context", "main", "surroundings", "token"]
