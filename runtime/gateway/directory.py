@@ -7,7 +7,7 @@ that is not busy runs as its entry says from its next prompt on.
 One long module, because an entry, its session and its conversation begin, change and end together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,6 +27,7 @@ from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Settings, State, Step
 from runtime.step import events as ev
 from runtime.step.replay import replay
+from runtime.vocab import Usage
 
 __all__ = ["Directory", "SettingsOf", "inject", "shortened"]
 
@@ -469,17 +470,29 @@ class Directory:
         return entry
 
     def _used(self, entry: Entry, run: Run, session: Session) -> dict[str, Any]:
-        usage = session.state.usage
-        used = (usage.prompt, usage.candidates, usage.cached, usage.total)
+        used = _counts(session.state.usage)
         more = [max(0, now - before) for now, before in zip(used, entry.used, strict=True)]
         counted = self._counted.pop(entry.session, {})
         counted["errors"] = counted.get("errors", 0) + (run.status == "error")
-        day, model = day_of(run.ended), session.state.settings.model
+        self._spend(entry, session.state.settings.model, run.ended, more, runs=1, **counted)
+        return {"used": used}
+
+    def side(self, entry: Entry, model: str, usage: Usage) -> None:
+        """Note what a request beside the conversation used: the one for a summary."""
+        self._spend(entry, model, self.clock.wall(), _counts(usage))
+
+    def summed_up(self, entry: Entry, usage: Usage) -> Entry:
+        """Note that a summary took the place of the beginning of a conversation, and what it used."""
+        current = self.shelf.items.get(entry.key, entry)
+        used = tuple(before + more for before, more in zip(current.used, _counts(usage), strict=True))
+        return self.change(entry, compactions=current.compactions + 1, total=0, used=used)
+
+    def _spend(self, entry: Entry, model: str, at: int, tokens: Iterable[int], **counts: int) -> None:
+        day = day_of(at)
         name = f"{day} {entry.agent} {PROVIDER}/{model}"
         known = self.spent.items.get(name) or Spent(day, entry.agent, PROVIDER, model)
         with suppress(JournalError):
-            self.spent.put(name, known.plus(runs=1, **dict(zip(USED, more, strict=True)), **counted))
-        return {"used": used}
+            self.spent.put(name, known.plus(**dict(zip(USED, tokens, strict=True)), **counts))
 
     def _noticed(self, entry: Entry, **members: Any) -> Entry:
         """Change an entry for what has happened already: if that cannot be kept, the next change says it too."""
@@ -561,6 +574,11 @@ def shortened(text: str, most: int) -> str:
     """Return the beginning of a text on one line."""
     line = " ".join(text[: 4 * most].split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _counts(usage: Usage) -> tuple[int, int, int, int]:
+    """Return what entries and sums keep of a usage (`USED`)."""
+    return usage.prompt, usage.candidates, usage.cached, usage.total
 
 
 def day_of(ms: int) -> str:

@@ -5,9 +5,9 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar
 
-from attrs import astuple, frozen
+from attrs import astuple, field, frozen
 
-from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Verdict, digest, encode
+from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Usage, Verdict, digest, encode
 
 
 class On(Enum):
@@ -379,11 +379,12 @@ class Unqueued:
 
 @frozen
 class Compacted:
-    """Somebody had a session at rest shortened: the new history, what was summed up in front."""
+    """Somebody had a session at rest shortened: the new history, what was summed up in front, and what that used."""
 
     on: ClassVar = On.COMPACT
     history: tuple[Content, ...]
     by: str
+    usage: Usage = field(factory=Usage)
 
 
 Event = (
