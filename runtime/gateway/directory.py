@@ -259,6 +259,7 @@ class Directory:
             self._close(fresh, "not kept")
             raise
         self._close(entry, reason)
+        self.transcripts.pop(fresh.session, None)  # read with the mark that it begins anew, which is no step
         return fresh
 
     def delete(self, entry: Entry, *, journal: bool = True) -> int:
@@ -285,10 +286,6 @@ class Directory:
             self.notes.drop(note.id)
         self._written(self.roster.dispatcher.journal.store.forget(past.session))
         self._written(self.past.put(past.session, evolve(past, kept=False)))
-
-    def overdue(self, before: int) -> list[Past]:
-        """Return the sessions that were past before a time."""
-        return [past for past in self.past.items.values() if past.at < before]
 
     def expire(self, past: Past) -> None:
         """Let go of a session that is past: of its journal, and of the note that there was one."""
@@ -354,6 +351,8 @@ class Directory:
     def _read(self, entry: Entry, upto: int = 0) -> Transcript:
         """Read a conversation from the journal, up to a record if one is given."""
         made = Transcript(entry.session, PROVIDER, self.settings_of(entry).model)
+        if entry.first:
+            made.began_anew(entry.born)
         journal = self.roster.dispatcher.journal
         notes = [one for one in self._noted.get(entry.session, ()) if not upto or one.after <= upto]
         with suppress(JournalError):  # nothing is on disk yet, or nothing that can be read: `doctor` tells

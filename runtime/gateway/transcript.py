@@ -114,6 +114,11 @@ class Transcript:
         self.lines = [*earlier.lines, *(_numbered(line, line.number + known) for line in self.lines)]
         self.since = 0
 
+    def began_anew(self, now: int) -> None:
+        """Mark that the conversation begins here under an id that had another one before (`Directory.reset`)."""
+        body = {"role": "system", "content": [{"type": "text", "text": "Reset"}], "timestamp": now}
+        self._line(0, body, now, 0, {"kind": "reset"}, name="reset")
+
     def note(self, note: Note) -> Line:
         """Add what an operator put in."""
         return inject(self, note.id, note.text, note.at)
