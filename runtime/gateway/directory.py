@@ -94,7 +94,7 @@ class Directory:
             self.roster.parked.add(entry.session)
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
-        self.roster.dispatcher.listeners.append(self.on_step)
+        self.roster.dispatcher.listeners += [self.on_step, self._refit]
         self.roster.heard.append(self._on_life)
 
     def _finish_deleting(self) -> None:
@@ -221,6 +221,13 @@ class Directory:
         entry = self.of(session.id)
         if entry is not None:
             self.apply(entry, own)
+
+    def _refit(self, session: Session, step: Step) -> None:
+        """Let a session at rest run as its next message wants, where that became another one."""
+        before, after = step.before.lane, step.after.lane
+        if before and after and before[0].message.id != after[0].message.id and step.after.phase in REST:
+            with suppress(TwinstepError):  # else before the next prompt (`ensure`)
+                self.fit(session)
 
     def reset(self, entry: Entry, reason: str) -> Entry:
         """Give the key a new session under the old id; the journal of the old one stays.

@@ -25,6 +25,7 @@ from runtime.gateway.http.targets import own_model
 from runtime.gateway.http.turns import RUN_SECONDS, Turn, Watch
 from runtime.gateway.http.wire import NOT_FOUND, Answer, Halt, as_json, as_text, decoded, not_allowed, until_gone
 from runtime.gateway.registry import Call
+from runtime.model.thinking import level_named
 
 BODY: Final = 262_144
 LONGEST_KEY: Final = 256
@@ -220,7 +221,7 @@ def _job(visit: Visit, payload: Mapping[str, Any], *, mapping: Mapping[str, Any]
         key=key,
         persistent=mode == "persistent",
         model=own_model(model) if model else None,
-        thinking=thinking.strip()[:40] if isinstance(thinking, str) and thinking.strip() else None,
+        thinking=level_named(thinking) if isinstance(thinking, str) else None,
         seconds=_seconds(payload.get("timeoutSeconds")),
         wait=wait and not mapped,
         marked=not (mapping or {}).get("allowUnsafeExternalContent"),
@@ -277,9 +278,10 @@ async def _start(visit: Visit, job: Job, replay: str) -> str:
         model=job.model,
         thinking=job.thinking,
         lasting=bool(replay),
+        seconds=job.seconds,
     )
     watch = await surface.turns.begin(turn)
-    surface.later(_attend, visit, watch, job.seconds)
+    surface.later(_attend, visit, watch)
     return run
 
 
@@ -289,10 +291,9 @@ def run_id(replay: str, path: str, token: str, job: Job) -> str:
     return str(UUID(bytes=sha256(text).digest()[:16], version=5))
 
 
-async def _attend(visit: Visit, watch: Watch, seconds: float) -> None:
-    """See a run to its end, or give it up when its time is over."""
-    with trio.move_on_after(seconds):
-        await watch.end()
+async def _attend(visit: Visit, watch: Watch) -> None:
+    """See a run to its end."""
+    await watch.end()
     visit.surface.turns.end(watch)
 
 

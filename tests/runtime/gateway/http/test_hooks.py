@@ -207,6 +207,24 @@ async def test_a_run_that_takes_longer_than_it_may_is_given_up(autojump_clock: t
         assert trio.current_time() - began == pytest.approx(5, abs=1)
 
 
+async def test_the_time_of_a_run_stands_still_while_its_session_is_held(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking([10.0, text("ok")]) as ask:
+        run = (await post(ask, "agent", {"message": "x", "timeoutSeconds": 20})).json["runId"]
+        await trio.sleep(5)
+        (session,) = ask.house.desk.directory.roster.live.values()
+        ask.house.desk.dispatcher.hold(session, "debugger")
+        await trio.sleep(1_000)
+        ask.house.desk.dispatcher.release(session, "debugger")
+        assert await ended(ask, run) == "ok"
+
+
+async def test_a_run_thinks_as_much_as_its_sender_wants(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking([text("ok")]) as ask:
+        for said in ("think-hard", "gigantic"):
+            await ended(ask, (await post(ask, "agent", {"message": "x", "thinking": said})).json["runId"])
+        assert [one.thinking for one in ask.house.world.model.requests] == ["low", ""]
+
+
 async def test_a_caller_names_a_session_only_where_it_is_allowed(autojump_clock: trio.testing.MockClock) -> None:
     allowed = hooks(allow_request_session_key=True, allowed_session_key_prefixes=("hook:",))
     async with asking([text("ok")], hooks=allowed) as ask:
