@@ -147,7 +147,7 @@ async def test_a_reset_gives_the_key_a_new_session_and_keeps_the_journal_of_the_
         assert {old.session, fresh.session} <= journaled(house)
         assert directory.past.items[old.session] == Past(old.session, KEY, "main", fresh.born, "new", kept=True)
         await house.turn(KEY, "once more", "r2")
-        assert texts(house, KEY) == ["once more", "Hi."]
+        assert texts(house, KEY) == ["Reset", "once more", "Hi."]
 
 
 async def test_a_busy_session_is_not_reset(autojump_clock: MockClock) -> None:
