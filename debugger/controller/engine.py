@@ -21,7 +21,6 @@ from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
 from debugger.protocol.errors import LONGEST
-from debugger.schema import text_of
 from debugger.server import Caller, Service
 from runtime.errors import JournalError, JournalFull, TwinstepError
 from runtime.ports import Chance, Clock
@@ -31,6 +30,7 @@ from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
+from runtime.step.response import text_of
 from runtime.step.state import Hold
 
 UNATTENDED_SECONDS: Final = 300.0
