@@ -1,8 +1,8 @@
 """All breakpoints of a daemon, and what is asked of them: does anybody want this border? Pure; raises nothing there.
 
 The borders that are wanted are kept for each session by step kind, so that one that nobody wants costs a look into a
-dict. A border is asked about once; asking again before the same step of the same state gives the same answer and counts
-nothing. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
+dict. Each question counts, and a stop may use a breakpoint up: who asks (`runtime.sessions.gate`) asks once at a border
+and remembers the answer. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,9 +46,7 @@ class Book:
     _breakpoints: dict[int, Breakpoint] = field(factory=dict)
     _plans: dict[str, Plan] = field(factory=dict)
     _memories: dict[str, Memory] = field(factory=dict)
-    _standing: dict[str, Memory] = field(factory=dict)
     _next: int = 1
-    _edition: int = 0
 
     # --- what people do
 
@@ -72,7 +70,7 @@ class Book:
                 raise BadSpec("ids", f"breakpoint {one.id} waits for {one.spec.after}: change or delete it first")
         for number in gone:
             self._drop(number)
-        self._changed()
+        self._plans.clear()
 
     def enable(self, numbers: Iterable[int], on: bool = True, *, once: bool = False) -> None:
         """Enable or disable breakpoints; with `once` the next stop disables them again. A muted one is heard again.
@@ -85,7 +83,7 @@ class Book:
             one.muted, one.errors = False, 0
             for memory in self._memories.values():
                 memory.forget(one.id)
-        self._changed()
+        self._plans.clear()
 
     def group(self, name: str) -> tuple[int, ...]:
         """Return the ids of a group. Raises BadSpec for one that nobody is in."""
@@ -128,15 +126,13 @@ class Book:
             with below(f"[{n}]"):
                 loaded._check_order(loaded.get(ids[number]))
         self._breakpoints, self._next = loaded._breakpoints, following
-        self._changed()
+        self._plans.clear()
         return ids
 
     # --- what the engine asks
 
     def wants(self, session: str, kind: StepKind, edge: Edge, key: str = "", agent: str = "") -> bool:
         """Whether any breakpoint looks at borders of this kind: if not, nobody need make one."""
-        if edge == "before" and session in self._standing:  # the stop of one that is used up may be asked for again
-            return True
         if not self._breakpoints:
             return False
         plan = self._plans.get(session)
@@ -146,15 +142,13 @@ class Book:
 
     def before(self, border: Border, now: int) -> Hit | None:
         """Return what breakpoints make of a step that is about to be taken; `now` in ms. Raises nothing."""
-        if self._standing and (again := self._repeated(border)) is not None:
-            return again
         if not self._breakpoints:
             return None
         plan = self._plans.get(border.session)
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.before.get(border.kind)
-        return None if wanted is None else self._before(wanted, border, now)
+        return None if wanted is None else self._ask(wanted, border, now)
 
     def after(self, border: Border, now: int) -> Hit | None:
         """Return what breakpoints make of a step that was taken; `now` in ms. Raises nothing."""
@@ -164,39 +158,17 @@ class Book:
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.after.get(border.kind)
-        return None if wanted is None else self._ask(wanted, border, self._memory(border.session), now)
+        return None if wanted is None else self._ask(wanted, border, now)
 
     def forget(self, session: str) -> None:
         """Drop what is remembered of a session that is closed or unloaded."""
         self._plans.pop(session, None)
-        self._standing.pop(session, None)
         self._memories.pop(session, None)
 
     # --- inside
 
-    def _repeated(self, border: Border) -> Hit | None:
-        """Return the stop that a breakpoint made which it used up, where it is asked for again."""
-        memory = self._standing.get(border.session)
-        if memory is None:
-            return None
-        if memory.asked is border.state and memory.edition == self._edition:
-            return memory.answers.get((border.kind, border.call))
-        del self._standing[border.session]
-        return None
-
-    def _before(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
+    def _ask(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
         memory = self._memory(border.session)
-        if memory.asked is not border.state or memory.edition != self._edition:
-            memory.asked, memory.edition = border.state, self._edition
-            memory.answers.clear()
-        place = (border.kind, border.call)
-        if place in memory.answers:
-            return memory.answers[place]  # type: ignore[no-any-return]
-        hit = self._ask(wanted, border, memory, now)
-        memory.answers[place] = evolve(hit, logs=(), complaints=()) if hit is not None and hit.ids else None
-        return hit
-
-    def _ask(self, wanted: _Wanted, border: Border, memory: Memory, now: int) -> Hit | None:
         stops: list[tuple[Breakpoint, str]] = []
         logs: list[tuple[int, str]] = []
         complaints: list[str] = []
@@ -218,26 +190,24 @@ class Book:
                 if one.muted:
                     self._plans.clear()
         memory.hit.update(hit)  # not before the next border: the order of ids means nothing
-        spent = [number for number in hit if self._spend(self._breakpoints[number])]
-        if spent and border.edge == "before":
-            self._standing[border.session] = memory
+        for number in hit:
+            self._spend(self._breakpoints[number])
         if not stops and not logs and not complaints:
             return None
         commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)
         ids = tuple(one.id for one, _ in stops)
         return Hit(ids, stops[0][1] if stops else "", tuple(logs), commands, tuple(complaints))
 
-    def _spend(self, one: Breakpoint) -> bool:
-        """Whether the hit used the breakpoint up. A temporary one is deleted (disabled, where another one waits for
-        it), a `once` one is disabled."""
+    def _spend(self, one: Breakpoint) -> None:
+        """Use up what stops only once: a temporary one is deleted (disabled, where another one waits for it), a `once`
+        one is disabled."""
         if not one.spec.temporary and not one.spec.once:
-            return False
+            return
         if one.spec.once or any(other.spec.after == one.id for other in self._breakpoints.values()):
             one.spec = evolve(one.spec, enabled=False, once=False)
         else:
             self._drop(one.id)
         self._plans.clear()
-        return True
 
     def _memory(self, session: str) -> Memory:
         found = self._memories.get(session)
@@ -268,7 +238,7 @@ class Book:
         self._next = max(self._next, number + 1)
         for memory in self._memories.values():
             memory.forget(number)
-        self._changed()
+        self._plans.clear()
         return made
 
     def _place(self, number: int, spec: Spec) -> Breakpoint:
@@ -292,7 +262,3 @@ class Book:
         for memory in self._memories.values():
             memory.forget(number)
             memory.hit.discard(number)
-
-    def _changed(self) -> None:
-        self._plans.clear()
-        self._edition += 1
