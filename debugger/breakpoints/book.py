@@ -13,10 +13,13 @@ from attrs import define, evolve, field, frozen
 
 from debugger.border import Border, Edge
 from debugger.breakpoints.breakpoint import Breakpoint, make
+from debugger.breakpoints.budget import COMMON, EACH, MOST_NODES, Account
 from debugger.breakpoints.memory import Memory
 from debugger.breakpoints.plan import Plan, planned
 from debugger.breakpoints.saving import below, renumbered, specs_of
 from debugger.breakpoints.spec import BadSpec, Spec, plain, structure
+from debugger.expressions import ExpressionFailed, Run
+from debugger.expressions.bounds import MOST_OPERATIONS
 from runtime.step import StepKind
 
 MOST: Final = 1_000
@@ -36,6 +39,29 @@ class Hit:
     complaints: tuple[str, ...] = ()
 
 
+@define(eq=False)
+class _Found:
+    """What is gathered at a border."""
+
+    stops: list[tuple[Breakpoint, str]] = field(factory=list)
+    logs: list[tuple[int, str]] = field(factory=list)
+    told: list[str] = field(factory=list)
+    hit: list[int] = field(factory=list)
+
+    def met(self, one: Breakpoint, cause: str, run: Run, now: int) -> None:
+        """Take in that a breakpoint was met. Raises whatever its log line raises."""
+        self.hit.append(one.id)
+        if one.log is None:
+            self.stops.append((one, cause))
+        elif (said := one.said(run, now)) is not None:
+            self.logs.append((one.id, said))
+
+    def tell(self, line: str | None) -> None:
+        """Take in what a person should hear."""
+        if line is not None:
+            self.told.append(line)
+
+
 _Wanted = tuple[Breakpoint, ...]
 
 
@@ -47,6 +73,7 @@ class Book:
     _plans: dict[str, Plan] = field(factory=dict)
     _memories: dict[str, Memory] = field(factory=dict)
     _next: int = 1
+    _account: Account = field(factory=Account)
 
     # --- what people do
 
@@ -80,7 +107,7 @@ class Book:
         wanted = [self.get(number, f"ids[{n}]") for n, number in enumerate(numbers)]
         for one in wanted:
             one.spec = evolve(one.spec, enabled=on, once=once and not one.spec.temporary)
-            one.muted, one.errors = False, 0
+            one.heard()
             for memory in self._memories.values():
                 memory.forget(one.id)
         self._plans.clear()
@@ -124,7 +151,11 @@ class Book:
                 loaded._place(ids[number], mapped)
         for n, number in enumerate(saved):
             with below(f"[{n}]"):
-                loaded._check_order(loaded.get(ids[number]))
+                made = loaded.get(ids[number])
+                loaded._check_order(made)
+        if saved:
+            with below(f"[{len(saved) - 1}]"):
+                loaded._check_weight(made)
         self._breakpoints, self._next = loaded._breakpoints, following
         self._plans.clear()
         return ids
@@ -169,34 +200,55 @@ class Book:
 
     def _ask(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
         memory = self._memory(border.session)
-        stops: list[tuple[Breakpoint, str]] = []
-        logs: list[tuple[int, str]] = []
-        complaints: list[str] = []
-        hit: list[int] = []
+        self._account.borders += 1
+        found: _Found | None = None
+        run = Run(0, border)
+        share, common = EACH // len(wanted), COMMON
+        greedy, most = None, 0
         for one in wanted:
+            room = share + common
+            run.left = one.weight + room
             try:
-                met = one.met(border, memory)
-                if met is None:
-                    continue
-                hit.append(one.id)
-                if one.log is None:
-                    stops.append((one, met[1]))
-                elif (said := one.said(met[0], now)) is not None:
-                    logs.append((one.id, said))
+                cause = one.met(border, memory, run)
+                if cause is not None:
+                    found = found or _Found()
+                    found.met(one, cause, run, now)
             except Exception as exc:  # noqa: BLE001 - whatever a breakpoint does, the session goes on
-                complaint = one.failed(exc)
-                if complaint is not None:
-                    complaints.append(complaint)
-                if one.muted:
-                    self._plans.clear()
-        memory.hit.update(hit)  # not before the next border: the order of ids means nothing
-        for number in hit:
+                found = found or _Found()
+                found.tell(self._failed(one, exc, room, greedy))
+            run.border = border
+            if run.left < room:  # it took more than its nodes do
+                taken = room - max(run.left, 0)
+                told = self._account.pay(one, taken, self._breakpoints.values())
+                if told is not None:
+                    found = found or _Found()
+                    found.tell(told)
+                if taken - share > most:
+                    greedy, most = one, taken - share
+                common = max(0, common - max(0, taken - share))
+        return None if found is None else self._answer(found, memory)
+
+    def _answer(self, found: "_Found", memory: Memory) -> Hit | None:
+        if found.told:
+            self._plans.clear()  # one may be muted
+        memory.hit.update(found.hit)  # not before the next border: the order of ids means nothing
+        for number in found.hit:
             self._spend(self._breakpoints[number])
-        if not stops and not logs and not complaints:
+        stops = found.stops
+        if not stops and not found.logs and not found.told:
             return None
         commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)
         ids = tuple(one.id for one, _ in stops)
-        return Hit(ids, stops[0][1] if stops else "", tuple(logs), commands, tuple(complaints))
+        return Hit(ids, stops[0][1] if stops else "", tuple(found.logs), commands, tuple(found.told))
+
+    def _failed(self, one: Breakpoint, exc: Exception, room: int, greedy: Breakpoint | None) -> str | None:
+        """Count a failure; return what a person should hear of it. It is not the fault of a breakpoint that another one
+        left it too little."""
+        if isinstance(exc, ExpressionFailed) and room < MOST_OPERATIONS:
+            if greedy is not None:
+                return greedy.crowded(one)
+            exc = ExpressionFailed(f"it takes more than {room:,} operations, and no more is left among so many others")
+        return one.failed(exc)
 
     def _spend(self, one: Breakpoint) -> None:
         """Use up what stops only once: a temporary one is deleted (disabled, where another one waits for it), a `once`
@@ -229,6 +281,7 @@ class Book:
         made = self._place(number, spec)
         try:
             self._check_order(made)
+            self._check_weight(made)
         except BadSpec:
             if old is None:
                 del self._breakpoints[number]
@@ -256,6 +309,15 @@ class Book:
                 raise BadSpec("after", f"breakpoint {made.id} would wait for itself")
             seen.add(number)
             number = self.get(number, "after").spec.after
+
+    def _check_weight(self, made: Breakpoint) -> None:
+        """Refuse what would make all borders too costly, whatever the sessions hold."""
+        others = sum(one.weight for one in self._breakpoints.values()) - made.weight
+        if made.weight + others > MOST_NODES:
+            spec = made.spec
+            at = "when" if spec.when else "log" if spec.log else "watch"
+            has = f"has {made.weight} names, literals and operators, and those of the others {others:,}"
+            raise BadSpec(at, f"{has}: {MOST_NODES:,} are allowed together; delete some, or say less")
 
     def _drop(self, number: int) -> None:
         del self._breakpoints[number]

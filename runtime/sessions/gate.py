@@ -1,8 +1,8 @@
 """The gate: where one session stands still while the others go on. Holds and lets pass; changes no state.
 
 A session is held before a step, identified by how many steps it has taken. Breakpoints and the ends of granted steps
-are predicates; the debugger brings its own. A stop that the journal had no room for is remembered here and nowhere else,
-until it is taken. A gate that nobody closed costs the test of `session.armed` and of an empty list.
+are predicates; the debugger brings its own. A stop that the journal had no room for is remembered here and nowhere
+else, until it is taken. A gate that nobody closed costs the test of `session.armed` and of an empty list.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from runtime.step import REST, Event, StepKind
 Breakpoint = Callable[[Session, StepKind, str, Event], str | None]
 """Takes session, step kind, call id and the event that would be applied; returns the cause of a stop, or None.
 
-It is asked once at each border, also where the journal takes the stop only later: it may count, or be used up by a stop.
+It is asked once at each border, also where the journal takes the stop only later: it may count, or be used up.
 """
 Until = Callable[[Session, StepKind, str, Event, int], bool]
 """Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
