@@ -27,8 +27,9 @@ from runtime.step import CallPhase, Event, On, Phase, State, advance
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
 from runtime.step.records import CONVERTER
+from runtime.step.state import Call
 from runtime.step.undoing import inverse
-from runtime.vocab import Decision, Verdict, encode, nested_within
+from runtime.vocab import Decision, ToolResult, Verdict, encode, nested_within
 
 ONCE: Final = frozenset({"model", "system", "tools", "settings"})
 """What can be changed for one request."""
@@ -80,13 +81,14 @@ class Changing:
         session, watched = self._at(caller, params.session, params.at)
         changes = tuple(ev.Change(one.path, one.value, one.op) for one in params.changes)
         made = ev.Edited.of(changes, caller.user, params.reason)
+        after = advance(session.state, made).after  # raises where the machine refuses
+        self._check(session, after, changes)
         if params.once and not all(one.path.partition(".")[0] in ONCE for one in changes):
             raise Failure(
                 "bad_params", f"for one request only {', '.join(sorted(ONCE))} can be changed", at="with.once"
             )
         if params.dry:
             await trio.lowlevel.checkpoint()
-            after = advance(session.state, made).after
             return {"at": watched.mark, "dry": True} | difference(session.state, after)
         undo = Undo(made, inverse(session.state, made))
         ticket, answer = self._edit(caller, session, made, "edit", params.reason)
@@ -97,6 +99,20 @@ class Changing:
             watched.undone.clear()
         await self._committed(ticket)
         return answer
+
+    def _check(self, session: Session, after: State, changes: tuple[ev.Change, ...]) -> None:
+        """Refuse arguments that their tool does not take, in the words that the run would have for them.
+
+        All changes are made by then: what is wrong after one may be right after the next. What takes an edit back is
+        not checked: it may bring back what the model got wrong. Raises Failure.
+        """
+        for call in after.turn.calls if after.turn is not None else ():
+            place = _rewritten(session.state, call, changes)
+            found = self.debugger.dispatcher.performer.checked(session, after, call) if place is not None else None
+            if isinstance(found, ToolResult) and found.error is not None and place is not None:
+                raise Failure(
+                    "edit_refused", f"{changes[place].path}: {found.error.message}", at=f"with.changes[{place}]"
+                )
 
     async def undo(self, caller: Caller, params: p.Session) -> Any:
         """Take the last edit back, if the session has taken no step since."""
@@ -269,6 +285,15 @@ class Changing:
             made = ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason)
         answer = await self._done(caller, session, f"verdict {params.decision}", (made,), params.reason)
         return answer | {"decision": params.decision}
+
+
+def _rewritten(before: State, call: Call, changes: tuple[ev.Change, ...]) -> int | None:
+    """Return the place of the last change of the arguments with which a call would run, or None."""
+    old = before.turn.call(call.id) if before.turn is not None else None
+    if old is None or old.revision == call.revision or call.phase is CallPhase.FINISHED:
+        return None
+    path = f"calls.{call.id}.args"
+    return max((n for n, one in enumerate(changes) if f"{one.path}.".startswith(f"{path}.")), default=None)
 
 
 def _event(caller: Caller, params: p.Inject) -> Event:
