@@ -4,6 +4,7 @@ A change that the machine refuses has changed nothing. What was changed is judge
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import trio
@@ -150,20 +151,25 @@ class Changing:
     def _edit(
         self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
     ) -> tuple[int, dict[str, Any]]:
-        """Make an edit; return the ticket of its entry in the audit, and what is answered once that is on disk."""
+        """Make an edit; return the ticket of its record, and what is answered once that is on disk."""
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
-        ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
-        self.debugger.control(session, made, by(caller))
+        with self._about(caller, session, action, reason, [_plain(one) for one in made.changes], changed):
+            self.debugger.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
-        return ticket, {"at": self.debugger.look(session).mark} | changed
+        return session.ticket, {"at": self.debugger.look(session).mark} | changed
 
     async def _committed(self, ticket: int) -> None:
         await self.debugger.audit.store.committed(ticket)
 
-    def _note(self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any) -> int:
-        return self.debugger.audit.add(
+    def _about(
+        self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any
+    ) -> AbstractContextManager[int]:
+        """Audit what happens in the block. Where it is refused, the records are named that were made nevertheless."""
+        first = session.state.seq + 1
+        return self.debugger.audit.about(
             action,
+            lambda: {"records": list(range(first, session.state.seq + 1))},
             user=caller.user,
             connection=caller.connection,
             peer=str(caller.peer or ""),
@@ -192,10 +198,12 @@ class Changing:
         """
         note = ev.Edited("note", {"what": what}, caller.user, reason)
         _tried(session.state, (note, *events))
-        ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
-        self.debugger.control(session, note, by(caller))
-        for event in events:
-            self.debugger.control(session, event, by(caller))
+        shown = [plain(one, Bounds(text=2_000)) for one in events]
+        with self._about(caller, session, what, reason, None, shown):
+            self.debugger.control(session, note, by(caller))
+            for event in events:
+                self.debugger.control(session, event, by(caller))
+        ticket = session.ticket
         self._told(session, caller, [])
         answer = {"at": self.debugger.look(session).mark}
         if then is not None:
@@ -207,9 +215,8 @@ class Changing:
         """Send a message as the session's user would."""
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
-        ticket = self._note(caller, session, "say", "", None, params.text)
-        await debugger.names.say(session, params.text, caller.user)
-        await self._committed(ticket)
+        with self._about(caller, session, "say", "", None, params.text):
+            await debugger.names.say(session, params.text, caller.user)
         return {"queued": len(session.state.lane)}
 
     async def inject(self, caller: Caller, params: p.Inject) -> Any:

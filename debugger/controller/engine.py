@@ -145,14 +145,14 @@ class Debugger:
 
     def _abandon(self, session: Session, due: Due) -> None:
         by = f"debugger:{due.user}"
-        self.audit.add(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why)
-        if due.act == "cancel" and session.state.phase in OPEN:
-            self.control(session, ev.Cancelled(due.user, due.why), by)
-        watched = self.watched.get(session.id)
-        if watched is not None:
-            watched.mode, watched.call = "off", ""
-        self.dispatcher.focus(session, "")
-        self.dispatcher.release(session, by)
+        with self.audit.about(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why):
+            if due.act == "cancel" and session.state.phase in OPEN:
+                self.control(session, ev.Cancelled(due.user, due.why), by)
+            watched = self.watched.get(session.id)
+            if watched is not None:
+                watched.mode, watched.call = "off", ""
+            self.dispatcher.focus(session, "")
+            self.dispatcher.release(session, by)
 
     def _after_a_while(self, session: Session, seconds: float, due: Due) -> None:
         self._later[session.id] = (trio.current_time() + seconds, due)

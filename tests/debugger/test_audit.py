@@ -12,6 +12,7 @@ from debugger.audit import BEGINNING, KIND, LARGEST, MOST, Audit, Entry, Head, c
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
 from runtime.stores import Bound, open_store
 from runtime.stores.memory import Kept, MemoryStore
+from tests.fakes.stores import FullStore
 from tests.fakes.world import TrioClock
 
 Documents = dict[str, bytes]
@@ -184,3 +185,51 @@ async def test_what_is_large_is_cut_to_its_size_and_hash(autojump_clock: MockClo
         with pytest.raises(LocalError):
             audit.add("edit", user="ann", after=bad)
     assert audit.head.number == 1
+
+
+class Refused(JournalFull):
+    """What the machine or the journal says."""
+
+
+def doing(audit: Audit, fails: bool, **about: Any) -> None:
+    with audit.about("edit", user="ann", session="s", **about):
+        if fails:
+            raise Refused("no room for it")
+
+
+async def test_what_is_refused_after_its_entry_is_followed_by_an_entry_that_says_so(autojump_clock: MockClock) -> None:
+    audit, _, _ = await filled(2)
+    doing(audit, fails=False)
+    with pytest.raises(Refused):
+        doing(audit, fails=True, reason="why", made=lambda: {"records": [7]})
+    assert (await audit.verify()).faults == ()
+    done, tried, refused = (await audit.entries(10))[2:]
+    assert [(one.action, one.user, one.session) for one in (done, tried)] == [("edit", "ann", "s")] * 2
+    assert (refused.action, refused.user, refused.session) == ("refused", "ann", "s")
+    assert (refused.before, refused.after) == ({"number": 4, "action": "edit"}, {"records": [7]})
+    assert refused.reason == "no room for it"
+
+
+async def test_an_entry_that_something_was_refused_comes_before_the_next_where_there_was_no_room(
+    autojump_clock: MockClock,
+) -> None:
+    store = FullStore()
+    audit = await Audit.opened(store, TrioClock())
+    store.refuses, store.left = True, 1
+    with pytest.raises(Refused):
+        doing(audit, fails=True)
+    for _ in range(3):
+        with pytest.raises(JournalFull):
+            doing(audit, fails=False)
+    assert audit.head.number == 1
+    store.refuses = False
+    doing(audit, fails=False)
+    await audit.verify()
+    assert [(one.number, one.action) for one in await audit.entries(10)] == [(1, "edit"), (2, "refused"), (3, "edit")]
+
+
+async def test_a_broken_store_says_what_broke_first(autojump_clock: MockClock) -> None:
+    audit, store, _ = await filled(1)
+    with pytest.raises(Refused), audit.about("edit", user="ann"):
+        store.fail()
+        raise Refused("first")
