@@ -1,8 +1,9 @@
 """The audit: what debuggers did, as documents in the store, each with the hash of the one before it.
 
 Entries are numbered from 1 without gaps. One that was changed, taken away, put between or moved breaks the chain, and
-`verify` names the place. Whoever can write the store could also compute a whole new chain, or cut off its end: against
-that helps only a head (number and hash) that was kept elsewhere. Values are written as they come: whoever writes an
+`verify` names the place; a start looks at the last TAIL entries only, and takes on trust what came before them. Whoever
+can write the store could also compute a whole new chain, or cut off its end: against that helps only a head (number and
+hash) that was kept elsewhere. Values are written as they come: whoever writes an
 entry redacts it first. What is large is cut to its size and its hash.
 
 Of what a person has done to a session, the entry goes to the store first and the change after it, and a store writes in
@@ -13,7 +14,7 @@ which has the name of the person at each record, tells.
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
@@ -35,6 +36,8 @@ TEXT: Final = 4_096
 """Characters of a reason."""
 MOST: Final = 1_000
 """Entries that are read at a time, and faults that are named."""
+TAIL: Final = 256
+"""Entries that are verified at a start."""
 PAUSE: Final = 256
 """So many entries are looked at before other tasks have their turn."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True, allow_nan=False)
@@ -89,8 +92,9 @@ class Audit:
 
     @classmethod
     async def opened(cls, store: Store, clock: Clock) -> "Audit":
-        """Go on where the store's audit ends. Raises JournalCorrupt if it is broken: nothing is added to that."""
-        report = await verified(store)
+        """Go on where the store's audit ends. Raises JournalCorrupt if its end is broken: nothing is added to that."""
+        rows = list(store.documents(KIND, TAIL))
+        report = await _followed(rows, _before(rows))
         if report.faults:
             raise JournalCorrupt(f"the debugger's audit is broken: {report.faults[0]}")
         return cls(store, clock, report.head)
@@ -156,7 +160,8 @@ class Audit:
     async def entries(self, limit: int, session: str = "") -> list[Entry]:
         """Return the last entries on disk, oldest first, of one session or of all. Broken ones are left out."""
         found: deque[Entry] = deque(maxlen=max(1, min(limit, MOST)))
-        for count, (_, body) in enumerate(self.store.documents(KIND)):
+        last = found.maxlen if not session else None
+        for count, (_, body) in enumerate(self.store.documents(KIND, last)):
             if count % PAUSE == 0:
                 await trio.lowlevel.checkpoint()
             entry = _entry(body)
@@ -173,10 +178,19 @@ class Audit:
 
 async def verified(store: Store, expected: Head | None = None) -> Report:
     """Follow the chain from its beginning. With `expected`, that entry must be in it as it was."""
-    head = Head()
+    return await _followed(store.documents(KIND), Head(), expected)
+
+
+def _before(rows: list[tuple[str, bytes]]) -> Head:
+    """Return what the end of a chain says that it follows. A chain that is shorter is there from its beginning."""
+    first = _entry(rows[0][1]) if len(rows) == TAIL else None
+    return Head(first.number - 1, first.previous) if first is not None else Head()
+
+
+async def _followed(rows: Iterable[tuple[str, bytes]], head: Head, expected: Head | None = None) -> Report:
     faults: list[str] = []
     known = expected is None or expected.number == 0
-    for count, (key, body) in enumerate(store.documents(KIND)):
+    for count, (key, body) in enumerate(rows):
         if count % PAUSE == 0:
             await trio.lowlevel.checkpoint()
         entry = _entry(body)

@@ -1,14 +1,14 @@
 """The audit: every entry on disk before it is answered, and whatever is done to the chain is found."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trio.testing import MockClock
 
-from debugger.audit import BEGINNING, KIND, LARGEST, MOST, Audit, Entry, Head, cut, hashed, verified
+from debugger.audit import BEGINNING, KIND, LARGEST, MOST, TAIL, Audit, Entry, Head, cut, hashed, verified
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
 from runtime.stores import Bound, open_store
 from runtime.stores.memory import Kept, MemoryStore
@@ -140,6 +140,55 @@ async def test_nothing_is_added_to_a_broken_chain(autojump_clock: MockClock) -> 
     del kept.documents[KIND][KEYS[1]]
     with pytest.raises(JournalCorrupt, match="audit is broken: entry 3 follows number 1"):
         await Audit.opened(store, TrioClock())
+
+
+async def test_a_start_follows_the_end_of_a_long_chain_and_verifying_all_of_it(autojump_clock: MockClock) -> None:
+    _, store, kept = await filled(TAIL + 10)
+    documents = dict(kept.documents[KIND])
+    keys = list(documents)
+    kept.documents[KIND] = edit(keys[5], changed(reason="other"))(documents)
+    audit = await Audit.opened(store, TrioClock())
+    assert audit.head.number == TAIL + 10
+    await audit.write("edit", user="ann")
+    assert (await audit.verify()).faults == ("entry 6 was changed",)
+    for key in (keys[10], keys[20], keys[-1]):
+        kept.documents[KIND] = edit(key, changed(reason="other"))(documents)
+        with pytest.raises(JournalCorrupt, match=f"entry {int(key)} was changed"):
+            await Audit.opened(store, TrioClock())
+    kept.documents[KIND] = without(keys[20])(documents)
+    with pytest.raises(JournalCorrupt, match="entry 22 follows number 20"):
+        await Audit.opened(store, TrioClock())
+
+
+@pytest.mark.parametrize("count", [TAIL - 1, TAIL, TAIL + 1])
+async def test_only_a_chain_that_is_longer_than_what_a_start_follows_begins_in_its_middle(
+    count: int, autojump_clock: MockClock
+) -> None:
+    audit, store, kept = await filled(count)
+    assert (await Audit.opened(store, TrioClock())).head == audit.head
+    del kept.documents[KIND][KEYS[0]]
+    if count > TAIL:
+        assert (await Audit.opened(store, TrioClock())).head == audit.head
+    else:
+        with pytest.raises(JournalCorrupt, match="entry 2 follows number 0"):
+            await Audit.opened(store, TrioClock())
+    assert (await audit.verify()).faults[0] == "entry 2 follows number 0"
+
+
+async def test_the_last_entries_are_read_without_those_before_them(autojump_clock: MockClock) -> None:
+    class Counting(MemoryStore):
+        asked: "list[int | None]" = []  # noqa: RUF012 - one for the test
+
+        def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
+            self.asked.append(last)
+            return super().documents(kind, last)
+
+    _, _, kept = await filled(9)
+    audit = await Audit.opened(Counting(kept), TrioClock())
+    await audit.entries(3)
+    await audit.entries(3, "s1")
+    await audit.verify()
+    assert Counting.asked == [TAIL, 3, None, None]
 
 
 async def test_every_byte_counts(autojump_clock: MockClock) -> None:
