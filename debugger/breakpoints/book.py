@@ -215,7 +215,7 @@ class Book:
                     found.met(one, cause, run, now)
             except Exception as exc:  # noqa: BLE001 - whatever a breakpoint does, the session goes on
                 found = found or _Found()
-                found.tell(self._failed(one, exc, room, greedy))
+                found.tell(self._failed(one, exc, room, greedy if most > room else None))
             run.border = border
             if run.left < room:  # it took more than its nodes do
                 taken = room - max(run.left, 0)
@@ -223,8 +223,8 @@ class Book:
                 if told is not None:
                     found = found or _Found()
                     found.tell(told)
-                if taken - share > most:
-                    greedy, most = one, taken - share
+                if taken > max(most, share):
+                    greedy, most = one, taken
                 common = max(0, common - max(0, taken - share))
         return None if found is None else self._answer(found, memory)
 
@@ -242,8 +242,8 @@ class Book:
         return Hit(ids, stops[0][1] if stops else "", tuple(found.logs), commands, tuple(found.told))
 
     def _failed(self, one: Breakpoint, exc: Exception, room: int, greedy: Breakpoint | None) -> str | None:
-        """Count a failure; return what a person should hear of it. It is not the fault of a breakpoint that another one
-        left it too little."""
+        """Count a failure; return what a person should hear of it. It is not the fault of a breakpoint that it was left
+        too little by a greedy one, which took more than that."""
         if isinstance(exc, ExpressionFailed) and room < MOST_OPERATIONS:
             if greedy is not None:
                 return greedy.crowded(one)

@@ -115,6 +115,15 @@ class Changing:
                     "edit_refused", f"{changes[place].path}: {found.error.message}", at=f"with.changes[{place}]"
                 )
 
+    def _check_allowed(self, session: Session, made: Event) -> None:
+        """Refuse to allow a call that no tool would take: a tool runs with what passed its check. Raises Failure."""
+        if not isinstance(made, ev.Judged) or made.verdict.decision is Decision.BLOCK:
+            return
+        call = session.state.turn.call(made.call) if session.state.turn is not None else None
+        found = self.debugger.dispatcher.performer.checked(session, session.state, call) if call is not None else None
+        if isinstance(found, ToolResult) and found.error is not None:
+            raise Failure("refused", f"call {made.call} cannot run: {found.error.message}")
+
     async def undo(self, caller: Caller, params: p.Session) -> Any:
         """Take the last edit back, if the session has taken no step since."""
         session, watched = self._at(caller, params.session)
@@ -228,6 +237,7 @@ class Changing:
             made: Event = ev.Cancelled(caller.user, params.reason)
         else:
             made = _event(caller, params)
+            self._check_allowed(session, made)
         return await self._done(caller, session, f"inject {params.event}", (made,), params.reason)
 
     async def _jump(self, caller: Caller, session: Session, params: p.Inject) -> Any:
@@ -290,6 +300,7 @@ class Changing:
         if phase is CallPhase.APPROVING:
             allowed = decision is Decision.ALLOW
             made = ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason)
+        self._check_allowed(session, made)
         answer = await self._done(caller, session, f"verdict {params.decision}", (made,), params.reason)
         return answer | {"decision": params.decision}
 

@@ -372,7 +372,8 @@ class Debugger:
         while watched.once:  # the last edit first
             back = watched.once.pop()
             try:
-                self.control(session, back, f"debugger:{back.by}")
+                with self.audit.about("undo", user=back.by, session=session.id, reason=back.reason):
+                    self.control(session, back, f"debugger:{back.by}")
             except JournalFull as exc:
                 watched.once.append(back)
                 self.complain(f"session {session.id}: what was meant for one request stays for another one", exc)

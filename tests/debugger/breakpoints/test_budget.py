@@ -1,6 +1,7 @@
 """What breakpoints cost everybody is bounded, at a border and in the long run; who takes too much is muted and told."""
 
 import pytest
+from attrs import evolve
 from pyrsistent import pvector
 
 from debugger.border import Border
@@ -83,6 +84,14 @@ def test_among_very_many_one_that_needs_much_fails_by_itself() -> None:
         "breakpoint 201 failed and does not stop; this is told once: ExpressionFailed: "
         "it takes more than 10,049 operations, and no more is left among so many others"
     )
+
+
+def test_who_took_little_beyond_its_part_is_not_blamed_by_one_that_needs_all() -> None:
+    book = books('startswith(lower(state.history[0].text), "y")', ANY, *["tool"] * 48)
+    history = pvector([Content("user", ({"text": "x" * 150_000},))] * 4_000)
+    (line,) = told(book.before(evolve(border(), state=State("s1", history=history)), 0))
+    assert line.startswith("breakpoint 2 failed")
+    assert (book.get(1).taken > EACH // 50, book.get(1).crowds, book.get(2).errors) == (True, 0, 1)
 
 
 def until_muted(book: Book, contents: int, most: int = 2_000) -> tuple[int, list[str]]:

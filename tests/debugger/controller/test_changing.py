@@ -151,6 +151,25 @@ async def test_an_edit_that_is_taken_back_may_leave_what_the_model_got_wrong(aut
         assert house.world.tools.tools["read"].runs == [{"n": 2}]
 
 
+async def test_nobody_can_allow_a_call_whose_arguments_the_tool_does_not_take(autojump_clock: MockClock) -> None:
+    wanted = await said_by_the_run({"n": "one"})
+    async with studio([calls(("read", {"n": "one"}))], [text("done")], tools=typed()) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", event="invalid")
+        house.world.say(session)
+        stop = await ann.told("stopped")
+        call = stop["step"]["call"]
+        why = await ann.refused("verdict", session="s", call=call, decision="allow", reason="x")
+        assert (why.code, str(why)) == ("refused", f"call {call} cannot run: {wanted}")
+        data = {"call": call, "verdict": {"decision": "allow", "rule": "r", "reason": ""}, "revision": 0}
+        why = await ann.refused("inject", session="s", event="judged", data=data)
+        assert (why.code, str(why)) == ("refused", f"call {call} cannot run: {wanted}")
+        await ann.ask("continue", session="s", generation=stop["generation"])
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == []
+
+
 async def test_the_arguments_of_a_tool_that_is_not_there_cannot_be_made_right(autojump_clock: MockClock) -> None:
     async with studio([calls(("wread", {"n": 1}))], [text("done")]) as house:
         _, ann, told, call = await at_call(house, "call.judge")
