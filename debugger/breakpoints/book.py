@@ -47,6 +47,7 @@ class _Found:
     logs: list[tuple[int, str]] = field(factory=list)
     told: list[str] = field(factory=list)
     hit: list[int] = field(factory=list)
+    starved: list[Breakpoint] = field(factory=list)
 
     def met(self, one: Breakpoint, cause: str, run: Run, now: int) -> None:
         """Take in that a breakpoint was met. Raises whatever its log line raises."""
@@ -60,6 +61,12 @@ class _Found:
         """Take in what a person should hear."""
         if line is not None:
             self.told.append(line)
+
+
+def _short_of(exc: Exception, room: int) -> Exception:
+    if not isinstance(exc, ExpressionFailed) or room == MOST_OPERATIONS:
+        return exc
+    return ExpressionFailed(f"it takes more than {room:,} operations, and no more is left among so many others")
 
 
 _Wanted = tuple[Breakpoint, ...]
@@ -204,7 +211,7 @@ class Book:
         found: _Found | None = None
         run = Run(0, border)
         share, common = EACH // len(wanted), COMMON
-        greedy, most = None, 0
+        greedy, most = None, 0  # who took most beyond an equal part
         for one in wanted:
             room = share + common
             run.left = one.weight + room
@@ -215,7 +222,10 @@ class Book:
                     found.met(one, cause, run, now)
             except Exception as exc:  # noqa: BLE001 - whatever a breakpoint does, the session goes on
                 found = found or _Found()
-                found.tell(self._failed(one, exc, room, greedy if most > room else None))
+                if isinstance(exc, ExpressionFailed) and most > room:
+                    found.starved.append(one)  # it is not its fault
+                else:
+                    found.tell(one.failed(_short_of(exc, room)))
             run.border = border
             if run.left < room:  # it took more than its nodes do
                 taken = room - max(run.left, 0)
@@ -226,7 +236,11 @@ class Book:
                 if taken > max(most, share):
                     greedy, most = one, taken
                 common = max(0, common - max(0, taken - share))
-        return None if found is None else self._answer(found, memory)
+        if found is None:
+            return None
+        if found.starved and greedy is not None:
+            found.tell(greedy.crowded(found.starved))
+        return self._answer(found, memory)
 
     def _answer(self, found: "_Found", memory: Memory) -> Hit | None:
         if found.told:
@@ -240,15 +254,6 @@ class Book:
         commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)
         ids = tuple(one.id for one, _ in stops)
         return Hit(ids, stops[0][1] if stops else "", tuple(found.logs), commands, tuple(found.told))
-
-    def _failed(self, one: Breakpoint, exc: Exception, room: int, greedy: Breakpoint | None) -> str | None:
-        """Count a failure; return what a person should hear of it. It is not the fault of a breakpoint that it was left
-        too little by a greedy one, which took more than that."""
-        if isinstance(exc, ExpressionFailed) and room < MOST_OPERATIONS:
-            if greedy is not None:
-                return greedy.crowded(one)
-            exc = ExpressionFailed(f"it takes more than {room:,} operations, and no more is left among so many others")
-        return one.failed(exc)
 
     def _spend(self, one: Breakpoint) -> None:
         """Use up what stops only once: a temporary one is deleted (disabled, where another one waits for it), a `once`

@@ -4,7 +4,7 @@ Whether it is met at a border is asked once for each border, and what its expres
 goes wrong in it is counted and told once; after MOST_ERRORS it is muted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve
@@ -133,14 +133,16 @@ class Breakpoint:
             return None
         return _line(f"{name} failed and does not stop; this is told once: {_why(exc)}")
 
-    def crowded(self, other: "Breakpoint") -> str:
-        """Count a border at which this one left too little for another; return what a person should hear of it."""
+    def crowded(self, others: "Sequence[Breakpoint]") -> str:
+        """Count a border at which this one left too little for others; return what a person should hear of it."""
         self.crowds += 1
-        if self.crowds >= MOST_ERRORS:
+        if self.crowds >= MOST_ERRORS and not self.muted:
             return self.mute(f"at {self.crowds} borders it left too little for others")
+        first = f"{name_of(others[0].spec)} {others[0].id}"
+        more = f" and {len(others) - 1} more were" if len(others) > 1 else " was"
         return (
-            f"{name_of(other.spec)} {other.id} was not asked at a border: {name_of(self.spec)} {self.id} took what all "
-            f"have together there; after {MOST_ERRORS} times it is muted"
+            f"{first}{more} not asked at a border: {name_of(self.spec)} {self.id} took what all have together there; "
+            f"after {MOST_ERRORS} times it is muted"
         )
 
     def mute(self, why: str) -> str:

@@ -77,6 +77,20 @@ def test_one_that_others_left_too_little_has_not_failed_and_who_took_it_is_told_
     assert told(book.before(border(3_000), 0)) == []  # alone it may take that much
 
 
+def test_however_many_were_left_too_little_it_is_one_line_a_border() -> None:
+    book = books(*[ANY] * 100)
+    lines = [told(book.before(border(3_000), 0)) for _ in range(MOST_ERRORS)]
+    assert lines[0][1:] == [
+        (
+            "breakpoint 2 and 98 more were not asked at a border: breakpoint 1 took what all have together there; "
+            "after 10 times it is muted"
+        )
+    ]
+    assert {len(one) for one in lines[1:-1]} == {1}
+    assert lines[-1] == ["breakpoint 1 failed 10 times and is muted until it is changed or enabled", lines[1][0]]
+    assert [one.id for one in book if one.muted] == [1]
+
+
 def test_among_very_many_one_that_needs_much_fails_by_itself() -> None:
     book = books(*["tool"] * 200, ANY)
     (line,) = told(book.before(border(3_000), 0))
