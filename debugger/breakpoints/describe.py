@@ -8,17 +8,18 @@ from debugger.breakpoints.spec import Spec
 
 @frozen
 class Count:
-    """What a breakpoint has counted: hits, hits that are still ignored, failures, and whether it is muted for them."""
+    """What a breakpoint has counted: hits, hits that are still ignored, failures; whether it is muted, and why."""
 
     hits: int = 0
     ignoring: int | None = None
     errors: int = 0
     muted: bool = False
+    why: str = ""
 
 
 def count_of(one: Breakpoint) -> Count:
     """Return what a breakpoint of a book has counted."""
-    return Count(one.hits, one.ignoring, one.errors, one.muted)
+    return Count(one.hits, one.ignoring, one.errors, one.muted, one.why)
 
 
 def describe(spec: Spec, count: Count | None = None) -> str:
@@ -59,7 +60,7 @@ def _notes(spec: Spec, count: Count) -> list[str]:
         (f"ignore next {_times(count.ignoring or 0, 'hit')}", bool(count.ignoring)),
         (f"hit {_times(count.hits, 'time')}", bool(count.hits)),
         (f"failed {_times(count.errors, 'time')}", bool(count.errors)),
-        ("muted", count.muted),
+        (f"muted: {count.why}" if count.why else "muted", count.muted),
     ]
     return [text for text, there in said if there]
 

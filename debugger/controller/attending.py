@@ -224,13 +224,13 @@ def attached(debugger: Debugger, caller: Caller, name: str) -> Session:
     """Return a session that the caller drives; where nobody does, it drives it from now on. Raises Failure."""
     session = usable(find(debugger, name))
     if debugger.leases.of(session.id) is None:
-        debugger.audit.add(
+        with debugger.audit.about(
             "attach",
             user=caller.user,
             connection=caller.connection,
             session=session.id,
             after={"drives": True, "on_loss": "hold"},
-        )
-        debugger.leases.attach(session.id, Watcher(caller.connection, caller.user, may_drive=True))
+        ):
+            debugger.leases.attach(session.id, Watcher(caller.connection, caller.user, may_drive=True))
         debugger.attended(session)
     return driven(debugger, caller, name)

@@ -21,7 +21,6 @@ from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
 from debugger.protocol.errors import LONGEST
-from debugger.schema import text_of
 from debugger.server import Caller, Service
 from runtime.errors import JournalError, JournalFull, TwinstepError
 from runtime.ports import Chance, Clock
@@ -31,6 +30,7 @@ from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
+from runtime.step.response import text_of
 from runtime.step.state import Hold
 
 UNATTENDED_SECONDS: Final = 300.0
@@ -145,14 +145,14 @@ class Debugger:
 
     def _abandon(self, session: Session, due: Due) -> None:
         by = f"debugger:{due.user}"
-        self.audit.add(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why)
-        if due.act == "cancel" and session.state.phase in OPEN:
-            self.control(session, ev.Cancelled(due.user, due.why), by)
-        watched = self.watched.get(session.id)
-        if watched is not None:
-            watched.mode, watched.call = "off", ""
-        self.dispatcher.focus(session, "")
-        self.dispatcher.release(session, by)
+        with self.audit.about(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why):
+            if due.act == "cancel" and session.state.phase in OPEN:
+                self.control(session, ev.Cancelled(due.user, due.why), by)
+            watched = self.watched.get(session.id)
+            if watched is not None:
+                watched.mode, watched.call = "off", ""
+            self.dispatcher.focus(session, "")
+            self.dispatcher.release(session, by)
 
     def _after_a_while(self, session: Session, seconds: float, due: Due) -> None:
         self._later[session.id] = (trio.current_time() + seconds, due)
@@ -372,7 +372,8 @@ class Debugger:
         while watched.once:  # the last edit first
             back = watched.once.pop()
             try:
-                self.control(session, back, f"debugger:{back.by}")
+                with self.audit.about("undo", user=back.by, session=session.id, reason=back.reason):
+                    self.control(session, back, f"debugger:{back.by}")
             except JournalFull as exc:
                 watched.once.append(back)
                 self.complain(f"session {session.id}: what was meant for one request stays for another one", exc)

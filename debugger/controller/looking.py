@@ -172,7 +172,7 @@ class Looking:
         """One table about a session."""
         session = await self._session(params.session)
         if params.topic == "audit":
-            return await self.audit(caller, p.AuditLog(session.id))
+            return await self.audit(caller, p.AuditLog(session.id, verify=True))
         made: dict[str, Callable[[Session], Any]] = {
             "calls": _calls,
             "tools": _tools,

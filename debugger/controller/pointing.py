@@ -175,6 +175,7 @@ class Pointing:
             "hits": count.hits,
             "errors": count.errors,
             "muted": count.muted,
+            "why": count.why,
             "owner": self.owners[one.id].user if one.id in self.owners else "",
         }
 

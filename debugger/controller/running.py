@@ -152,11 +152,11 @@ class Running:
         session = driven(debugger, caller, params.session)
         if session.state.phase not in OPEN:
             raise Failure("refused", f"session {session.id} has no open prompt: it is {session.state.phase.value}")
-        ticket = debugger.audit.add(
+        with debugger.audit.about(
             "cancel", user=caller.user, connection=caller.connection, session=session.id, reason=params.reason
-        )
-        debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
-        await debugger.audit.store.committed(ticket)
+        ):
+            debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
+        await debugger.audit.store.committed(session.ticket)
         return self._standing(session)
 
     async def lock(self, caller: Caller, params: p.Lock) -> Any:

@@ -222,6 +222,8 @@ def _piece(row: Shown) -> str:
 
 
 def _info(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    if "entries" in result:  # of the audit there is more to say
+        return _audit(result, place, asked, style)
     return table(result["rows"]) or ["none"]
 
 
@@ -292,7 +294,7 @@ def _audit(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]
     proof = result.get("verified")
     if isinstance(proof, Mapping):
         faults = [line(one) for one in proof["faults"]]
-        found += faults or [f"the chain of {proof['count']} entries is whole"]
+        found += faults or [f"the chain of {proof['count']} entries is whole; its head is {line(proof['hash'])}"]
     return found or ["no entries"]
 
 

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from runtime.app.arguments import Parser, port
 from runtime.errors import AuthError, InputError, TwinstepError
+from runtime.ports import Store
 
 EPILOG: Final = """\
 examples:
@@ -182,8 +183,27 @@ def _state(path: Path) -> Iterator[Finding]:
         yield Finding("ok", "state", f"{path} will be made")
         return
     try:
-        kept = open_store(path, readonly=True).sessions()
+        store = open_store(path, readonly=True)
+        kept = store.sessions()
     except TwinstepError as exc:
         yield Finding("bad", "state", str(exc))
         return
     yield Finding("ok", "state", f"{path}: {len(kept)} sessions")
+    yield _audit(store)
+
+
+def _audit(store: Store) -> Finding:
+    """Follow the whole chain of the debugger's audit; a gateway looks at its end only."""
+    import trio
+
+    from debugger.audit import verified
+
+    try:
+        report = trio.run(verified, store)
+    except TwinstepError as exc:
+        return Finding("bad", "audit", str(exc))
+    if report.faults:
+        more = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
+        return Finding("bad", "audit", f"the debugger's audit is broken: {report.faults[0]}{more}")
+    head = report.head
+    return Finding("ok", "audit", f"the chain of {head.number} entries is whole; its head is {head.hash}")

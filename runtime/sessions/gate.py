@@ -1,8 +1,8 @@
 """The gate: where one session stands still while the others go on. Holds and lets pass; changes no state.
 
 A session is held before a step, identified by how many steps it has taken. Breakpoints and the ends of granted steps
-are predicates; the debugger brings its own. A gate that nobody closed costs the test of `session.armed` and of an empty
-list.
+are predicates; the debugger brings its own. A stop that the journal had no room for is remembered here and nowhere
+else, until it is taken. A gate that nobody closed costs the test of `session.armed` and of an empty list.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from runtime.step import REST, Event, StepKind
 Breakpoint = Callable[[Session, StepKind, str, Event], str | None]
 """Takes session, step kind, call id and the event that would be applied; returns the cause of a stop, or None.
 
-It is asked once at each border, unless it stops the session there.
+It is asked once at each border, also where the journal takes the stop only later: it may count, or be used up.
 """
 Until = Callable[[Session, StepKind, str, Event, int], bool]
 """Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
@@ -48,7 +48,7 @@ class Gate:
     breakpoints: list[Breakpoint] = field(factory=list)
     _held: dict[str, _Held] = field(factory=dict)
     _passed: dict[str, int] = field(factory=dict)
-    _found: dict[str, tuple[int, str | None]] = field(factory=dict)
+    _found: dict[str, tuple[int, str]] = field(factory=dict)
 
     def close(self, session: Session) -> None:
         """Hold the session before its next step, whatever steps it was granted."""
@@ -85,8 +85,8 @@ class Gate:
             self.breakpoints.remove(stop)
 
     def arm(self, session: Session) -> None:
-        """Look again whether the session is held. Breakpoints need no arming."""
-        session.armed = session.id in self._held
+        """Look again whether the session is held, or will be. Breakpoints need no arming."""
+        session.armed = session.id in self._held or session.id in self._found
 
     def forget(self, session: Session) -> None:
         """Drop what is known of a session that is unloaded or closed."""
@@ -126,16 +126,21 @@ class Gate:
         return True
 
     def _match(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
-        if not self.breakpoints or self._passed.get(session.id) == session.steps:
+        if self._passed.get(session.id) == session.steps:
             return None
-        found = self._found.pop(session.id, None)
-        if found is None or found[0] != session.steps:
-            found = (session.steps, self._ask(session, kind, call, event))
-        if found[1] is None:
-            self._passed[session.id] = session.steps
+        found = self._found.get(session.id)
+        if found is not None and found[0] == session.steps:
+            return found[1]
+        cause = self._ask(session, kind, call, event)
+        if cause is not None:
+            self._found[session.id] = (session.steps, cause)  # the journal may not take the stop now
         else:
-            self._found[session.id] = found  # the journal may not take the stop now
-        return found[1]
+            self._found.pop(session.id, None)
+            if self.breakpoints:
+                self._passed[session.id] = session.steps
+        if found is not None or cause is not None:
+            self.arm(session)  # who found it may be gone when there is room
+        return cause
 
     def _ask(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         for stop in tuple(self.breakpoints):

@@ -37,6 +37,15 @@ def test_every_documented_event_is_shown(told: Any) -> None:
     assert shown or told.name == "output"
 
 
+def test_the_audit_is_shown_alike_however_it_is_asked_for() -> None:
+    entry = {"number": 1, "user": "ann", "action": "edit", "session": "s", "reason": "", "after": None}
+    result = {"entries": [entry], "verified": {"count": 1, "hash": "ab12", "faults": []}}
+    for command in ("audit", "info"):
+        shown = render.answer(Asked(command, {}, command), result, STANDS)
+        assert shown[-1] == "the chain of 1 entries is whole; its head is ab12"
+        assert any("edit" in one for one in shown)
+
+
 def test_a_stop_says_where_why_and_what_is_about_to_run() -> None:
     data = {
         "session": "s-42",
