@@ -72,7 +72,18 @@ def test_breakpoints_are_counted_and_sessions_are_remembered() -> None:
     place = Place("ann").answered("break.list", "info", {}, {"breakpoints": [{}, {}]})
     assert place.heard("breakpoint", {"id": 3, "what": "break.add", "why": "bob"}).breakpoints == 3
     assert place.heard("breakpoint", {"id": 3, "what": "break.delete", "why": "bob"}).breakpoints == 1
-    assert place.heard("opened", {"session": "s-7"}).names == ("s-7",)
+    assert list(place.heard("opened", {"session": "s-7"}).names) == ["s-7"]
+    rows = [{"session": "s-8", "key": "agent:main:x"}]
+    assert place.answered("sessions", "sessions", {}, {"sessions": rows}).names.short("s-8") == "x"
+
+
+def test_of_several_calls_up_and_down_go_over_the_one_it_stands_at() -> None:
+    calls = [{"level": "call", "id": name, "here": name == "c2"} for name in ("c1", "c2", "c3")]
+    frames = {"frames": [{"level": "session"}, {"level": "phase"}, *calls]}
+    place = STANDS
+    for verb, frame in (("where", 0), ("up", 1), ("up", 2), ("up", 2), ("down", 1), ("down", 0), ("down", 0)):
+        place = place.answered("where", verb, {"session": "s-42"}, frames)
+        assert place.frame == frame
 
 
 def test_values_are_kept_under_their_numbers_and_the_oldest_go() -> None:
