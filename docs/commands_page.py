@@ -43,7 +43,7 @@ FILES: Final = """
 ## Files
 
 `save` writes the breakpoints as JSON, and `source` sets them again. Any other file is run line by line, and the first
-line that fails ends it. A breakpoint that is there already is not set once more, and stays as it is. `commands N` is
+line that fails ends it. A breakpoint that is there already is not set once more, and stays as it is. `commands` is
 followed by lines up to `end`; one that no stop could do is refused at once.
 
 ## Keys

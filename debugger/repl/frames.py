@@ -123,7 +123,7 @@ def _turn(frame: Shown, place: Place) -> Iterator[str]:
 
 def _phase(frame: Shown, place: Place) -> Iterator[str]:
     yield line(frame.get("name", ""), 60)
-    yield f"for {span(frame['seconds'])}" if frame.get("seconds") is not None else ""
+    yield f"nothing happened for {span(frame['seconds'])}" if (frame.get("seconds") or 0) >= 1 else ""
 
 
 def _call(frame: Shown, place: Place) -> Iterator[str]:

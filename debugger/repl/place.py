@@ -54,7 +54,7 @@ class Block:
 @frozen
 class Place:
     """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was
-    begun, None where there is none."""
+    begun, None where there is none. `pointed` is the breakpoint that was set last here, 0 where none was."""
 
     user: str = ""
     role: str = "observer"
@@ -62,6 +62,7 @@ class Place:
     sessions: Mapping[str, Standing] = field(factory=dict)
     names: Names = field(factory=Names)
     breakpoints: int = 0
+    pointed: int = 0
     frame: int = 0
     values: tuple[Any, ...] = ()
     shown: int = 0
@@ -143,6 +144,8 @@ class Place:
             rows = [row for row in found["sessions"] if isinstance(row, Mapping)]
             told = {str(row.get("session") or ""): str(row.get("key") or "") for row in rows}
             return evolve(self, names=self.names.learn(told))
+        if command in ("break.add", "break.load"):
+            return evolve(self, pointed=_pointed_at(found) or self.pointed)
         if command == "break.list" and isinstance(found.get("breakpoints"), list):
             return evolve(self, breakpoints=len(found["breakpoints"]))
         return self
@@ -178,6 +181,14 @@ class Place:
         rest = {name: one for name, one in self.sessions.items() if name != session}
         place = evolve(self, sessions=rest)
         return evolve(place, session="", edits=None, frame=0) if session == self.session else place
+
+
+def _pointed_at(found: Mapping[str, Any]) -> int:
+    """The breakpoint of an answer, the last one where there are several; also one that was there already."""
+    several = [found.get(name) for name in ("breakpoints", "there")]
+    rows = [found, *(row for some in several if isinstance(some, list) for row in some)]
+    ids = [row["id"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("id"), int)]
+    return ids[-1] if ids else 0
 
 
 def _levels(frames: list[Any]) -> int:

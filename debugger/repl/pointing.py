@@ -174,7 +174,7 @@ def _able(*, enabled: bool) -> Any:
 
 
 def _commands(words: Words, place: Place) -> tuple[Act, ...]:
-    number = words.number("the number of a breakpoint")
+    number = words.number("the number of a breakpoint", place.pointed or None)
     return local(words, "commands", {"id": number})
 
 
@@ -209,7 +209,8 @@ BREAK: Final = (
     Form(("enable",), "enable [once] N...", "enable breakpoints; once: until the next stop", "enable once 1",
          "breakpoints", _able(enabled=True)),
     Form(("disable",), "disable N...", "disable breakpoints", "disable 1 2", "breakpoints", _able(enabled=False)),
-    Form(("commands",), "commands N, then lines, then end", "lines that are run at each stop of a breakpoint",
+    Form(("commands",), "commands [N], then lines, then end",
+         "lines that are run at each stop of a breakpoint; without N, of the one that was set last",
          "commands 1", "breakpoints", _commands),
     Form(("save",), "save FILE", "write all breakpoints to a file that `source` reads", "save breakpoints.adb",
          "breakpoints", _save),

@@ -34,7 +34,15 @@ READ = {
 }  # fmt: skip
 SHELL = {**READ, "id": "c2", "name": "run_shell_command", "phase": "scheduled", "edited": False, "here": True}
 SHELL |= {"args": {"command": "ls"}, "verdict": None}
-FRAMES = [SESSION, {"level": "agent", "name": "main"}, PROMPT, TURN, {"level": "phase", "name": "calls"}, READ, SHELL]
+FRAMES = [
+    SESSION,
+    {"level": "agent", "name": "main"},
+    PROMPT,
+    TURN,
+    {"level": "phase", "name": "calls", "seconds": 7.0},
+    READ,
+    SHELL,
+]
 WAIT = {
     "effect": "RunTool", "step": "call.result", "who": "the tool", "call": "c1", "tool": "read", "seconds": 3.2,
     "limit": 3600.0, "left": 3596.8, "runs": True, "frozen": True,
@@ -56,7 +64,7 @@ def test_where_shows_each_level_with_its_age_what_it_awaits_and_why_it_stands() 
         "  agent    main",
         '  prompt   "look⏎here" · from ann · open for 73 s',
         "  turn     1 · 3 in this session · 2 pieces of an answer · 2 calls · 1 answer was no good",
-        "  phase    calls",
+        "  phase    calls · nothing happened for 7.0 s",
         '  call     c1 running · read {"path": "AGENTS.md"} · allowed by policy.default · changed by a person',
         "           waits for the tool read for 3.2 s, 59 min 57 s of 60 min left, its clock stands still",
         '> call     c2 scheduled, here · run_shell_command {"command": "ls"}',
@@ -76,7 +84,7 @@ def test_what_belongs_to_no_call_stands_below_the_phase() -> None:
 
 
 def test_up_and_down_show_the_frame_that_they_came_to() -> None:
-    assert shown("where", WHERE, "up") == ["> phase    calls"]
+    assert shown("where", WHERE, "up") == ["> phase    calls · nothing happened for 7.0 s"]
     assert shown("where", WHERE, "down")[0].startswith("> call     c2")
 
 
