@@ -322,6 +322,8 @@ class Debugger:
         watched = self.watched.get(session.id)
         if watched is not None:
             watched.saw(step, ours=any(one is step.event for one, _ in self._mine))
+            if not step.kind.controls:
+                watched.moved = trio.current_time()
         if on is On.HOLD:
             self._stood(session)
         elif on is On.RELEASE:

@@ -1,7 +1,7 @@
 """Commands that let a session stand or go: pause, continue, step, finish, until, cancel, lock."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import trio
 from attrs import define
@@ -17,11 +17,13 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from runtime.errors import TwinstepError
-from runtime.sessions.gate import Until
+from runtime.sessions.gate import STEP, Until
 from runtime.sessions.session import Session
 from runtime.step import OPEN, CallPhase
 from runtime.step import events as ev
 
+CAUSE: Final = 200
+"""Characters of an expression that the cause of a stop shows."""
 ALL = "*"
 """The session that means every one: those with an open prompt to pause, those that the caller drives to go on."""
 
@@ -138,12 +140,15 @@ class Running:
         expression = compile_expression(params.expr)
         hold_of(session, params.generation)
         self._free(session)
-        return self._run(caller, session, params.generation, until_true(expression, self.debugger.border))
+        until = until_true(expression, self.debugger.border)
+        return self._run(caller, session, params.generation, until, f"until {_short(params.expr)}")
 
-    def _run(self, caller: Caller, session: Session, generation: int, until: Until) -> dict[str, Any]:
+    def _run(
+        self, caller: Caller, session: Session, generation: int, until: Until, cause: str = STEP
+    ) -> dict[str, Any]:
         hold = hold_of(session, generation)
         self.debugger.look(session).last = None
-        self.debugger.dispatcher.run_until(session, by(caller), until, hold.generation)
+        self.debugger.dispatcher.run_until(session, by(caller), until, hold.generation, cause)
         return {"generation": hold.generation}
 
     async def cancel(self, caller: Caller, params: p.Cancel) -> Any:
@@ -175,6 +180,12 @@ class Running:
 
     def _standing(self, session: Session) -> dict[str, Any]:
         return standing(self.debugger.look(session), self.debugger.here(session))
+
+
+def _short(expression: str) -> str:
+    """An expression in one line of a cause."""
+    text = " ".join(expression.split())
+    return text if len(text) <= CAUSE else f"{text[:CAUSE]}…"
 
 
 def _call(session: Session, name: str) -> None:

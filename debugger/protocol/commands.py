@@ -142,7 +142,8 @@ _DRIVER: Final = (
            {"id": 1, "enabled": False}, _BREAK),
     _drive("break.delete", p.Breakpoints, "delete breakpoints", "those that were there",
            {"ids": [1, 2]}, {"deleted": [1]}),
-    _drive("break.load", p.LoadBreakpoints, "add breakpoints that were saved, all or none", "their numbers",
+    _drive("break.load", p.LoadBreakpoints, "add breakpoints that were saved, all or none",
+           "the numbers of those that were set; `there`, those that were there already",
            {"specs": [{"id": 4, "tool": "write_*", "temporary": True}]}, {"ids": [4]}),
 )
 _MUTATOR: Final = (

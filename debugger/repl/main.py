@@ -3,6 +3,7 @@
 Options, streams and the environment come in as arguments. prompt_toolkit is loaded only where a terminal is.
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from debugger.repl.forms import Asked, BadLine
 from debugger.repl.place import Place
 from debugger.repl.screen import Json, Screen, Text
 from debugger.repl.shell import STOP_SECONDS, Shell, read_file
-from debugger.repl.texts import Style, cleaned
+from debugger.repl.texts import WIDE, Style, cleaned
 from runtime import __version__
 from runtime.errors import TwinstepError
 
@@ -88,12 +89,23 @@ def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Scr
 
     if options.json:
         return Json(write)
-    colours = stdout.isatty() and "NO_COLOR" not in environ and environ.get("TERM", "dumb") != "dumb"
+    terminal = stdout.isatty()
+    # An empty NO_COLOR counts as none (no-color.org).
+    style = Style(terminal and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+    measure = partial(_columns, stdout) if terminal else None
     if options.chat:
         from debugger.repl.chat import Talk
 
-        return Talk(write, Style(colours))
-    return Text(write, Style(colours))
+        return Talk(write, style, measure)
+    return Text(write, style, measure)
+
+
+def _columns(stdout: TextIO) -> int:
+    """How many columns a terminal has now."""
+    try:
+        return os.get_terminal_size(stdout.fileno()).columns or WIDE
+    except (OSError, ValueError):
+        return WIDE
 
 
 async def _used(

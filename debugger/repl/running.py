@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from debugger.repl.forms import Act, Asked, Form, Local, Words, asked, choices_of
+from debugger.repl.forms import Act, Form, Words, asked, asked_each, choices_of, local
 from debugger.repl.place import Place
 from debugger.repl.standing import EVERY, call_of, current, held, here, stopped
 
@@ -62,9 +62,12 @@ def _lease(words: Words, place: Place) -> tuple[Act, ...]:
 
 def _use(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.needed("the id or key of a session")
-    if name not in place.sessions and all(name != one.key for one in place.sessions.values()):
-        words.wrong(f"{name} is not attached here: attach {name}")
-    return asked(words, "status", {"session": name}, verb="use")
+    found = place.attached(name)
+    if len(found) > 1:
+        words.refuse(f"{name} fits {', '.join(map(place.names.short, found))}")
+    if not found:
+        words.refuse(f"{name} is not attached here: attach {name}")
+    return asked(words, "status", {"session": found[0]}, verb="use")
 
 
 def _new(words: Words, place: Place) -> tuple[Act, ...]:
@@ -80,8 +83,7 @@ def _new(words: Words, place: Place) -> tuple[Act, ...]:
 
 def _quit(words: Words, place: Place) -> tuple[Act, ...]:
     then = _then(words)
-    words.end()
-    return (Local("quit", {"then": then}),)
+    return local(words, "quit", {"then": then})
 
 
 def _every(words: Words) -> bool:
@@ -107,14 +109,13 @@ def _continue(words: Words, place: Place) -> tuple[Act, ...]:
         return asked(words, "continue", {"session": EVERY, "generation": 0})
     times = words.number("how often", 1)
     standing = stopped(words, place)
-    acts = asked(words, "continue", held(words, place), goes=goes)
-    if times <= 1:
-        return acts
-    if not standing.hits:
+    if times > 1 and not standing.hits:
         words.wrong("a count needs a stop at a breakpoint, whose next hits are ignored then")
-    if not isinstance(acts[0], Asked):
-        return acts
-    return (Asked("break.change", {"id": standing.hits[0], "ignore": times - 1}, words.name), *acts)
+    options = dict(words.options)
+    passing = [{"id": standing.hits[0], "ignore": times - 1}] if times > 1 else []
+    first = asked_each(words, "break.change", passing)
+    words.options = options
+    return (*first, *asked(words, "continue", held(words, place), goes=goes))
 
 
 def _grain(grain: str) -> Any:
@@ -144,8 +145,7 @@ def _until(words: Words, place: Place) -> tuple[Act, ...]:
 def _wait(words: Words, place: Place) -> tuple[Act, ...]:
     current(words, place)
     seconds = words.word()
-    words.end()
-    return (Local("wait", {"seconds": _seconds(words, seconds) if seconds else None}),)
+    return local(words, "wait", {"seconds": _seconds(words, seconds) if seconds else None})
 
 
 def _cancel(words: Words, place: Place) -> tuple[Act, ...]:

@@ -12,9 +12,10 @@ from attrs import define, evolve, field
 
 from debugger.client import Client
 from debugger.protocol.errors import Failure
-from debugger.repl import editing, lines
+from debugger.repl import editing, lines, render
 from debugger.repl.explaining import explained
-from debugger.repl.forms import Asked, BadLine, Local
+from debugger.repl.forms import Act, Asked, BadLine, Local
+from debugger.repl.naming import MOST
 from debugger.repl.place import Block, Place
 from debugger.repl.screen import Screen
 from debugger.repl.texts import line as in_a_line
@@ -32,6 +33,8 @@ FILE: Final = 1 << 20
 NESTED: Final = 8
 """Files that run one another."""
 THEN: Final = ("resume", "hold", "cancel")
+LOOKS: Final = {"break.delete": "break.list", "cancel": "why", "kill": "why"}
+"""What is shown before something is taken away, where it is only tried."""
 MARKED: Final = frozenset({"continue", "step", "finish", "until", "say"})
 """What a later `wait` waits for the end of, also where the line itself waited for nothing (`continue &`)."""
 
@@ -98,6 +101,7 @@ class Shell:
         was done."""
         try:
             for act in lines.read(line, self.place):
+                act = _once_only(act) if self._depth else act
                 await (self.local(act, waits=waits) if isinstance(act, Local) else self.request(act, waits=waits))
         except TwinstepError as exc:
             self.screen.failed(line, exc)
@@ -124,6 +128,12 @@ class Shell:
     def _rests(self, session: str) -> int:
         one = self.place.sessions.get(session)
         return one.rests if one is not None else 0
+
+    async def learn(self) -> None:
+        """Learn the names of the daemon's sessions, and how many breakpoints there are. Raises Failure."""
+        for command, params in (("sessions", {"limit": MOST}), ("break.list", {})):
+            found = await self.query(command, params)
+            self.place = self.place.answered(command, command, params, found)
 
     async def query(self, command: str, params: Mapping[str, Any]) -> Any:
         """Ask, and show nothing. Raises Failure."""
@@ -164,6 +174,10 @@ class Shell:
                 await self.leave(given["then"])
             case "edit":
                 await self._edit(given["path"])
+            case "commands":
+                await self._commands(given["id"])
+            case "dry":
+                await self._dry(given)
             case _:
                 await trio.lowlevel.checkpoint()
                 self._noted(act.verb, given)
@@ -181,8 +195,6 @@ class Shell:
                 changed["aliases"] = {**place.aliases, given["name"]: given["line"]}
             case "unalias":
                 changed["aliases"] = {name: line for name, line in place.aliases.items() if name != given["name"]}
-            case "commands":
-                changed["block"] = Block(given["id"])
             case "collected":
                 changed["block"] = None
             case "collect":
@@ -192,6 +204,27 @@ class Shell:
                 value, shown = explained(verb, given, place)
                 self.screen.told(verb, value, shown)
         self.place = evolve(place, **changed)
+
+    async def _commands(self, number: int) -> None:
+        """Begin the lines of a breakpoint, which must be there."""
+        there = [int(one["id"]) for one in (await self.query("break.list", {})).get("breakpoints", ())]
+        if number not in there:
+            some = f"there are {', '.join(map(str, there))}" if there else "there are none"
+            raise BadLine(f"commands: there is no breakpoint {number}; {some}")
+        self.place = evolve(self.place, block=Block(number))
+
+    async def _dry(self, given: Mapping[str, Any]) -> None:
+        """Say what a line would do; of one that takes something away, also what."""
+        value, shown = explained("dry", given, self.place)
+        looks = LOOKS.get(str(given.get("command")))
+        if looks is not None:
+            asked = Asked(looks, {} if looks == "break.list" else {"session": given["with"]["session"]}, looks)
+            result = await self.query(asked.command, asked.params)
+            if looks == "break.list":
+                ids = given["with"]["ids"]
+                result = {"breakpoints": [one for one in result["breakpoints"] if one["id"] in ids]}
+            value, shown = {**value, "now": result}, [*shown, *render.answer(asked, result, self.place)]
+        self.screen.told("dry", value, shown)
 
     async def leave(self, then: str = "") -> None:
         """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked."""
@@ -235,9 +268,9 @@ class Shell:
                 if self.done:
                     return
             if self.place.block is not None:
-                self.place = evolve(self.place, block=None)
                 raise BadLine(f"source: {name} ends before the `end` of its commands")
         finally:
+            self.place = evolve(self.place, block=None)
             self._depth -= 1
 
     async def _save(self, name: str) -> None:
@@ -258,6 +291,13 @@ class Shell:
         value = editing.edited(path, before, await self.compose(before.text, before.suffix))
         change = {"path": path, "op": "set", "value": value}
         await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
+
+
+def _once_only(act: Act) -> Act:
+    """In a file that may be run again, a breakpoint that is there already is not set once more."""
+    if not isinstance(act, Asked) or act.command != "break.add":
+        return act
+    return Asked("break.load", {"specs": [{"id": 1, **act.params}]}, act.verb)
 
 
 def _specs(name: str, text: str) -> list[Any]:

@@ -6,6 +6,7 @@ else, until it is taken. A gate that nobody closed costs the test of `session.ar
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field
 
@@ -20,6 +21,9 @@ It is asked once at each border, also where the journal takes the stop only late
 Until = Callable[[Session, StepKind, str, Event, int], bool]
 """Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
 
+STEP: Final = "step"
+"""The cause of a stop after steps that were granted, where whoever granted them names no other."""
+
 
 @define(eq=False)
 class _Held:
@@ -27,6 +31,7 @@ class _Held:
 
     until: Until | None = None
     by: str = "gate"
+    cause: str = STEP
     taken: int = 0
 
 
@@ -63,10 +68,10 @@ class Gate:
             self._passed[session.id] = session.steps
         self.arm(session)
 
-    def grant(self, session: Session, until: Until, by: str = "gate") -> None:
+    def grant(self, session: Session, until: Until, by: str = "gate", cause: str = STEP) -> None:
         """Let a session take steps until `until` says stop, a breakpoint does, or the prompt is over; then hold it in
-        the name of `by`."""
-        self._held[session.id] = _Held(until, by)
+        the name of `by`, for this cause."""
+        self._held[session.id] = _Held(until, by, cause)
         session.armed = True
 
     def took(self, session: Session) -> None:
@@ -109,7 +114,8 @@ class Gate:
         """Say that a session at rest is held, in the name of whoever granted it its last steps."""
         held = self._held.get(session.id)
         if held is not None and session.state.hold is None:
-            self.announce(session, StepKind.MESSAGE_RECEIVE, "", "step", held.by)
+            cause = held.cause if held.cause == STEP else f"{held.cause}: the prompt was over first"
+            self.announce(session, StepKind.MESSAGE_RECEIVE, "", cause, held.by)
 
     def admit(self, session: Session, kind: StepKind, call: str, event: Event) -> bool:
         """Decide whether the session may take this step now. Asked for armed sessions, and where breakpoints are."""
@@ -121,7 +127,7 @@ class Gate:
             self.announce(session, kind, call, cause, "breakpoint")
             return False
         if held is not None and held.until is not None and held.until(session, kind, call, event, held.taken):
-            self.announce(session, kind, call, "step", held.by)
+            self.announce(session, kind, call, held.cause, held.by)
             return False
         return True
 
