@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from runtime.config.files import read_text, tilde
-from runtime.config.shape import Inserted, called
+from runtime.config.shape import called
 from runtime.errors import SettingsError
 from runtime.vocab import JsonObject
 
@@ -81,7 +81,7 @@ def without_comments(text: str) -> str:
 def expanded(value: Any, environ: Mapping[str, str]) -> Any:
     """Put variables into every string of a JSON value. An unknown name without a default stays as it is."""
     if isinstance(value, str):
-        return Inserted(_with_variables(value, environ)) if "$" in value else value
+        return _with_variables(value, environ) if "$" in value else value
     if isinstance(value, list):
         return [expanded(item, environ) for item in value]
     if isinstance(value, dict):

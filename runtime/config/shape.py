@@ -14,13 +14,6 @@ LARGEST_NUMBER: Final = 10**15
 _NUMBER: Final = r"-?[0-9]{1,15}(\.[0-9]{1,15})?"
 
 
-class Inserted(str):
-    """A string that a variable was put into. Only such a one can stand for a number or a switch: it could be no other.
-
-    In a file that says `"5"` itself, somebody meant text.
-    """
-
-
 class Wrong(Exception):
     """A value is not what it must be. `exact` asks to show the value, which is no secret then."""
 
@@ -33,27 +26,27 @@ def text(value: Any) -> str:
     """Take a string."""
     if not isinstance(value, str):
         raise Wrong("a string")
-    return str(value)
+    return value
 
 
 def texts(value: Any) -> list[str]:
     """Take a list of strings."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Wrong("a list of strings")
-    return [str(item) for item in value]
+    return value
 
 
 def text_or_texts(value: Any) -> str | list[str]:
     """Take a string or a list of strings."""
     try:
-        return text(value) if isinstance(value, str) else texts(value)
+        return value if isinstance(value, str) else texts(value)
     except Wrong as exc:
         raise Wrong("a string or a list of strings") from exc
 
 
 def switch(value: Any) -> bool:
-    """Take true or false, or a variable that is the name of one."""
-    if isinstance(value, Inserted) and value in ("true", "false"):
+    """Take true or false. Their names are taken too, because `$NAME` in a file can only become a string."""
+    if value in ("true", "false"):
         return bool(value == "true")
     if not isinstance(value, bool):
         raise Wrong("true or false")
@@ -61,8 +54,8 @@ def switch(value: Any) -> bool:
 
 
 def number(value: Any) -> float | int:
-    """Take a number, or a variable that is one."""
-    if isinstance(value, Inserted) and re.fullmatch(_NUMBER, value.strip()):
+    """Take a number, or a string that is one."""
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value.strip()):
         value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Wrong("a number")
