@@ -159,5 +159,5 @@ def _breakpoint(row: Shown, place: Place) -> dict[str, Any]:
     made["on"] = "muted" if row.get("muted") else "y" if row.get("enabled", True) else "n"
     made["fate"] = "del" if row.get("temporary") else "dis" if row.get("once") else "keep"
     made["place"] = row.get("place") or row.get("line") or listed(row.get("kinds"))
-    made["notes"] = row.get("notes", "")
+    made["notes"] = "; ".join(str(one) for one in (row.get("notes"), row.get("why")) if one)
     return made

@@ -183,9 +183,9 @@ def test_the_audit_of_a_session_is_a_table_too() -> None:
     ]
     entry = {**ENTRY, "before": 1, "after": 2}
     assert shown("info", {"entries": [entry]}, topic="audit") == lines
-    assert shown("audit", {"entries": [entry], "verified": {"count": 7, "faults": []}}) == [
+    assert shown("audit", {"entries": [entry], "verified": {"count": 7, "faults": [], "hash": "ab12"}}) == [
         *lines,
-        "the chain of 7 entries is whole",
+        "the chain of 7 entries is whole; its head is ab12",
     ]
 
 
