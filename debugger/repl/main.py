@@ -25,6 +25,8 @@ from runtime.errors import TwinstepError
 
 INTERRUPTED: Final = 130
 NAME: Final = f"twinstep {__version__}"
+GOODBYE_SECONDS: Final = 2.0
+"""How long the daemon may take to take back what is not needed any more."""
 
 
 @frozen(kw_only=True)
@@ -72,6 +74,8 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
             try:
                 code = await _used(options, shell, environ, stdin, stdout, stderr)
+                with trio.move_on_after(GOODBYE_SECONDS):
+                    await shell.give_back()
             finally:
                 with trio.CancelScope(shield=True):
                     await shell.aclose()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from debugger.protocol.errors import Failure
 from debugger.repl.forms import Asked
 from debugger.repl.place import Place
-from debugger.repl.texts import Style, cleaned, line, literal, outline, table
+from debugger.repl.texts import Style, cleaned, line, literal, outline, table, whose
 from runtime.step import REST
 
 Shown = Mapping[str, Any]
@@ -100,6 +100,8 @@ def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str
     if asked.command == "attach":
         driver = result.get("driver") or "nobody"
         made.append("you drive it" if result.get("driving") else f"you observe it; {line(driver)} drives it")
+    if result.get("kept"):
+        made.append(f"held {whose(result['kept'])}")
     return made + _context(result.get("context"), style)
 
 
@@ -115,8 +117,9 @@ def _many(count: int, one: str, more: str) -> str:
 
 
 def _sessions(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    names = ("session", "key", "phase", "held", "turn", "tokens", "driver", "cause")
-    rows = table(result["sessions"], names) or ["there are no sessions"]
+    names = ("session", "key", "phase", "held", "turn", "tokens", "driver", "kept", "cause")
+    told = [{**one, "kept": whose(one.get("kept"))} for one in result["sessions"]]
+    rows = table(told, names) or ["there are no sessions"]
     return rows + ([f"… and more: there are {result.get('total', 'others')}"] if result.get("next") else [])
 
 
@@ -311,6 +314,8 @@ def _said(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
 
 def _detached(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     become = {"resume": "if it was held it goes on", "hold": "it stays as it is", "cancel": "its prompt is cancelled"}
+    if result.get("kept"):
+        return [f"left the session; it is held {whose(result['kept'])}"]
     return [f"left the session; {become[result['then']]}"]
 
 
