@@ -69,7 +69,7 @@ class Shell:
         """Connect, and from now on hear what is told. Raises what `debugger.client.connect` raises."""
         client = await self.dial()
         self._client = client
-        self.place = evolve(self.place, role=client.role)
+        self.place = evolve(self.place, role=client.role, user=client.welcome.user or self.place.user)
         self.nursery.start_soon(self._live, client)
 
     async def aclose(self) -> None:

@@ -193,7 +193,7 @@ def _state(path: Path) -> Iterator[Finding]:
         return
     yield Finding("ok", "state", f"{path}: {len(kept)} sessions")
     for one in forever[:HELD]:
-        how = f"`twinstep attach {one.session} -x continue` lets it go on"
+        how = f"`twinstep attach {one.session} -x 'detach --resume'` lets it go on"
         yield Finding("warn", "held", f"session {one.session} is held for {one.user} for ever; {how}")
     if len(forever) > HELD:
         yield Finding("warn", "held", f"{len(forever) - HELD} more sessions are held for ever; `twinstep attach` lists")

@@ -1,7 +1,10 @@
 """The debugger of a real daemon: what survives kill -9, and that no tool of an agent gets to it."""
 
+import os
+import re
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +18,7 @@ from debugger.client import Client, connect
 from debugger.peers import supported
 from debugger.protocol import VERSION, Hello
 from tests.e2e.command import ROOT
-from tests.e2e.test_serve import Daemon, connected, running, status
+from tests.e2e.test_serve import TOKEN, Daemon, connected, running, status
 from tests.fakes import gemini_stub as stub
 
 pytestmark = pytest.mark.skipif(not supported(), reason="only Linux says who connects")
@@ -103,6 +106,52 @@ async def test_a_held_session_comes_back_held_from_a_crash_and_goes_on_when_nobo
             assert "paused" not in row
         actions = await audited(daemon)
         assert actions[-1] == "dead-man.resume"
+
+
+async def test_what_is_held_for_ever_stays_so_over_a_restart_and_is_shown(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    async with running(daemon, "--demo", "--token", TOKEN) as ready:
+        for line in ("new one", "new two"):
+            code, _ = await command(daemon, ready, "attach", "-x", line, "-x", "pause", "-x", "detach --hold forever")
+            assert code == 0
+        await killed(daemon)
+    async with running(daemon, "--demo", "--token", TOKEN, "--unattended", "1") as ready:
+        async with debugging(ready) as ann:
+            rows = (await ann.request("sessions", {}))["sessions"]
+            assert [(row["held"], row["kept"]["until"], row["driver"]) for row in rows] == [(True, None, "")] * 2
+        _, text = await command(daemon, ready, "status", "--port", str(daemon.port))
+        assert "2 sessions held by a debugger (2 of them for ever)" in text
+        _, text = await command(
+            daemon, ready, "doctor", "--port", str(daemon.port), "--state", str(demo_state(tmp_path))
+        )
+        found = re.findall(
+            r"warn held: session (\S+) is held for \S+ for ever; `twinstep attach \S+ -x continue`", text
+        )
+        assert sorted(found) == sorted(row["session"] for row in rows)
+        _, text = await command(daemon, ready, "attach", "-x", "sessions")
+        assert text.count("for ever") == 2
+        code, _ = await command(daemon, ready, "attach", found[0], "-x", "continue")
+        assert code == 0
+        async with debugging(ready) as ann:
+            rows = (await ann.request("sessions", {}))["sessions"]
+            assert {row["session"] for row in rows if row["held"]} == {found[1]}
+            assert {row["driver"] for row in rows} == {""}  # a client that has ended drives nothing that does not stand
+
+
+def demo_state(home: Path) -> Path:
+    """The state file of a demo."""
+    return home / ".openclaw" / "state" / "twinstep-demo.db"
+
+
+async def command(daemon: Daemon, ready: dict[str, Any], *words: str) -> tuple[int, str]:
+    """Run a command on the machine of a daemon; return its exit code and what it printed."""
+    environ = {"HOME": str(daemon.home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environ |= {"TWINSTEP_SOCKET": ready["debugger"]}
+    line = [sys.executable, "-m", "runtime.app.main", *words]
+    done = await trio.run_process(
+        line, env=environ, cwd=daemon.home, check=False, capture_stdout=True, stderr=subprocess.STDOUT
+    )
+    return done.returncode, done.stdout.decode()
 
 
 async def audited(daemon: Daemon) -> list[str]:

@@ -303,7 +303,7 @@ async def edited_at_rest(house: House, *changes: tuple[str, Any]) -> Session:
 async def test_what_was_edited_at_rest_stays_when_the_session_is_let_go_and_after_its_next_runs(
     autojump_clock: MockClock,
 ) -> None:
-    changes = (("system", "be brief"), ("tools", []), ("model", "another"))
+    changes: list[tuple[str, Any]] = [("system", "be brief"), ("tools", []), ("model", "another")]
     async with pausing([text("a")], [text("b")], [text("c")]) as (house, _):
         await edited_at_rest(house, *changes)
         for run in ("r2", "r3"):
