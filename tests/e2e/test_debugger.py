@@ -121,16 +121,15 @@ async def test_what_is_held_for_ever_stays_so_over_a_restart_and_is_shown(tmp_pa
             assert [(row["held"], row["kept"]["until"], row["driver"]) for row in rows] == [(True, None, "")] * 2
         _, text = await command(daemon, ready, "status", "--port", str(daemon.port))
         assert "2 sessions held by a debugger (2 of them for ever)" in text
-        _, text = await command(
-            daemon, ready, "doctor", "--port", str(daemon.port), "--state", str(demo_state(tmp_path))
-        )
-        found = re.findall(
-            r"warn held: session (\S+) is held for \S+ for ever; `twinstep attach \S+ -x continue`", text
-        )
+        state = ("--port", str(daemon.port), "--state", str(demo_state(tmp_path)))
+        _, text = await command(daemon, ready, "doctor", *state)
+        found = re.findall(r"warn held: session (\S+) is held for \S+ for ever; `twinstep attach", text)
         assert sorted(found) == sorted(row["session"] for row in rows)
         _, text = await command(daemon, ready, "attach", "-x", "sessions")
         assert text.count("for ever") == 2
-        code, _ = await command(daemon, ready, "attach", found[0], "-x", "continue")
+        code, _ = await command(daemon, ready, "attach", found[0], "-x", "where")  # it looks, and leaves it as it is
+        assert code == 0
+        code, _ = await command(daemon, ready, "attach", found[0], "-x", "detach --resume")
         assert code == 0
         async with debugging(ready) as ann:
             rows = (await ann.request("sessions", {}))["sessions"]
