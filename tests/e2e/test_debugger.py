@@ -233,7 +233,10 @@ async def test_over_the_websocket_it_is_off_unless_asked_for_and_no_more_than_wa
             asked = await peer.call("chat.send", sessionKey="main", message="hello", idempotencyKey="r1")
             assert asked["payload"]["status"] == "started"
             code, told = await status(daemon.port, "/ready")
-            assert (code, told["debugger"]) == (200, {"connections": 1, "held": 1, "stops": 1, "touched": 0})
+            assert (code, told["debugger"]) == (
+                200,
+                {"connections": 1, "held": 1, "forever": 0, "stops": 1, "touched": 0},
+            )
             goes = await peer.call("debug.continue", session="main", generation=made["generation"])
             assert goes["ok"], goes
             assert (await peer.final("r1"))["state"] == "final"

@@ -35,6 +35,11 @@ def hello_ok(**changes: Any) -> Frame:
     return made | changes
 
 
+def granted(asked: Frame) -> Frame:
+    """An answer that says nothing more."""
+    return {}
+
+
 @define(eq=False)
 class Gateway:
     """A gateway as it is seen on the wire. `answers` are by method: a payload, or an error with `code`."""
@@ -54,7 +59,7 @@ class Gateway:
             while True:
                 frame = json.loads(await socket.get_message())
                 self.asked.append(frame)
-                answer = self.answers.get(frame["method"], lambda asked: {})(frame)
+                answer = self.answers.get(frame["method"], granted)(frame)
                 ok = "message" not in answer
                 await self.tell({"type": "res", "id": frame["id"], "ok": ok, ("payload" if ok else "error"): answer})
         except ConnectionClosed:
@@ -67,7 +72,8 @@ class Gateway:
 
     def params(self, method: str, nth: int = -1) -> Frame:
         """The params of a request that came."""
-        return [one["params"] for one in self.asked if one["method"] == method][nth]
+        params: list[Frame] = [one["params"] for one in self.asked if one["method"] == method]
+        return params[nth]
 
 
 @asynccontextmanager
