@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, evolve
 from cattrs import BaseValidationError, transform_error
 
 from debugger.controller.engine import Debugger
@@ -124,24 +124,26 @@ class Changing:
         if isinstance(found, ToolResult) and found.error is not None:
             raise Failure("refused", f"call {made.call} cannot run: {found.error.message}")
 
-    async def undo(self, caller: Caller, params: p.Session) -> Any:
+    async def undo(self, caller: Caller, params: p.Back) -> Any:
         """Take the last edit back, if the session has taken no step since."""
         session, watched = self._at(caller, params.session)
         if not watched.done:
             raise Failure("refused", "there is no edit at this step that could be taken back")
         last = watched.done[-1]
-        ticket, answer = self._edit(caller, session, last.back, "undo", last.back.reason)
+        back = _because(last.back, params)
+        ticket, answer = self._edit(caller, session, back, "undo", back.reason)
         watched.undone.append(watched.done.pop())
         await self._committed(ticket)
         return answer
 
-    async def redo(self, caller: Caller, params: p.Session) -> Any:
+    async def redo(self, caller: Caller, params: p.Back) -> Any:
         """Make the edit again that was taken back last."""
         session, watched = self._at(caller, params.session)
         if not watched.undone:
             raise Failure("refused", "there is no edit at this step that was taken back")
         last = watched.undone[-1]
-        ticket, answer = self._edit(caller, session, last.made, "redo", last.made.reason)
+        made = _because(last.made, params)
+        ticket, answer = self._edit(caller, session, made, "redo", made.reason)
         watched.done.append(watched.undone.pop())
         await self._committed(ticket)
         return answer
@@ -224,7 +226,7 @@ class Changing:
         """Send a message as the session's user would."""
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
-        with self._about(caller, session, "say", "", None, params.text):
+        with self._about(caller, session, "say", params.reason, None, params.text):
             await debugger.names.say(session, params.text, caller.user)
         return {"queued": len(session.state.lane)}
 
@@ -258,7 +260,7 @@ class Changing:
             raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
         planned = Planned(params.call, params.what, params.times, caller.user)
         what = f"fault {params.call} {params.what} x{params.times}"
-        answer = await self._done(caller, session, what, (), then=lambda: watched.faults.append(planned))
+        answer = await self._done(caller, session, what, (), params.reason, lambda: watched.faults.append(planned))
         return answer | {"left": params.times}
 
     async def kill(self, caller: Caller, params: p.OneCall) -> Any:
@@ -269,7 +271,7 @@ class Changing:
         if call is None or call.phase is not CallPhase.RUNNING:
             raise Failure("refused", f"session {session.id} has no running call {params.call!r}", at="with.call")
         done = ev.Finished(call.id, cancelled(f"killed by {caller.user}"))
-        return await self._done(caller, session, "kill", (done,)) | {"call": call.id}
+        return await self._done(caller, session, "kill", (done,), params.reason) | {"call": call.id}
 
     async def stream(self, caller: Caller, params: p.Stream) -> Any:
         """End the answer under way here, end it with other words, or ask for it again."""
@@ -285,7 +287,8 @@ class Changing:
             if not params.text:
                 raise Failure("bad_params", "must be the words that the answer ends with", at="with.text")
             events = (ev.Chunk(_words(params.text)), ended)
-        return await self._done(caller, session, f"stream {params.what}", events) | {"dropped": waiting}
+        answer = await self._done(caller, session, f"stream {params.what}", events, params.reason)
+        return answer | {"dropped": waiting}
 
     async def verdict(self, caller: Caller, params: p.Override) -> Any:
         """Decide about a call in place of the judge, or of the person who is asked."""
@@ -312,6 +315,11 @@ def _rewritten(before: State, call: Call, changes: tuple[ev.Change, ...]) -> int
         return None
     path = f"calls.{call.id}.args"
     return max((n for n, one in enumerate(changes) if f"{one.path}.".startswith(f"{path}.")), default=None)
+
+
+def _because(made: ev.Edited, params: p.Back) -> ev.Edited:
+    """An edit that is taken back or made again, with the reason for that where one was given."""
+    return evolve(made, reason=params.reason) if params.reason else made
 
 
 def _event(caller: Caller, params: p.Inject) -> Event:

@@ -16,6 +16,7 @@ from debugger.audit import Audit
 from debugger.border import Border, Edge
 from debugger.breakpoints import BadSpec, Book, Hit
 from debugger.controller.faults import Faults
+from debugger.controller.keeping import Keeping
 from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
@@ -63,6 +64,7 @@ class Debugger:
     audit: Audit
     clock: Clock
     chance: Chance
+    keeping: Keeping
     complain: Callable[[str, Exception], None] = field(default=lambda where, exc: None)
     unattended_seconds: float = UNATTENDED_SECONDS
     book: Book = field(factory=Book)
@@ -137,7 +139,10 @@ class Debugger:
             if session is None or session.broken is not None:
                 continue
             try:
-                self._abandon(session, one)
+                if one.waited and self.keeping.of(session.state) is not None:
+                    self._wait_out(session)
+                else:
+                    self._abandon(session, one)
             except JournalFull:
                 self._after_a_while(session, AGAIN_SECONDS, one)
             except Exception as exc:  # noqa: BLE001 - what one session does must not keep the others held
@@ -157,6 +162,26 @@ class Debugger:
     def _after_a_while(self, session: Session, seconds: float, due: Due) -> None:
         self._later[session.id] = (trio.current_time() + seconds, due)
         self._wake.set()
+
+    def keep(self, session: Session, user: str, seconds: float | None) -> int:
+        """Let a held session stand for so long although nobody will drive it, with None until somebody lets it go on.
+
+        Returns the ticket of what is kept of it. Raises JournalFull, and then nothing has changed.
+        """
+        ticket = self.keeping.keep(session.state, user, seconds)
+        self._wait_out(session)
+        return ticket
+
+    def _wait_out(self, session: Session) -> None:
+        """Let a session stand that nobody drives: for as long as somebody asked for, else for a time."""
+        kept = self.keeping.of(session.state)
+        if kept is None:
+            self._unattended(session)
+        elif (seconds := self.keeping.left(kept)) is None:
+            self._later.pop(session.id, None)
+        else:
+            due = Due(session.id, "resume", kept.user, f"the time is over for which {kept.user} had it held")
+            self._after_a_while(session, seconds, due)
 
     def _unattended(self, session: Session) -> None:
         """Let a session that nobody drives stand only for a time."""
@@ -337,6 +362,7 @@ class Debugger:
             self._taken(watched, step)
         if step.after.phase is Phase.CLOSED:
             self.leases.forget(session.id)
+            self.keeping.forget(session.id)
             self.forget(session)
             self.tell("closed", {"session": session.id})
 
@@ -440,6 +466,7 @@ class Debugger:
         now = trio.current_time()
         self._held.pop(session.id, None)
         self._later.pop(session.id, None)
+        self.keeping.forget(session.id)
         opened = self._opened.get(session.id)
         if opened is not None and opened.since is not None:
             opened.held += now - opened.since
@@ -482,9 +509,11 @@ class Debugger:
             self.dispatcher.hold(session, BREAKPOINT, hit.cause)
 
     def _returned(self, session: Session) -> None:
-        """A session that was held when its process ended is held again: for as long as somebody may come back to it."""
+        """A session that was held when its process ended is held again: for as long as somebody may come back to it, or
+        as somebody asked for."""
         self._held[session.id] = trio.current_time()
-        self._unattended(session)
+        if self.leases.of(session.id) is None:
+            self._wait_out(session)
 
     def forget(self, session: Session) -> None:
         """Drop what is kept of a session that was unloaded or closed. What people asked for stays while they are

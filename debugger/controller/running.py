@@ -46,17 +46,17 @@ class Running:
             "lock": self.lock,
         }
 
-    async def pause(self, caller: Caller, params: p.Session) -> Any:
+    async def pause(self, caller: Caller, params: p.Pause) -> Any:
         """Hold a session at its next border, or every one that has an open prompt and that nobody else drives.
 
         It waits for nothing: not even a pass of the loop may lie between the command and the hold.
         """
         if params.session == ALL:
-            return self._each(self._open(caller), lambda session: self._pause(caller, session))
-        return self._pause(caller, attached(self.debugger, caller, params.session))
+            return self._each(self._open(caller), lambda session: self._pause(caller, session, params.reason))
+        return self._pause(caller, attached(self.debugger, caller, params.session), params.reason)
 
-    def _pause(self, caller: Caller, session: Session) -> dict[str, Any]:
-        self.debugger.dispatcher.hold(session, by(caller))
+    def _pause(self, caller: Caller, session: Session, reason: str) -> dict[str, Any]:
+        self.debugger.dispatcher.hold(session, by(caller), *([reason] if reason else []))
         return self._standing(session)
 
     def _open(self, caller: Caller) -> Iterator[Session]:

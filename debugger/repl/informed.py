@@ -8,7 +8,7 @@ from debugger.repl.naming import brief
 from debugger.repl.place import Place
 from debugger.repl.tables import Column, amount, cell, listed, numbers, seconds, table
 from debugger.repl.tasking import WAITED
-from debugger.repl.texts import Style, line, many
+from debugger.repl.texts import Style, line, many, whose
 
 Shown = Mapping[str, Any]
 _YES_NO: Final = {True: "yes", False: "no"}
@@ -73,8 +73,8 @@ LOG: Final = (
 )  # fmt: skip
 SESSIONS: Final = (
     Column("mark", " "), Column("name", "session"), Column("state"), numbers("turn", "", _some),
-    numbers("tokens"), numbers("lane", "waiting", _some), Column("driver"), Column("cause", "why"),
-    Column("key", "", _long), Column("id"), Column("updated", "changed", moment),
+    numbers("tokens"), numbers("lane", "waiting", _some), Column("driver"), Column("kept", "", whose),
+    Column("cause", "why"), Column("key", "", _long), Column("id"), Column("updated", "changed", moment),
 )  # fmt: skip
 BREAKPOINTS: Final = (
     Column("mark", " "), numbers("id", "num"), Column("sort", "type"), Column("fate", "disp"), Column("on", "enb"),

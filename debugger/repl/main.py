@@ -4,7 +4,7 @@ Options, streams and the environment come in as arguments. prompt_toolkit is loa
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -26,16 +26,23 @@ from runtime.errors import TwinstepError
 
 INTERRUPTED: Final = 130
 NAME: Final = f"twinstep {__version__}"
+GOODBYE_SECONDS: Final = 2.0
+"""How long the daemon may take to take back what is not needed any more."""
+
+
+Through = Callable[[Hello, trio.Nursery], Awaitable[Client]]
+"""Connects; what it needs runs in the nursery. Raises TwinstepError."""
 
 
 @frozen(kw_only=True)
 class Options:
     """What a client was asked for. `commands` are lines to begin with; `batch` is a file of lines, `-` standard input.
 
-    `plain` asks for no prompt where there is a terminal, `timeout` is how long a stop is waited for.
+    `through` connects in another way than over the socket. `timeout` is how long a stop is waited for.
     """
 
     socket: Path
+    through: Through | None = None
     user: str
     session: str = ""
     role: Role = "mutator"
@@ -63,16 +70,22 @@ def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: Te
 
 
 async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    async def dial() -> Client:
-        return await connect(options.socket, Hello(VERSION, NAME, options.user, options.role))
-
+    hello = Hello(VERSION, NAME, options.user, options.role)
     code = batch.DONE
     try:
         async with trio.open_nursery() as nursery:
+
+            async def dial() -> Client:
+                if options.through is not None:
+                    return await options.through(hello, nursery)
+                return await connect(options.socket, hello)
+
             place = Place(user=options.user)
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
             try:
                 code = await _used(options, shell, environ, stdin, stdout, stderr)
+                with trio.move_on_after(GOODBYE_SECONDS):
+                    await shell.give_back()
             finally:
                 with trio.CancelScope(shield=True):
                     await shell.aclose()

@@ -12,7 +12,7 @@ from debugger.repl.forms import Asked
 from debugger.repl.naming import Names
 from debugger.repl.place import Place
 from debugger.repl.tables import Column, numbers, outline, table
-from debugger.repl.texts import Style, cleaned, line, literal
+from debugger.repl.texts import Style, cleaned, line, literal, whose
 from runtime.step import REST
 
 Shown = Mapping[str, Any]
@@ -106,6 +106,8 @@ def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str
     if asked.command == "attach":
         driver = result.get("driver") or "nobody"
         made.append("you drive it" if result.get("driving") else f"you observe it; {line(driver)} drives it")
+    if result.get("kept"):
+        made.append(f"held {whose(result['kept'])}")
     return made + _context(result.get("context"), style)
 
 
@@ -316,6 +318,8 @@ def _said(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
 
 def _detached(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     become = {"resume": "if it was held it goes on", "hold": "it stays as it is", "cancel": "its prompt is cancelled"}
+    if result.get("kept"):
+        return [f"left the session; it is held {whose(result['kept'])}"]
     return [f"left the session; {become[result['then']]}"]
 
 

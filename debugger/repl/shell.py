@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import trio
@@ -35,6 +36,8 @@ NESTED: Final = 8
 THEN: Final = ("resume", "hold", "cancel")
 LOOKS: Final = {"break.delete": "break.list", "cancel": "why", "kill": "why"}
 """What is shown before something is taken away, where it is only tried."""
+LEFT: Final[Mapping[str, Any]] = {"then": ""}
+"""Who leaves says nothing."""
 MARKED: Final = frozenset({"continue", "step", "finish", "until", "say"})
 """What a later `wait` waits for the end of, also where the line itself waited for nothing (`continue &`)."""
 
@@ -69,7 +72,7 @@ class Shell:
         """Connect, and from now on hear what is told. Raises what `debugger.client.connect` raises."""
         client = await self.dial()
         self._client = client
-        self.place = evolve(self.place, role=client.role)
+        self.place = evolve(self.place, role=client.role, user=client.welcome.user or self.place.user)
         self.nursery.start_soon(self._live, client)
 
     async def aclose(self) -> None:
@@ -171,7 +174,7 @@ class Shell:
             case "reconnect":
                 await self._reconnect()
             case "quit":
-                await self.leave(given["then"])
+                await self.leave(given)
             case "edit":
                 await self._edit(given["path"])
             case "commands":
@@ -226,14 +229,28 @@ class Shell:
             value, shown = {**value, "now": result}, [*shown, *render.answer(asked, result, self.place)]
         self.screen.told("dry", value, shown)
 
-    async def leave(self, then: str = "") -> None:
-        """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked."""
+    async def leave(self, given: Mapping[str, Any] = LEFT) -> None:
+        """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked.
+
+        `given` is what `detach` is told: `then`, and for how long."""
         mine = [one.session for one in self.place.sessions.values() if one.driving and one.held and not one.closed]
-        if mine and not then and self.ask is not None and not self.lost:
-            then = await self._asked(mine)
-        for session in mine if then else ():
-            await self.request(Asked("detach", {"session": session, "then": then}, "detach"))
+        if mine and not given["then"] and self.ask is not None and not self.lost:
+            given = {**given, "then": await self._asked(mine)}
+        for session in mine if given["then"] else ():
+            await self.request(Asked("detach", {"session": session, **given}, "detach"))
         self.done = True
+
+    async def give_back(self) -> None:
+        """Give back the driving of sessions that do not stand: nothing of them has to be kept for this user.
+
+        One that is stopped meanwhile stays so for its time. Those that stand follow what was said when attaching.
+        """
+        if self.lost:
+            return
+        for one in tuple(self.place.sessions.values()):
+            if one.driving and not one.held and not one.closed:
+                with suppress(TwinstepError):  # it was given away, or is gone
+                    await self.query("detach", {"session": one.session, "then": "hold"})
 
     async def _asked(self, sessions: list[str]) -> str:
         assert self.ask is not None

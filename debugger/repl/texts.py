@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
 
@@ -57,6 +58,18 @@ def line(value: Any, most: int = WIDE) -> str:
         text = value if isinstance(value, str) else json.dumps(_marked(value, 0), ensure_ascii=False, default=str)
     text = cleaned(text).replace("\n", "⏎").replace("\t", " ")
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def whose(kept: Any) -> str:
+    """Return by whom a session is held that nobody drives, and until when: nothing where nobody asked for it."""
+    if not isinstance(kept, Mapping):
+        return ""
+    until = kept.get("until")
+    try:
+        when = f"until {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if until else "for ever"
+    except (TypeError, ValueError, OverflowError, OSError):
+        when = f"until {line(until)}"
+    return f"for {line(kept.get('user', ''), 40)} {when}"
 
 
 def literal(value: Any) -> list[str]:

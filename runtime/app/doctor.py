@@ -27,6 +27,8 @@ examples:
                                                    take over sessions and automations, and say what was left out
 exit codes: 0 nothing wrong, 1 something is
 """
+HELD: Final = 20
+"""Sessions held for ever that are named."""
 ROOM: Final = 200 << 20
 """Free bytes below which the disk is called nearly full."""
 
@@ -141,7 +143,7 @@ def _tls(config: Any, folder: Path) -> Finding:
 
 
 def _port(port: int, *, tls: bool) -> Finding:
-    from runtime.app.status import ask
+    from runtime.app.status import ask, held
 
     with socket.socket() as probe:
         probe.settimeout(1)
@@ -153,7 +155,7 @@ def _port(port: int, *, tls: bool) -> Finding:
     if "uptimeMs" not in told:
         return Finding("bad", "port", f"{port} is taken, and no gateway answers there; choose another with --port")
     how = "is ready" if told["ready"] else f"is not ready: {'; '.join(told['failing'])}"
-    return Finding("ok", "port", f"a gateway runs on {port} and {how}")
+    return Finding("ok", "port", f"a gateway runs on {port} and {how}{held(told)}")
 
 
 def _modes(config: Path, folder: Path) -> Iterator[Finding]:
@@ -169,6 +171,7 @@ def _modes(config: Path, folder: Path) -> Iterator[Finding]:
 
 
 def _state(path: Path) -> Iterator[Finding]:
+    from debugger.controller.keeping import held
     from runtime.stores import open_store
 
     folder = path.parent
@@ -184,11 +187,16 @@ def _state(path: Path) -> Iterator[Finding]:
         return
     try:
         store = open_store(path, readonly=True)
-        kept = store.sessions()
+        kept, forever = store.sessions(), [one for one in held(store) if one.until is None]
     except TwinstepError as exc:
         yield Finding("bad", "state", str(exc))
         return
     yield Finding("ok", "state", f"{path}: {len(kept)} sessions")
+    for one in forever[:HELD]:
+        how = f"`twinstep attach {one.session} -x 'detach --resume'` lets it go on"
+        yield Finding("warn", "held", f"session {one.session} is held for {one.user} for ever; {how}")
+    if len(forever) > HELD:
+        yield Finding("warn", "held", f"{len(forever) - HELD} more sessions are held for ever; `twinstep attach` lists")
     yield _audit(store)
 
 

@@ -19,6 +19,7 @@ from runtime.app.debugging import Debugging
 from runtime.app.exchange import Exchange
 from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
+from runtime.app.hangup import Hangup
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, Unstartable, settled, setup
@@ -90,8 +91,8 @@ DRAIN_SECONDS: Final = 10.0
 """How long runs may go on after SIGTERM before the gateway stops; they are finished after the next start."""
 
 
-async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) -> int:
-    """Run the gateway until a signal ends it."""
+async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any, hangup: Hangup) -> int:
+    """Run the gateway until a signal ends it. `hangup` says whether one came before."""
     log = Log(err, given.log)
     given.made_token = ""
     made = setup(given, environ)
@@ -108,7 +109,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
             gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
         )
         gateway.part = partial(debugging.studio.service.part, "the daemon stops")
-        await nursery.start(_obey, gateway, nursery.cancel_scope)
+        await nursery.start(_obey, gateway, nursery.cancel_scope, hangup)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
         look_seldom()
@@ -132,10 +133,15 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
 
 
 async def _obey(
-    gateway: "Gateway", everything: trio.CancelScope, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+    gateway: "Gateway",
+    everything: trio.CancelScope,
+    hangup: Hangup,
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Do what signals say: read the settings again, or stop in order; who asks twice waits for no run."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        if hangup.came:  # the settings may have been read before they were changed
+            await gateway.reload()
         task_status.started()
         async with trio.open_nursery() as nursery:
             async for number in signals:

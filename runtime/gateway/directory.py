@@ -201,7 +201,7 @@ class Directory:
         """Let the session run as its entry says from its next prompt on. One that is busy goes on as it began.
 
         What the next message wants for itself goes before the entry: that of the lane, or `own` for one that comes.
-        While a session is held, what was edited in it stays, unless that is something new.
+        What a person edited in a session stays until something new is wanted of it.
         """
         session = self.roster.live.get(entry.session)
         if session is None and entry.session in self.roster.parked:
@@ -211,10 +211,17 @@ class Directory:
         if own is None:
             own = self.own(session.state.lane[0].message.id) if session.state.lane else PLAIN
         wanted = self.settings_of(entry.as_for(*own))
-        new = session.state.hold is None or self._given.get(session.id) != wanted
-        if new and session.state.settings != wanted:
+        if session.state.settings != wanted and self._given_to(session) != wanted:
             self.roster.dispatcher.control(session, ev.Reopened(wanted), "operator")
         self._given[session.id] = wanted
+
+    def _given_to(self, session: Session) -> Settings | None:
+        """Return what a session was last told to run with; an edit may have changed that since."""
+        given = self._given.get(session.id)
+        if given is None and session.state.touched:  # it was loaded: only its journal knows
+            told = (record.event for record in reversed(self.roster.dispatcher.journal.records(session.id)))
+            return next((one.settings for one in told if isinstance(one, (ev.Opened, ev.Reopened))), None)
+        return given
 
     def fit(self, session: Session, own: Own | None = None) -> None:
         """Let a session run as its next message wants (`apply`). Raises TwinstepError where that cannot be kept."""
@@ -552,9 +559,6 @@ class Directory:
         """
         if what == "loaded":
             self._grown(session)
-            entry = self.of(session.id)
-            if session.state.hold is not None and entry is not None:
-                self._given[session.id] = self.settings_of(entry)
             if len(self.roster.live) > self.most_live:
                 self._crowded.set()
 

@@ -13,6 +13,7 @@ from attrs import define, field
 
 from debugger.client import Client
 from debugger.protocol import Failure
+from debugger.protocol.decoding import plain
 from debugger.repl import batch
 from debugger.repl.chat import Talk, chat
 from debugger.repl.forms import Asked
@@ -403,3 +404,48 @@ async def test_lines_of_a_pipe_are_read_one_at_a_time(autojump_clock: Any) -> No
         assert pipe.tell() == 4
         assert await batch.run(one.shell, lines) == batch.DONE
         assert one.asked == ["attach", "step"]
+
+
+async def test_at_the_end_what_does_not_stand_is_given_back_and_what_stands_is_not(autojump_clock: Any) -> None:
+    async with bench() as one:
+        assert await one.run("p 1") == batch.DONE
+        await one.shell.give_back()
+        assert "detach" not in one.asked  # it stands: what was said when attaching counts
+        one.session.stops = False
+        assert await one.run("continue") == batch.DONE
+        await one.shell.give_back()
+        assert (one.params("detach").session, one.params("detach").then) == ("s-42", "hold")
+
+
+async def test_what_cannot_be_given_back_any_more_is_left(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.stops = False
+        assert await one.run("continue") == batch.DONE
+        one.session.house.deeds.acts["detach"] = refused
+        await one.shell.give_back()
+        one.session.house.service.goodbye("the daemon stops")
+        await trio.testing.wait_all_tasks_blocked()
+        await one.shell.give_back()
+        assert one.asked.count("detach") == 1
+
+
+async def refused(caller: Caller, params: Any) -> Any:
+    """What a session answers that somebody else drives by now."""
+    await trio.lowlevel.checkpoint()
+    raise Failure("not_driver", "this connection is not attached to session s-42")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("quit --hold 60 --reason lunch", {"then": "hold", "hold_seconds": 60.0, "reason": "lunch"}),
+        ("quit --hold forever", {"then": "hold", "forever": True}),
+        ("quit --cancel", {"then": "cancel"}),
+    ],
+)
+async def test_who_quits_says_for_how_long_what_stands_is_held(
+    line: str, told: dict[str, Any], autojump_clock: Any
+) -> None:
+    async with bench() as one:
+        assert await one.run(line) == batch.DONE
+        assert plain(one.params("detach")) == {"session": "s-42", **told}
