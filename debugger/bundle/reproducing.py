@@ -1,0 +1,95 @@
+"""For tests that were written of a stop: a strict replay of a bundle up to a record, and what is to be seen there.
+
+Asks no model, runs no tool, reads nothing but the bundle.
+"""
+
+from base64 import b64decode
+from pathlib import Path
+from typing import Final
+from zlib import decompressobj
+from zlib import error as bad_stream
+
+import trio
+from attrs import frozen
+
+from debugger.border import Border
+from debugger.bundle.archive import MOST_BYTES
+from debugger.bundle.errors import BadBundle
+from debugger.bundle.opening import Bundle, bundle_of, opened
+from debugger.bundle.stops import Standing, border_of, numbered, text_of
+from runtime.errors import InputError
+from runtime.step import State, Step
+from runtime.step.replay import replay
+
+SLICE: Final = 64
+"""Records between two looks at everything else."""
+EMBEDDED: Final = "embedded bundle"
+
+
+@frozen
+class Reproduced:
+    """Where a replay came to: record `record` of kind `kind`, and the digest of the state after it, in hex.
+
+    `step` is the step that the session is held before, `call` the call that it is of, `cause` why it is held; of a
+    session that is not held they are empty.
+    """
+
+    record: int
+    kind: str
+    digest: str
+    step: str
+    call: str
+    cause: str
+    border: Border
+
+    def shown(self, source: str) -> str:
+        """Return the value of an expression there as compact JSON, or `absent`. Raises BadExpression."""
+        return text_of(source, self.border)
+
+
+async def reproduce(source: Path | bytes, record: int = 0) -> Reproduced:
+    """Replay a bundle up to a record (0: the last), and compare every state with the recorded one.
+
+    Raises BadBundle, JournalCorrupt and ReplayMismatch with the number of the record that is not as it was, InputError
+    for a record that the bundle does not have.
+    """
+    found = opened(source) if isinstance(source, Path) else bundle_of(source, EMBEDDED)
+    wanted = record or len(found.stored)
+    if not 1 <= wanted <= len(found.stored):
+        raise InputError(f"{found.name}: has records 1 to {len(found.stored)}, and no {record}")
+    records = [found.record(one) for one in found.stored[:wanted]]
+    await trio.lowlevel.checkpoint()
+    last: Step | None = None
+    for count, last in enumerate(replay(records, State(found.session), where=found.name), 1):  # noqa: B007
+        if count % SLICE == 0:
+            await trio.lowlevel.checkpoint()
+    assert last is not None
+    return reproduced(found, last, numbered(records))
+
+
+def reproduced(bundle: Bundle, step: Step, number: int) -> Reproduced:
+    """Return what is to be seen after `step`, which is the n-th of the machine on its way."""
+    stop = bundle.stop or {}
+    standing = Standing(str(stop.get("key", "")), str(stop.get("agent", "")))
+    hold = step.after.hold
+    return Reproduced(
+        step.after.seq,
+        step.kind.value,
+        step.after.digest.hex(),
+        hold.step if hold else "",
+        hold.call if hold else "",
+        hold.cause if hold else "",
+        border_of(step, number, standing),
+    )
+
+
+def embedded(text: str) -> bytes:
+    """Return the bundle that stands in a test as text (zlib, then base64). Raises BadBundle."""
+    try:
+        unpacking = decompressobj()
+        data = unpacking.decompress(b64decode("".join(text.split()), validate=True), MOST_BYTES + 1)
+    except (ValueError, bad_stream) as exc:
+        raise BadBundle(f"{EMBEDDED}: is damaged: {exc}") from exc
+    if not unpacking.eof:
+        raise BadBundle(f"{EMBEDDED}: is cut short, or too large")
+    return data
