@@ -73,9 +73,9 @@ class Breakpoint:
             return False
         return bool(self.session(session) or (key and self.session(key)))
 
-    def met(self, border: Border, memory: Memory) -> "tuple[Border, str] | None":
-        """Return the border with what was found at it, and the cause of a stop; None where the breakpoint is not met,
-        or where this hit does not count. Raises whatever its parts raise."""
+    def matches(self, border: Border, memory: Memory) -> "tuple[Border, str] | None":
+        """Return the border with what was found at it, and the cause of a stop; None where the breakpoint is not met.
+        Counts nothing. Raises whatever its parts raise."""
         found = self.find(border, memory)
         if found is None or not self._fits(border, memory):
             return None
@@ -83,13 +83,18 @@ class Breakpoint:
             border, found = evolve(border, old=found.old, new=found.new), found.line
         if self.when is not None and not self.when(border):
             return None
+        return border, self.cause(found)
+
+    def met(self, border: Border, memory: Memory) -> "tuple[Border, str] | None":
+        """As `matches`, and count it; None also where this hit does not count."""
+        found = self.matches(border, memory)
+        if found is None:
+            return None
         self.hits += 1
         if self.ignoring:
             self.ignored += 1
             return None
-        if self.rule is not None and not self.rule.allows(self.hits):
-            return None
-        return border, self.cause(found)
+        return found if self.rule is None or self.rule.allows(self.hits) else None
 
     def _fits(self, border: Border, memory: Memory) -> bool:
         spec = self.spec

@@ -130,7 +130,7 @@ class Looking:
     async def _state(self, session: Session, seq: int) -> State:
         try:
             if 1 <= seq <= session.state.seq:
-                return self.debugger.dispatcher.recall(session, seq)
+                return (await self.debugger.dispatcher.timeline(session)).at(seq)
         except JournalError as exc:
             raise Failure("no_step", f"record {seq} of session {session.id} cannot be read: {exc}") from exc
         raise Failure("no_step", f"session {session.id} has records 1 to {session.state.seq}, and no {seq}")

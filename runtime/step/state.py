@@ -11,7 +11,7 @@ import msgpack
 from attrs import field, frozen
 from pyrsistent import PVector, pvector
 
-from runtime.step.events import Settings
+from runtime.step.settings import Settings
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import (
     Content,
