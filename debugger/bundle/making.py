@@ -1,11 +1,11 @@
-"""Makes a bundle of the records of a session. Pure: records in, bytes out, in slices so that others can run between.
+"""Makes a bundle of the records of a session: records in, bytes out, in slices so that others can run between.
 
-What does not replay does not become a bundle: every record is taken again first, and compared.
+What does not replay does not become a bundle: the records come with the steps that were taken of them.
 """
 
 import json
 import platform
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -14,14 +14,15 @@ from debugger.bundle import journal
 from debugger.bundle.archive import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, MOST_MEMBERS, STOP, packed
 from debugger.bundle.errors import CannotExport
 from debugger.bundle.manifest import FORMAT, Manifest, Member, Redaction, Stop
-from debugger.bundle.redaction import SLICE, Taken, cleaned_standing, redacting
+from debugger.bundle.playing import SLICE
+from debugger.bundle.redaction import cleaned_standing, redacting
 from debugger.bundle.secrets import Secrets
-from debugger.bundle.stops import Standing, context, numbered
+from debugger.bundle.stops import Standing, context
 from runtime import __version__
 from runtime.ports import StoredRecord
 from runtime.step import State
-from runtime.step.records import SCHEMA, Record, pack
-from runtime.step.replay import replay
+from runtime.step.branches import Taken
+from runtime.step.records import SCHEMA, pack
 
 
 @frozen
@@ -38,57 +39,39 @@ class Made:
         return f"session {about.session}, {about.records} records, state {about.digest}; {about.redaction.line}"
 
 
-def making(
-    records: Iterable[Record], secrets: Secrets | None, standing: Standing, *, where: str
-) -> Generator[None, None, Made]:
-    """Return the bundle of records that begin with the first one of their session. Yields every SLICE records.
+def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) -> Generator[None, None, Made]:
+    """Return the bundle of a session, from its first record to the last of these. Yields every SLICE records.
 
-    Without `secrets` nothing is redacted. Raises CannotExport, and what a replay raises for records that are not whole;
-    `where` names where they come from.
+    Without `secrets` nothing is redacted. Raises CannotExport.
     """
-    taken = yield from _replayed(records, where)
+    if not taken:
+        raise CannotExport("it has no records")
     if secrets is not None:
         taken = yield from redacting(taken, secrets)
         standing = cleaned_standing(standing, secrets)
     rows = []
-    for count, one in enumerate(taken):
+    for one in taken:
         body, blobs = pack(one.record, "json")
-        rows.append((StoredRecord(one.record.session, one.record.seq, body), blobs))
-        if count % SLICE == SLICE - 1:
+        rows.append((StoredRecord(one.record.session, one.seq, body), blobs))
+        if one.seq % SLICE == 0:
             yield
-    stop = context(taken[-1].step, numbered(one.record for one in taken), standing)
-    members = {STOP: json.dumps(stop, indent=1).encode() + b"\n", **journal.written(rows).members}
+    members = {STOP: json.dumps(context(taken[-1], standing), indent=1).encode() + b"\n"}
+    members |= journal.written(rows).members
     _check(members)
-    about = _manifest(taken[-1], len(taken), secrets, members)
+    about = _manifest(taken[-1].state, secrets, members)
     yield
     return Made(about, packed({MANIFEST: about.written, **members}))
 
 
-def made(records: Iterable[Record], secrets: Secrets | None, standing: Standing, *, where: str) -> Made:
+def made(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) -> Made:
     """Return the bundle at once; else as `making`."""
-    work = making(records, secrets, standing, where=where)
+    work = making(taken, secrets, standing)
     while True:
         try:
             next(work)
         except StopIteration as done:
             found: Made = done.value
             return found
-
-
-def _replayed(records: Iterable[Record], where: str) -> Generator[None, None, list[Taken]]:
-    read: list[Record] = []
-    for record in records:
-        read.append(record)
-        if len(read) % SLICE == 0:
-            yield
-    if not read:
-        raise CannotExport(f"{where}: there are no records of this session")
-    found: list[Taken] = []
-    for record, step in zip(read, replay(read, State(read[0].session), where=where), strict=True):
-        found.append(Taken(record, step))
-        if len(found) % SLICE == 0:
-            yield
-    return found
 
 
 def _check(members: Mapping[str, bytes]) -> None:
@@ -104,8 +87,7 @@ ROOM: Final = 300
 """Bytes that a member takes in the archive and the manifest beside its name and content."""
 
 
-def _manifest(last: Taken, count: int, secrets: Secrets | None, members: Mapping[str, bytes]) -> Manifest:
-    state = last.step.after
+def _manifest(state: State, secrets: Secrets | None, members: Mapping[str, bytes]) -> Manifest:
     hold = state.hold
     return Manifest(
         twinstep="bundle",
@@ -124,12 +106,8 @@ def _manifest(last: Taken, count: int, secrets: Secrets | None, members: Mapping
             cause=hold.cause if hold else "",
             by=hold.by if hold else "",
         ),
-        redaction=Redaction(
-            done=secrets is not None,
-            secrets=secrets.replaced if secrets is not None else 0,
-            places=secrets.places if secrets is not None else 0,
-        ),
-        records=count,
+        redaction=Redaction(True, secrets.replaced, secrets.places) if secrets is not None else Redaction(False),
+        records=state.seq,
         digest=state.digest.hex(),
         members=tuple(Member.of(name, data) for name, data in members.items()),
     )

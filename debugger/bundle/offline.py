@@ -6,7 +6,6 @@ do at a daemon, since it is the same debugger.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -15,7 +14,7 @@ from attrs import define, evolve, frozen
 
 from debugger.bundle.errors import Offline
 from debugger.bundle.opening import Bundle
-from debugger.bundle.stops import numbered
+from debugger.bundle.playing import played
 from debugger.client import Client, greet
 from debugger.controller import Plain, Studio, assemble
 from debugger.peers import Peer
@@ -30,6 +29,7 @@ from runtime.sessions.performer import Performer
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST
+from runtime.step.branches import Taken
 from runtime.step.events import Settings
 from runtime.stores.memory import MemoryStore
 
@@ -38,7 +38,7 @@ BY: Final = "bundle"
 WHY: Final = "a bundle is only looked at: nothing of it can run, be changed or go out"
 MOVING: Final = frozenset(
     """attach detach display lease step continue finish until back goto reverse-continue reverse-until log branches
-    receipt blame bisect compare restart""".split()
+    receipt blame bisect compare""".split()
 )
 """Commands that are served beside those that only look and those about breakpoints. They go over what is recorded; at
 the end of it the journal takes no further step."""
@@ -102,15 +102,14 @@ class Viewing:
     @classmethod
     async def of(cls, bundle: Bundle) -> "Viewing":
         """Replay the bundle, and let its session stand. Raises JournalCorrupt, ReplayMismatch with the record."""
-        records = [bundle.record(one) for one in bundle.stored]
-        still = Still(records[-1].wall)
+        taken = list(played((bundle.record(one) for one in bundle.stored), bundle.session, bundle.name))
+        still = Still(taken[-1].record.wall)
         store = Sealed(bundle.kept, codec="json", name=bundle.name)
         nothing: Any = Nothing()
-        around = partial(_refuse)
-        performer = Performer(nothing, nothing, nothing, nothing, around, still, still, nothing, around)
+        performer = Performer(nothing, nothing, nothing, nothing, _refuse, still, still, nothing, _refuse)
         dispatcher = Dispatcher(Journal(store, still, "json", bundle.name), performer)
         roster = Roster(dispatcher)
-        session = _standing(dispatcher, bundle.session, numbered(records))
+        session = _standing(dispatcher, taken)
         roster.live[session.id] = session
         await store.committed(session.ticket)
         store.sealed = True
@@ -147,12 +146,12 @@ class _Names(Plain):
         return str(stop.get("key", "")), str(stop.get("agent", ""))
 
 
-def _standing(dispatcher: Dispatcher, name: str, number: int) -> Session:
+def _standing(dispatcher: Dispatcher, taken: Sequence[Taken]) -> Session:
     """Return the session as it stands after its last record; where nobody held it, it is held now."""
-    state, states = dispatcher.journal.load(name, snapshots=False)
-    session = Session(state, steps=number)
+    state = taken[-1].state
+    session = Session(state, steps=taken[-1].number)
     session.watch(True)
-    session.states.extend(states[:-1])
+    session.states.extend(one.state for one in taken[:-1])
     if state.hold is not None:
         dispatcher.gate.close(session)
         session.deadlines.freeze()

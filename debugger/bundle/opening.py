@@ -17,11 +17,10 @@ from debugger.bundle import journal, manifest
 from debugger.bundle.archive import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, STOP, Opened, unpacked
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.manifest import Manifest
+from debugger.bundle.playing import played
 from runtime.errors import InputError, JournalError
 from runtime.ports import StoredRecord
-from runtime.step import State
 from runtime.step.records import Record, unpack
-from runtime.step.replay import replay
 from runtime.stores.memory import Kept, MemoryStore
 
 SUFFIX: Final = ".twinstep"
@@ -137,7 +136,6 @@ def _check_members(made: Bundle, found: Opened) -> None:
 def _changed(made: Bundle, name: str) -> None:
     """Say what is wrong with a member whose hash is not that of the manifest: of records, which one."""
     if name == JOURNAL:
-        records = (made.record(one) for one in made.stored)
-        for _ in replay(records, State(made.session), where=made.name):
+        for _ in played((made.record(one) for one in made.stored), made.session, made.name):
             pass  # the first record that does not fit is named by what this raises
     raise BadBundle(f"{made.name}: {name}: was changed: its hash is not the one in {MANIFEST}")

@@ -10,89 +10,93 @@ A text of the model comes in pieces: what is secret in it is found across them.
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
 from cattrs import BaseValidationError
 
 from debugger.bundle.errors import CannotExport
+from debugger.bundle.playing import SLICE
 from debugger.bundle.secrets import Secrets
 from debugger.bundle.stops import Standing
 from debugger.schema import is_secret
 from runtime.errors import TwinstepError
 from runtime.step import Event, On, State, Step
-from runtime.step.events import Chunk
+from runtime.step.branches import Taken
+from runtime.step.events import Chunk, Forked
 from runtime.step.records import CONVERTER, Record, record_of
-from runtime.step.replay import replay
-from runtime.vocab import evolve
+from runtime.step.replay import Replaying
+from runtime.step.state import Turn, rewritten
+from runtime.vocab import digest, encode, evolve
 
-SLICE: Final = 64
-"""Records between two looks at everything else."""
-_AMID: Final = frozenset({On.HOLD, On.RELEASE, On.EDIT, On.QUEUE, On.UNQUEUE})
+_AMID: Final = frozenset({On.HOLD, On.RELEASE, On.EDIT, On.QUEUE, On.UNQUEUE, On.MARK})
 """What may come between two pieces of one answer."""
-_LAST: Final = "]\"'"
-
-
-@frozen
-class Taken:
-    """A record with the step that it is of."""
-
-    record: Record
-    step: Step
+_ENDS: Final = "]\"'"
+Plain = Mapping[str, Any]
 
 
 def redacting(taken: Sequence[Taken], secrets: Secrets) -> Generator[None, None, list[Taken]]:
     """Return the session again, without its secrets. Yields now and then. Raises CannotExport."""
-    plains: list[Mapping[str, Any]] = []
-    for count, one in enumerate(taken):
-        plain = CONVERTER.unstructure(one.record.event)
-        _notice(plain, secrets)
-        secrets.notice(one.record.session)
-        secrets.notice(one.record.actor)
-        plains.append(plain)
-        if count % SLICE == SLICE - 1:
-            yield
     events = [one.record.event for one in taken]
-    for run in _streams(events, plains):
-        secrets.notice("".join(part["text"] for part in run))
+    plains: list[Plain] = []
+    for count, one in enumerate(taken, 1):
+        plains.append(CONVERTER.unstructure(one.record.event))
+        _notice({"": (plains[-1], one.record.session, one.record.actor)}, secrets)
+        if count % SLICE == 0:
+            yield
+    for parts in _streams(events, plains):
+        secrets.notice("".join(part["text"] for part in parts))
     yield
-    for count, one in enumerate(taken):
-        plains[count] = cleaned(plains[count], secrets, pieces=isinstance(one.record.event, Chunk))
+    for count, plain in enumerate(plains):
+        plains[count] = cleaned(plain, secrets)
         if count % SLICE == SLICE - 1:
             yield
-    for run in _streams(events, plains):
-        _clean_stream(run, secrets)
+    for parts in _streams(events, plains):
+        _clean_stream(parts, secrets)
     yield
     return (yield from _remade(taken, plains, secrets))
 
 
-def _remade(
-    taken: Sequence[Taken], plains: Sequence[Mapping[str, Any]], secrets: Secrets
-) -> Generator[None, None, list[Taken]]:
+def _remade(taken: Sequence[Taken], plains: Sequence[Plain], secrets: Secrets) -> Generator[None, None, list[Taken]]:
     """Take the steps again, with other events."""
     name = taken[0].record.session
-    changed = (_changed(one.record, plain, secrets) for one, plain in zip(taken, plains, strict=True))
-    steps = replay(changed, State(secrets.clean(name)), where="without its secrets", verify=False)
+    replaying = Replaying(State(secrets.clean(name)), "without its secrets", verify=False)
     made: list[Taken] = []
-    for count, one in enumerate(taken):
-        at = f"record {one.record.seq} of session {name}"
+    for one, plain in zip(taken, plains, strict=True):
+        at = f"record {one.seq} of session {name}"
         try:
-            step = next(steps)
+            record = _changed(one.record, plain, secrets)
+            step = replaying.take(record)
         except TwinstepError as exc:
             raise CannotExport(f"{at} cannot be redacted, since the session would go another way: {exc}") from exc
         _compare(one.step, step, secrets, at)
-        actor = secrets.clean(one.record.actor)
-        made.append(Taken(record_of(step, actor, one.record.wall, one.record.mono), step))
-        if count % SLICE == SLICE - 1:
+        made.append(Taken(one.seq, one.number, record_of(step, record.actor, record.wall, record.mono), step))
+        if one.seq % SLICE == 0:
             yield
     return made
 
 
-def _changed(record: Record, plain: Mapping[str, Any], secrets: Secrets) -> Record:
+def _changed(record: Record, plain: Plain, secrets: Secrets) -> Record:
     """Return a record with another event. Raises CannotExport where that is none any more."""
     try:
         event = CONVERTER.structure(plain, type(record.event))
     except (BaseValidationError, ValueError, LookupError, TypeError) as exc:
         raise CannotExport("its event would be none any more") from exc
-    return evolve(record, session=secrets.clean(record.session), event=event)
+    if isinstance(event, Forked):
+        event = _refitted(event)
+    return evolve(record, session=secrets.clean(record.session), actor=secrets.clean(record.actor), event=event)
+
+
+def _refitted(event: Forked) -> Forked:
+    """Return a fork whose digests are those of the state that it carries."""
+    state = evolve(event.state, **rewritten(event.state.history))
+    if state.turn is not None:
+        state = evolve(state, turn=_rolled(state.turn))
+    return evolve(event, state=state, digest=state.digest.hex())
+
+
+def _rolled(turn: Turn) -> Turn:
+    rolled = b""
+    for data in turn.chunks:
+        rolled = digest(rolled, encode(data))
+    return evolve(turn, rolled=rolled)
 
 
 def _compare(recorded: Step, made: Step, secrets: Secrets, at: str) -> None:
@@ -115,8 +119,8 @@ def _named(step: Step) -> tuple[str, ...]:
 # --- events as plain values
 
 
-def _notice(plain: Mapping[str, Any], secrets: Secrets) -> None:
-    """Take note of what is secret in an event."""
+def _notice(plain: Plain, secrets: Secrets) -> None:
+    """Take note of what is secret in a value, in the order in which it stands there."""
     stack: list[Any] = [plain]
     while stack:
         value = stack.pop()
@@ -128,54 +132,41 @@ def _notice(plain: Mapping[str, Any], secrets: Secrets) -> None:
                 secrets.notice(str(key))
                 if is_secret(key) or (hides and key == "value"):
                     secrets.notice_value(inner)
-                stack.append(inner)
+            stack.extend(reversed(value.values()))
         elif isinstance(value, (list, tuple)):
             stack.extend(reversed(value))
 
 
-def _edits_secret(value: Mapping[str, Any]) -> bool:
+def _edits_secret(value: Plain) -> bool:
     """Whether this is a change of something secret: `{"path": "calls.c1.args.token", "value": …}`."""
     path = value.get("path")
     if not isinstance(path, str) or "value" not in value:
         return False
-    return is_secret(path.rstrip(_LAST).replace("[", ".").rpartition(".")[2].strip(_LAST))
+    return is_secret(path.rstrip(_ENDS).replace("[", ".").rpartition(".")[2].strip(_ENDS))
 
 
-def cleaned(value: Any, secrets: Secrets, *, pieces: bool = False) -> Any:
-    """Return a plain value without its secrets. With `pieces`, texts of parts are left: they are parts of a stream."""
+def cleaned(value: Any, secrets: Secrets) -> Any:
+    """Return a plain value without its secrets."""
     if isinstance(value, str):
         return secrets.clean(value)
     if isinstance(value, Mapping):
         hides = _edits_secret(value)
         made: dict[Any, Any] = {}
         for key, inner in value.items():
+            secret = is_secret(key) or (hides and key == "value")
             name = secrets.clean(key) if isinstance(key, str) else key
-            if is_secret(key) or (hides and key == "value"):
-                made[name] = secrets.placeholder(inner)
-            elif pieces and key == "parts" and isinstance(inner, (list, tuple)):
-                made[name] = [_cleaned_part(part, secrets) for part in inner]
-            else:
-                made[name] = cleaned(inner, secrets, pieces=pieces)
+            made[name] = secrets.placeholder(inner) if secret else cleaned(inner, secrets)
         return made
     if isinstance(value, (list, tuple)):
-        return [cleaned(inner, secrets, pieces=pieces) for inner in value]
+        return [cleaned(inner, secrets) for inner in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return secrets.number(value)
     return value
 
 
-def _cleaned_part(part: Any, secrets: Secrets) -> Any:
-    if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
-        return cleaned(part, secrets)
-    rest = {key: inner for key, inner in part.items() if key != "text"}
-    made = cleaned(rest, secrets)
-    return {key: part["text"] if key == "text" else made[secrets.clean(key)] for key in part}
-
-
 def cleaned_standing(standing: Standing, secrets: Secrets) -> Standing:
     """Return what a debugger knows of a stop without the secrets of its session."""
-    for text in (standing.key, standing.agent, *standing.expressions):
-        secrets.notice(text)
+    _notice({"": (standing.key, standing.agent, standing.expressions)}, secrets)
     return Standing(
         secrets.clean(standing.key),
         secrets.clean(standing.agent),
@@ -187,22 +178,28 @@ def cleaned_standing(standing: Standing, secrets: Secrets) -> Standing:
 # --- texts in pieces
 
 
-def _streams(events: Sequence[Event], plains: Sequence[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the parts with text of each answer, what is visible and thoughts apart."""
-    visible: list[dict[str, Any]] = []
-    thoughts: list[dict[str, Any]] = []
+def _streams(events: Sequence[Event], plains: Sequence[Plain]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the parts with text of each answer that came in pieces, what is visible and thoughts apart."""
+    parts: list[dict[str, Any]] = []
     for event, plain in zip(events, plains, strict=True):
         if isinstance(event, Chunk):
-            for part in _parts(plain):
-                (thoughts if part.get("thought") else visible).append(part)
+            parts.extend(_parts(plain.get("data")))
         elif event.on not in _AMID:
-            yield from filter(None, (visible, thoughts))
-            visible, thoughts = [], []
-    yield from filter(None, (visible, thoughts))
+            yield from _apart(parts)
+            parts = []
+        if isinstance(event, Forked):
+            turn = plain["state"].get("turn") or {}
+            yield from _apart([part for data in turn.get("chunks", ()) for part in _parts(data)])
+    yield from _apart(parts)
 
 
-def _parts(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    data = plain.get("data")
+def _apart(parts: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for thought in (False, True):
+        if found := [part for part in parts if bool(part.get("thought")) is thought]:
+            yield found
+
+
+def _parts(data: Any) -> Iterator[dict[str, Any]]:
     candidates = data.get("candidates") if isinstance(data, Mapping) else None
     for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
         content = candidate.get("content") if isinstance(candidate, Mapping) else None
@@ -212,29 +209,28 @@ def _parts(plain: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield part
 
 
-def _clean_stream(run: Iterable[dict[str, Any]], secrets: Secrets) -> None:
+def _clean_stream(parts: Iterable[dict[str, Any]], secrets: Secrets) -> None:
     """Replace secrets in the pieces of a text: the placeholder stands where one begins, and the rest of it is gone."""
-    parts = list(run)
-    whole = "".join(part["text"] for part in parts)
+    pieces = list(parts)
+    whole = "".join(part["text"] for part in pieces)
     pattern = secrets.pattern(whole)
     if pattern is None:
         return
     found = [(match.start(), match.end(), secrets.mark(match[0])) for match in pattern.finditer(whole)]
     begin = 0
-    for part in parts:
+    for part in pieces:
         end = begin + len(part["text"])
         part["text"] = _piece(whole, begin, end, found)
         begin = end
 
 
 def _piece(whole: str, begin: int, end: int, found: Sequence[tuple[int, int, str]]) -> str:
-    """Return one piece of a text without its secrets."""
+    """Return the characters of one piece, with the placeholders of the secrets that begin in it."""
     made: list[str] = []
     place = begin
     for first, last, mark in found:
-        if last <= begin or first >= end:
-            continue
-        if first >= begin:
-            made += (whole[place:first], mark)
-        place = last
-    return "".join((*made, whole[place:end])) if place < end else "".join(made)
+        if last > begin and first < end:
+            if first >= begin:
+                made += (whole[place:first], mark)
+            place = min(last, end)
+    return "".join((*made, whole[place:end]))

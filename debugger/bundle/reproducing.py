@@ -16,13 +16,11 @@ from debugger.border import Border
 from debugger.bundle.archive import MOST_BYTES
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.opening import Bundle, bundle_of, opened
-from debugger.bundle.stops import Standing, border_of, numbered, text_of
+from debugger.bundle.playing import SLICE, played
+from debugger.bundle.stops import Standing, border_of, text_of
 from runtime.errors import InputError
-from runtime.step import State, Step
-from runtime.step.replay import replay
+from runtime.step.branches import Taken
 
-SLICE: Final = 64
-"""Records between two looks at everything else."""
 EMBEDDED: Final = "embedded bundle"
 
 
@@ -57,29 +55,39 @@ async def reproduce(source: Path | bytes, record: int = 0) -> Reproduced:
     wanted = record or len(found.stored)
     if not 1 <= wanted <= len(found.stored):
         raise InputError(f"{found.name}: has records 1 to {len(found.stored)}, and no {record}")
-    records = [found.record(one) for one in found.stored[:wanted]]
     await trio.lowlevel.checkpoint()
-    last: Step | None = None
-    for count, last in enumerate(replay(records, State(found.session), where=found.name), 1):  # noqa: B007
-        if count % SLICE == 0:
+    records = (found.record(one) for one in found.stored[:wanted])
+    last: Taken | None = None
+    for last in played(records, found.session, found.name):
+        if last.seq % SLICE == 0:
             await trio.lowlevel.checkpoint()
     assert last is not None
-    return reproduced(found, last, numbered(records))
+    return reproduced(last, standing_of(found))
 
 
-def reproduced(bundle: Bundle, step: Step, number: int) -> Reproduced:
-    """Return what is to be seen after `step`, which is the n-th of the machine on its way."""
-    stop = bundle.stop or {}
-    standing = Standing(str(stop.get("key", "")), str(stop.get("agent", "")))
-    hold = step.after.hold
+def reproduced(last: Taken, standing: Standing) -> Reproduced:
+    """Return what is to be seen after a record."""
+    hold = last.state.hold
     return Reproduced(
-        step.after.seq,
-        step.kind.value,
-        step.after.digest.hex(),
+        last.seq,
+        last.step.kind.value,
+        last.state.digest.hex(),
         hold.step if hold else "",
         hold.call if hold else "",
         hold.cause if hold else "",
-        border_of(step, number, standing),
+        border_of(last, standing),
+    )
+
+
+def standing_of(bundle: Bundle) -> Standing:
+    """Return what the debugger knew of the stop of a bundle."""
+    stop = bundle.stop or {}
+    shown = stop.get("displays")
+    sources = [one.get("expr") for one in shown if isinstance(one, dict)] if isinstance(shown, list) else []
+    return Standing(
+        str(stop.get("key", "")),
+        str(stop.get("agent", "")),
+        expressions=tuple(one for one in sources if isinstance(one, str)),
     )
 
 

@@ -202,7 +202,9 @@ class Secrets:
         return _compiled(tuple(there)) if there else None
 
     def mark(self, form: str) -> str:
-        """Return the placeholder of a secret that was found in one of its forms."""
+        """Return the placeholder of a secret that was found in one of its forms; a placeholder stays as it is."""
+        if PLACEHOLDER.fullmatch(form):
+            return form
         self.places += 1
         return self._mark(self._every()[form])
 
@@ -227,4 +229,4 @@ class Secrets:
 
 @lru_cache(256)
 def _compiled(there: tuple[str, ...]) -> "re.Pattern[str]":
-    return re.compile("|".join(map(re.escape, there)))
+    return re.compile("|".join((PLACEHOLDER.pattern, *map(re.escape, there))))

@@ -3,8 +3,7 @@
 Of a held session it is the border that it is held before, of another one the border after its last step.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -12,10 +11,10 @@ from debugger.border import Border
 from debugger.expressions import ABSENT, ExpressionFailed, compile_expression
 from debugger.expressions.shown import cut
 from debugger.inspect import Bounds, Facts, plain, where, why
-from runtime.step import Step, StepKind
-from runtime.step.records import Record
+from runtime.step import StepKind
+from runtime.step.branches import Taken
 
-LONGEST = 200
+LONGEST: Final = 200
 """Characters of a value that a test compares."""
 
 
@@ -30,24 +29,14 @@ class Standing:
     expressions: tuple[str, ...] = ()
 
 
-def numbered(records: Iterable[Record]) -> int:
-    """Return how many steps of the machine lie on the way to the last of some records, which begin with the first."""
-    numbers = {0: 0}
-    number = 0
-    for record in records:
-        number = numbers[record.seq] = numbers.get(record.parent, 0) + (not record.kind.startswith("control."))
-    return number
-
-
-def border_of(step: Step, number: int, standing: Standing) -> Border:
-    """Return the border at which a session stands after `step`, the last one of its records."""
-    state = step.after
-    hold = state.hold
-    if hold is None:
-        kind, call, event, taken = step.kind, step.call, step.event, step
-        return Border(state.session, state, kind, "after", event, taken, call, number, standing.key, standing.agent, "")
-    kind = StepKind(hold.step)
-    return Border(state.session, state, kind, "before", None, None, hold.call, number, standing.key, standing.agent, "")
+def border_of(last: Taken, standing: Standing) -> Border:
+    """Return the border at which a session stands after the last one of its records."""
+    state, step = last.state, last.step
+    names = {"steps": last.number, "key": standing.key, "agent": standing.agent}
+    if state.hold is None:
+        actor = last.record.actor
+        return Border(state.session, state, step.kind, "after", step.event, step, step.call, actor=actor, **names)
+    return Border(state.session, state, StepKind(state.hold.step), call=state.hold.call, **names)
 
 
 def text_of(source: str, border: Border) -> str:
@@ -58,18 +47,18 @@ def text_of(source: str, border: Border) -> str:
         return f"error: {exc}"
 
 
-def context(step: Step, number: int, standing: Standing) -> dict[str, Any]:
+def context(last: Taken, standing: Standing) -> dict[str, Any]:
     """Return the full context of a stop, as it stands in a bundle."""
-    border = border_of(step, number, standing)
+    border = border_of(last, standing)
     facts = Facts()
     return {
-        "at": step.after.seq,
+        "at": last.seq,
         "key": standing.key,
         "agent": standing.agent,
         "hits": list(standing.hits),
-        "step": {"kind": border.kind.value, "call": border.call, "edge": border.edge, "number": number},
+        "step": {"kind": border.kind.value, "call": border.call, "edge": border.edge, "number": last.number},
         "where": where(border, facts),
-        "why": why(step.after, facts),
+        "why": why(last.state, facts),
         "displays": [{"expr": source, **_shown(source, border)} for source in standing.expressions],
     }
 
