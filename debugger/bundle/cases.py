@@ -24,7 +24,6 @@ WIDE: Final = 88
 class Case:
     """What a test is about. `shown` are expressions with their values as compact JSON."""
 
-    session: str
     stop: Reproduced
     shown: Sequence[tuple[str, str]]
 

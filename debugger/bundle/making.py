@@ -45,7 +45,7 @@ def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) 
     Without `secrets` nothing is redacted. Raises CannotExport.
     """
     if not taken:
-        raise CannotExport("it has no records")
+        raise CannotExport("the session has no records")
     if secrets is not None:
         taken = yield from redacting(taken, secrets)
         standing = cleaned_standing(standing, secrets)
@@ -77,10 +77,12 @@ def made(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) ->
 def _check(members: Mapping[str, bytes]) -> None:
     if len(members) >= MOST_MEMBERS:
         blobs = sum(name.startswith(BLOBS) for name in members)
-        raise CannotExport(f"it has {blobs:,} long texts; a bundle has fewer than {MOST_MEMBERS:,} members")
+        raise CannotExport(f"the session has {blobs:,} long texts; a bundle has fewer than {MOST_MEMBERS:,} members")
     size = sum(len(name) * 2 + len(data) + ROOM for name, data in members.items())
     if size > MOST_BYTES:
-        raise CannotExport(f"its records have {len(members[JOURNAL]):,} bytes, with all else more than {MOST_BYTES:,}")
+        raise CannotExport(
+            f"the records of the session have {len(members[JOURNAL]):,} bytes, with all else more than {MOST_BYTES:,}"
+        )
 
 
 ROOM: Final = 300

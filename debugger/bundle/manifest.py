@@ -27,10 +27,10 @@ Number = Annotated[int, Within(0, 2**53)]
 
 @frozen
 class Member:
-    """Another member of the archive: how large it is, and its SHA-256 in hex."""
+    """Another member of the archive: its size in bytes, and its SHA-256 in hex."""
 
     name: Annotated[str, Length(1, 100)]
-    bytes: Number
+    size: Number
     sha256: Annotated[str, Length(64, 64)]
 
     @classmethod

@@ -114,8 +114,8 @@ class Viewing:
         await store.committed(session.ticket)
         store.sealed = True
         names = _Names(roster, still, Settings(model=""), bundle)
-        about = {"name": f"twinstep {__version__} at {Path(bundle.name).name}", "pid": 0}
-        studio = await assemble(roster, names, store, still, still, _admit, _complain, **about)
+        name = f"twinstep {__version__} at {Path(bundle.name).name}"
+        studio = await assemble(roster, names, store, still, still, _admit, _complain, name=name, pid=0)
         studio.service.handlers = {name: _guarded(name, handler) for name, handler in studio.service.handlers.items()}
         return cls(bundle, session, studio)
 

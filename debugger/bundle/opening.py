@@ -126,7 +126,7 @@ def _check_members(made: Bundle, found: Opened) -> None:
             continue
         if name not in said:
             raise BadBundle(f"{made.name}: {name}: {MANIFEST} does not name it")
-        if sha256(data).hexdigest() != said[name].sha256 or len(data) != said[name].bytes:
+        if sha256(data).hexdigest() != said[name].sha256 or len(data) != said[name].size:
             _changed(made, name)
     for name in said:
         if name not in found.members:

@@ -8,7 +8,7 @@ from runtime.step.branches import Taken
 from runtime.step.records import Record
 from runtime.step.replay import Replaying
 
-SLICE: Final = 64
+SLICE: Final = 16
 """Records between two looks at everything else, for whoever shares a process with others."""
 
 

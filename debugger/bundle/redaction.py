@@ -132,7 +132,7 @@ def _notice(plain: Plain, secrets: Secrets) -> None:
                 secrets.notice(str(key))
                 if is_secret(key) or (hides and key == "value"):
                     secrets.notice_value(inner)
-            stack.extend(reversed(value.values()))
+            stack.extend(reversed(list(value.values())))
         elif isinstance(value, (list, tuple)):
             stack.extend(reversed(value))
 

@@ -169,7 +169,7 @@ class Secrets:
         if not secret.strip() or secret in self.found or PLACEHOLDER.fullmatch(secret):
             return
         if len(self.found) >= MOST:
-            raise CannotExport(f"it has more than {MOST:,} different secrets, and cannot be redacted")
+            raise CannotExport(f"the session has more than {MOST:,} different secrets, and cannot be redacted")
         self.found[secret] = ""
         self._forms = None
 

@@ -31,12 +31,11 @@ class Standing:
 
 def border_of(last: Taken, standing: Standing) -> Border:
     """Return the border at which a session stands after the last one of its records."""
-    state, step = last.state, last.step
-    names = {"steps": last.number, "key": standing.key, "agent": standing.agent}
+    state, step, named = last.state, last.step, (last.number, standing.key, standing.agent)
     if state.hold is None:
         actor = last.record.actor
-        return Border(state.session, state, step.kind, "after", step.event, step, step.call, actor=actor, **names)
-    return Border(state.session, state, StepKind(state.hold.step), call=state.hold.call, **names)
+        return Border(state.session, state, step.kind, "after", step.event, step, step.call, *named, actor)
+    return Border(state.session, state, StepKind(state.hold.step), "before", None, None, state.hold.call, *named)
 
 
 def text_of(source: str, border: Border) -> str:

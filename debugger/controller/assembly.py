@@ -1,6 +1,6 @@
 """Puts the debugger of a daemon together: engine, handlers, service. Starts nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import trio
@@ -12,6 +12,7 @@ from debugger.controller.attending import Attending
 from debugger.controller.branching import Branching
 from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
+from debugger.controller.exporting import Exporting
 from debugger.controller.looking import Looking
 from debugger.controller.names import Names
 from debugger.controller.orders import Orders
@@ -30,6 +31,7 @@ from runtime.step.receipts import ReceiptNeeded
 
 Admit = Callable[[Hello, Peer | None], Awaitable[Role]]
 Complain = Callable[[str, Exception], None]
+Secrets = Callable[[], Iterable[str]]
 
 
 @define(eq=False)
@@ -83,22 +85,31 @@ async def assemble(
     chance: Chance,
     admit: Admit,
     complain: Complain,
+    *,
+    secrets: Secrets = tuple,
     **about: Any,
 ) -> Studio:
     """Return the debugger of these sessions. `about` is what the service says of itself: name, pid.
 
-    Raises JournalCorrupt where the audit in the store is broken.
+    `secrets` returns what must not be in a bundle, beside what is secret by its name. Raises JournalCorrupt where the
+    audit in the store is broken.
     """
     audit = await Audit.opened(store, clock)
     debugger = Debugger(roster, names, audit, clock, chance, complain)
     pointing = Pointing(debugger, store)
     traveling = Traveling(debugger)
+    exporting = Exporting(debugger, secrets)
+
+    def left(caller: Caller) -> None:
+        exporting.left(caller)
+        debugger.left(caller)
+
     parts = (
         *(Attending(debugger), Running(debugger, traveling), Looking(debugger), pointing, Changing(debugger)),
-        *(traveling, Branching(debugger), Asking(debugger)),
+        *(traveling, Branching(debugger), Asking(debugger), exporting),
     )
     handlers: Handlers = {name: refusing(handler) for part in parts for name, handler in part.handlers().items()}
-    service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
+    service = Service(handlers, admit, joined=debugger.joined, left=left, complain=complain, **about)
     debugger.service = service
     orders = Orders(debugger, handlers, pointing.owners)
     debugger.obey = orders.obey

@@ -163,6 +163,9 @@ _OBSERVER: Final = (
           {"limit": 10, "verify": True}, {"entries": [], "verified": {"count": 12, "faults": []}}),
     _look("help", p.Help, "this table", "commands with params and examples",
           {"command": "step"}, {"commands": [{"name": "step", "role": "driver"}]}),
+    _ask("export", p.Export, "a session as a bundle, in pages of base64; with its secrets it needs the role override",
+         "the page, of how many bytes, the hash that further pages name, and what is in it",
+         _S, {"of": "9f86d081", "total": 5120, "start": 0, "data": "UEsD", "line": "session s-42, 17 records"}),
 )
 _DRIVER: Final = (
     _drive("lease", p.Lease, "hand over the driving of a session, or say who drives", "who drives now",

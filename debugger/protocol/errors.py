@@ -29,6 +29,8 @@ CODES: Final = {
     "receipt_needed": "what happened since cannot be undone; `receipt` is the list of it, and its digest confirms it",
     "refused": "the session is not in a state in which that could be done",
     "broken": "the session stands still for good",
+    "offline": "this is a bundle: it is only looked at",
+    "cannot_export": "the session, as it is, cannot become a bundle",
     "internal": "a fault of the daemon; it is in its log",
 }
 """The codes of this protocol. Others are those of the error that a command ended with (`errors.md`)."""

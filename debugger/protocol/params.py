@@ -504,3 +504,15 @@ class Override(There):
     call: Name
     decision: Literal["allow", "block"]
     reason: Annotated[str, Length(1, 4_000)]
+
+
+@frozen
+class Export:
+    """A page of a session as a bundle: `count` bytes from `start` on. Without `of` it is made; pages after the first
+    name its hash. With `redact`, secrets are replaced."""
+
+    session: SessionId
+    redact: bool = True
+    of: Annotated[str, Length(0, 64)] = ""
+    start: Place = 0
+    count: Annotated[int, Within(1, 1 << 20)] = 1 << 18

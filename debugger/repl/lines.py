@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import evolve
 
+from debugger.repl.bundling import BUNDLE
 from debugger.repl.changing import CHANGE
 from debugger.repl.forms import Act, Asked, BadLine, Form, Local, Words
 from debugger.repl.looking import LOOK
@@ -70,7 +71,7 @@ _OUT: Final = (
     Form(("unalias",), "unalias NAME", "drop an alias", "unalias ta", "out", _unalias),
 )
 # fmt: on
-FORMS: Final[tuple[Form, ...]] = (*SESSIONS, *RUN, *BREAK, *LOOK, *CHANGE, *_OUT, *OUT)
+FORMS: Final[tuple[Form, ...]] = (*SESSIONS, *RUN, *BREAK, *LOOK, *CHANGE, *BUNDLE, *_OUT, *OUT)
 """Every command, in the order in which they are explained."""
 _NAMES: Final[Mapping[str, Form]] = {name: form for form in FORMS for name in form.names}
 

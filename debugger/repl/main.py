@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from debugger.client import Client, connect
+from debugger.client import connect
 from debugger.protocol import VERSION, Hello, Role
 from debugger.protocol.params import Then
 from debugger.repl import batch
 from debugger.repl.forms import Asked, BadLine
 from debugger.repl.place import Place
 from debugger.repl.screen import Json, Screen, Text
-from debugger.repl.shell import STOP_SECONDS, Shell, read_file
+from debugger.repl.shell import STOP_SECONDS, Dial, Shell, read_file
 from debugger.repl.texts import Style, cleaned
 from runtime import __version__
 from runtime.errors import TwinstepError
@@ -47,6 +47,8 @@ class Options:
     timeout: float = STOP_SECONDS
     chat: bool = False
     history: Path | None = None
+    bundle: Path | None = None
+    """The bundle to look into, instead of a daemon."""
 
 
 def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -62,14 +64,19 @@ def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: Te
 
 
 async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    async def dial() -> Client:
-        return await connect(options.socket, Hello(VERSION, NAME, options.user, options.role))
-
+    hello = Hello(VERSION, NAME, options.user, options.role)
+    dial: Dial = partial(connect, options.socket, hello)
     code = batch.DONE
     try:
         async with trio.open_nursery() as nursery:
+            if options.bundle is not None:
+                try:
+                    options, dial = await _viewed(options, options.bundle, hello, nursery)
+                except TwinstepError as exc:
+                    return _complain(exc, stderr, batch.FAILED)
             place = Place(user=options.user)
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
+            shell.parting = options.bundle is None
             try:
                 code = await _used(options, shell, environ, stdin, stdout, stderr)
             finally:
@@ -79,6 +86,16 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
     except* BrokenPipeError:
         code = batch.DONE  # whoever read the output has seen enough
     return code
+
+
+async def _viewed(options: Options, path: Path, hello: Hello, nursery: trio.Nursery) -> tuple[Options, Dial]:
+    """Open a bundle, and serve it here. Returns the options with its session, and how to connect."""
+    from debugger.bundle import opened
+    from debugger.bundle.offline import Viewing
+
+    viewing = await Viewing.of(opened(path))
+    await nursery.start(viewing.run)
+    return evolve(options, session=viewing.session.id), partial(viewing.dial, hello)
 
 
 def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Screen:

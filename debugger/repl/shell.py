@@ -51,6 +51,8 @@ class Shell:
     ask: Ask | None = None
     compose: Compose | None = None
     done: bool = False
+    parting: bool = True
+    """Whether somebody who leaves is asked what becomes of a session that is held."""
     _client: Client | None = None
     _moved: trio.Event = field(factory=trio.Event)
     _depth: int = 0
@@ -156,6 +158,10 @@ class Shell:
                 await self._source(given["file"])
             case "save":
                 await self._save(given["file"])
+            case "export" | "test" as what:
+                from debugger.repl import saving
+
+                await getattr(saving, what)(self.query, self.screen, given)
             case "wait":
                 await self.stop(self.place.session, self.seconds if given["seconds"] is None else given["seconds"])
             case "reconnect":
@@ -196,7 +202,7 @@ class Shell:
     async def leave(self, then: str = "") -> None:
         """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked."""
         mine = [one.session for one in self.place.sessions.values() if one.driving and one.held and not one.closed]
-        if mine and not then and self.ask is not None and not self.lost:
+        if mine and not then and self.ask is not None and self.parting and not self.lost:
             then = await self._asked(mine)
         for session in mine if then else ():
             await self.request(Asked("detach", {"session": session, "then": then}, "detach"))

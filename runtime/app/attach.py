@@ -11,6 +11,7 @@ from typing import Any, Final
 from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
 from runtime.app.places import SUFFIXES
+from runtime.app.replay import BUNDLE
 from runtime.app.sockets import SOCKET, socket_path
 from runtime.errors import TwinstepError, UsageError
 
@@ -21,6 +22,7 @@ examples:
   twinstep attach main --observe                 only look
   twinstep attach main -x pause -x where         two lines, then the prompt, or the end where there is no terminal
   twinstep attach main --batch lines.adb --json  lines from a file; one JSON object a line
+  twinstep attach bug.twinstep                   a bundle, offline: no daemon, no network, no model
 
 The socket is that of `twinstep serve` with the same settings; --state names another state file, --socket the socket.
 exit codes: 0 done, 1 a line failed, 2 usage, 3 no connection, 130 SIGINT
@@ -38,7 +40,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("session", nargs="?", default="", help="the session to begin with: id, key, or the beginning of one")
+    add(
+        "session",
+        nargs="?",
+        default="",
+        help="the session to begin with: id, key, or the beginning of one; or a bundle, *.twinstep",
+    )
     shared(made)
     add("--role", choices=("observer", "driver", "mutator", "override"), default="mutator", help="what may be done")
     add("--observe", action="store_true", help="do not drive the session")
@@ -67,6 +74,7 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
     made = {
+        "bundle": Path(given.session) if given.session.endswith(BUNDLE) else None,
         "role": "observer" if given.observe and given.role == "mutator" else given.role,
         "observe": given.observe,
         "on_loss": given.on_loss,

@@ -1,7 +1,7 @@
 """The debugger of a gateway: which sessions it sees, who may come in. Composition only."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -124,12 +124,19 @@ class Debugging:
 
     @classmethod
     async def of(
-        cls, desk: Desk, store: Any, path: Path | None, *, over_websocket: bool = False, unattended: float
+        cls,
+        desk: Desk,
+        store: Any,
+        path: Path | None,
+        *,
+        over_websocket: bool = False,
+        unattended: float,
+        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> "Debugging":
         """Put it together, and open its socket. A daemon that cannot have one says so, and serves without.
 
         With `over_websocket` the methods `debug.*` join those of the desk. A session that nobody drives stays stopped
-        for `unattended` seconds.
+        for `unattended` seconds. `secrets` returns what must not leave it in a bundle.
         """
 
         def complain(where: str, exc: Exception) -> None:
@@ -143,6 +150,7 @@ class Debugging:
             desk.chance,
             admit,
             complain,
+            secrets=secrets,
             name=f"twinstep {__version__}",
             pid=os.getpid(),
         )

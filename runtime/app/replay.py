@@ -1,4 +1,4 @@
-"""`twinstep replay JOURNAL`: every session of a journal, step by step, with no model and no tool.
+"""`twinstep replay JOURNAL`: every session of a journal or bundle, step by step, with no model and no tool.
 
 The state after each step is compared with the journal's digest. The first difference, gap or damage ends the replay
 with exit code 1 and one sentence that names the file and the record.
@@ -10,23 +10,26 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
-from runtime.step.records import unpack
+from runtime.step.records import Record, unpack
 from runtime.step.replay import replay
 from runtime.step.response import text_of
 from runtime.stores import lines
 from runtime.stores.choose import SQLITE_SUFFIXES
 
+BUNDLE: Final = ".twinstep"
+"""What the name of a bundle ends with (`debugger.bundle.SUFFIX`, which need not be loaded for a journal)."""
 EPILOG = """\
 examples:
   twinstep replay session.jsonl               replay, print a line for each session
   twinstep replay session.jsonl --steps       print a line for each step
   twinstep replay state.db --session ID       one session of many
   twinstep replay session.jsonl --json        one JSON object for each step or session
+  twinstep replay bug.twinstep                a bundle: what `twinstep export` wrote
 """
 
 
@@ -41,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("journal", help="journal file: .jsonl, or .db .sqlite .sqlite3")
+    made.add_argument("journal", help="journal file: .jsonl, or .db .sqlite .sqlite3; or a bundle: .twinstep")
     made.add_argument("--session", help="replay only this session")
     made.add_argument("--steps", action="store_true", help="print each step")
     made.add_argument("--json", action="store_true", help="print JSON objects")
@@ -65,9 +68,7 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterator[Step]]]:
     """Yield each session of a journal with its steps, replayed as they are asked for."""
-    from runtime.stores import open_store
-
-    store = open_store(path, readonly=True)
+    store = _opened(path)
     if store.torn:
         print(f"twinstep: {store.torn}", file=sys.stderr)
     found = [one.session for one in store.sessions()]
@@ -78,12 +79,38 @@ def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterato
         yield name, replay(records, State(name), where=str(path))
 
 
+def found_session(path: Path, wanted: str) -> tuple[str, Iterator[Record]]:
+    """Return a session of a journal or bundle, by its id or as `latest`, with its records. Raises TwinstepError."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such journal.")
+    store = _opened(path)
+    kept = store.sessions()
+    names = [one.session for one in kept]
+    if wanted == "latest" and kept and wanted not in names:
+        wanted = max(kept, key=lambda one: one.updated).session
+    if wanted not in names:
+        raise InputError(f"{path}: no session {wanted}; it has {', '.join(names[:5]) or 'none'}.")
+    records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(wanted))
+    return wanted, records
+
+
+def _opened(path: Path) -> Any:
+    """Return the store of a journal, or that of a bundle."""
+    if path.suffix == BUNDLE:
+        from debugger.bundle import opened
+
+        return opened(path).store()
+    from runtime.stores import open_store
+
+    return open_store(path, readonly=True)
+
+
 def misplaced(path: Path, session: str, good: int) -> str | None:
     """Say which record stands twice or too late, where that is what is wrong behind the first `good` ones, else None.
 
     Whatever reads a journal stops at the first record that does not fit, and cannot know what comes later.
     """
-    if path.name.lower().endswith(SQLITE_SUFFIXES):  # which gives records in their order
+    if path.name.lower().endswith((*SQLITE_SUFFIXES, BUNDLE)):  # which give records in their order
         return None
     rest = _order(path, session)[good:]
     if rest and rest[0] <= good:
