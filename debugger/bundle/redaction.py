@@ -66,8 +66,8 @@ def _remade(taken: Sequence[Taken], plains: Sequence[Plain], secrets: Secrets) -
             step = replaying.take(record)
         except TwinstepError as exc:
             raise CannotExport(f"{at} cannot be redacted, since the session would go another way: {exc}") from exc
-        _compare(one.step, step, secrets, at)
         made.append(Taken(one.seq, one.number, record_of(step, record.actor, record.wall, record.mono), step))
+        _compare(one, made[-1], secrets, at)
         if one.seq % SLICE == 0:
             yield
     return made
@@ -99,14 +99,16 @@ def _rolled(turn: Turn) -> Turn:
     return evolve(turn, rolled=rolled)
 
 
-def _compare(recorded: Step, made: Step, secrets: Secrets, at: str) -> None:
+def _compare(one: Taken, other: Taken, secrets: Secrets, at: str) -> None:
     """Refuse a step that goes another way than the recorded one. Raises CannotExport."""
+    recorded, made = one.step, other.step
     for what, was, now in (
         ("step", recorded.kind, made.kind),
         ("phase", recorded.after.phase, made.after.phase),
         ("call", secrets.clean(recorded.call), made.call),
         ("hold", recorded.after.hold is None, made.after.hold is None),
         ("effects", _named(recorded), _named(made)),
+        ("class of effect", one.record.effect, other.record.effect),
     ):
         if was != now:
             raise CannotExport(f"{at} cannot be redacted, since the session would go another way: its {what} differs")
