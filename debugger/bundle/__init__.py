@@ -4,7 +4,8 @@
 """
 
 from debugger.bundle.errors import BadBundle, CannotExport, Offline
-from debugger.bundle.opening import SUFFIX, Bundle, bundle_of, is_bundle, opened
+from debugger.bundle.names import SUFFIX
+from debugger.bundle.opening import Bundle, bundle_of, is_bundle, opened
 from debugger.bundle.reproducing import Reproduced, embedded, reproduce
 
 __all__ = [

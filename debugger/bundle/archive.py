@@ -16,14 +16,8 @@ from zlib import crc32
 from attrs import frozen
 
 from debugger.bundle.errors import BadBundle
+from debugger.bundle.names import MOST_BYTES, MOST_MEMBERS
 
-MOST_BYTES: Final = 256 * 2**20
-"""Bytes of a bundle: what a reader has in memory."""
-MOST_MEMBERS: Final = 20_000
-MANIFEST: Final = "manifest.json"
-JOURNAL: Final = "journal.jsonl"
-STOP: Final = "stop.json"
-BLOBS: Final = "blobs/"
 _NAME: Final = re.compile(r"manifest\.json|journal\.jsonl|stop\.json|blobs/[0-9a-f]{64}")
 
 _LOCAL: Final = struct.Struct("<4s5H3I2H")

@@ -6,12 +6,13 @@ It is formatted as `ruff format` would leave it, at 120 columns, and needs nothi
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zlib import compress
 
 from attrs import frozen
 
-from debugger.bundle.reproducing import Reproduced
+if TYPE_CHECKING:
+    from debugger.bundle.reproducing import Reproduced
 
 SMALL: Final = 8_192
 """Bytes that a bundle has, compressed, to stand in the test itself."""
@@ -24,7 +25,7 @@ WIDE: Final = 88
 class Case:
     """What a test is about. `shown` are expressions with their values as compact JSON."""
 
-    stop: Reproduced
+    stop: "Reproduced"
     shown: Sequence[tuple[str, str]]
 
 

@@ -12,7 +12,8 @@ import trio
 from debugger.bundle import cases
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.files import put
-from debugger.bundle.opening import SUFFIX, Bundle, bundle_of, is_bundle
+from debugger.bundle.names import SUFFIX
+from debugger.bundle.opening import Bundle, bundle_of, is_bundle
 from debugger.bundle.reproducing import reproduce, standing_of
 from runtime.errors import InputError
 

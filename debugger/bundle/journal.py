@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from debugger.bundle.archive import BLOBS, JOURNAL
 from debugger.bundle.errors import BadBundle
+from debugger.bundle.names import BLOBS, JOURNAL
 from runtime.ports import StoredRecord
 from runtime.stores import lines
 

@@ -11,9 +11,10 @@ from typing import Final
 from attrs import frozen
 
 from debugger.bundle import journal
-from debugger.bundle.archive import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, MOST_MEMBERS, STOP, packed
+from debugger.bundle.archive import packed
 from debugger.bundle.errors import CannotExport
 from debugger.bundle.manifest import FORMAT, Manifest, Member, Redaction, Stop
+from debugger.bundle.names import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, MOST_MEMBERS, STOP
 from debugger.bundle.playing import SLICE
 from debugger.bundle.redaction import cleaned_standing, redacting
 from debugger.bundle.secrets import Secrets

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal
 
 from attrs import field, frozen
 
-from debugger.bundle.archive import MANIFEST
 from debugger.bundle.errors import BadBundle
+from debugger.bundle.names import MANIFEST
 from debugger.protocol.decoding import Items, Length, Within, plain, structure
 from debugger.protocol.errors import Failure
 from runtime.errors import JournalNewer

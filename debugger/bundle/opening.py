@@ -9,21 +9,20 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 
 from debugger.bundle import journal, manifest
-from debugger.bundle.archive import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, STOP, Opened, unpacked
+from debugger.bundle.archive import Opened, unpacked
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.manifest import Manifest
+from debugger.bundle.names import BLOBS, JOURNAL, MANIFEST, MOST_BYTES, STOP, SUFFIX
 from debugger.bundle.playing import played
 from runtime.errors import InputError, JournalError
 from runtime.ports import StoredRecord
 from runtime.step.records import Record, unpack
 from runtime.stores.memory import Kept, MemoryStore
-
-SUFFIX: Final = ".twinstep"
 
 
 @frozen(eq=False)

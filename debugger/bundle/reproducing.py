@@ -13,8 +13,8 @@ import trio
 from attrs import frozen
 
 from debugger.border import Border
-from debugger.bundle.archive import MOST_BYTES
 from debugger.bundle.errors import BadBundle
+from debugger.bundle.names import MOST_BYTES
 from debugger.bundle.opening import Bundle, bundle_of, opened
 from debugger.bundle.playing import SLICE, played
 from debugger.bundle.stops import Standing, border_of, text_of

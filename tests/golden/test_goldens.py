@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.debugger.bundle.sessions import round_trip
 from tests.e2e.command import ROOT
 from tests.fakes import gemini_stub as stub
 from tests.golden.normal import compared
@@ -41,6 +42,8 @@ async def test_a_scenario_goes_as_with_gemini_cli(name: str, tmp_path: Path) -> 
     wanted = json.loads((RECORDED / f"{name}.json").read_text())
     del wanted["peer"]
     assert found == wanted | DELIBERATE.get(name, {})
+    (journal,) = (folder / "home").rglob("*.jsonl")
+    round_trip(journal)
 
 
 def test_every_recording_has_its_scenario() -> None:

@@ -17,8 +17,9 @@ from runtime.step import Phase, advance
 from runtime.step import events as ev
 from runtime.step.replay import rebased
 from tests.debugger.bundle.sessions import again, exported, held, talk
-from tests.runtime.step.scenes import READ, REVIEW, WRITE, Run, called, chunk, said
+from tests.runtime.step.scenes import READ, REVIEW, Run, called, chunk, said
 
+WRITE = "write_file__c0"
 SECRET = "hunter2/é\"\\'<&> z"
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=SHORT, max_size=30)
 SECRETS = TEXTS.map(lambda text: f"Zq{text}9x").filter(lambda text: len(text.strip()) >= SHORT)
@@ -138,7 +139,9 @@ def test_session_key_actor_and_displays_are_redacted() -> None:
 
 def test_a_branch_and_a_pause_amid_an_answer_are_redacted() -> None:
     run = Run.opened().say("hello").until(Phase.STREAMING)
-    run.give(said("my key hunt"), ev.Held("model.chunk", "pause", "ann"), ev.Released("ann", 1), said("er22 is it", "STOP"))
+    run.give(
+        said("my key hunt"), ev.Held("model.chunk", "pause", "ann"), ev.Released("ann", 1), said("er22 is it", "STOP")
+    )
     run.answered().until(Phase.DONE)
     origin = next(step.after for step in run.steps if step.after.phase is Phase.TURN_END)
     branch = advance(rebased(origin, run.state), ev.Branched("b1", origin.seq, "ann"))
@@ -167,7 +170,7 @@ def test_a_fork_carries_a_state_without_secrets_whose_digest_is_its_own() -> Non
 
 
 def test_a_session_that_would_go_another_way_is_refused_with_the_record() -> None:
-    with pytest.raises(CannotExport, match="record 3 of session s1 cannot be redacted, since .*another way"):
+    with pytest.raises(CannotExport, match=r"record 3 of session s1 cannot be redacted, since .*another way"):
         exported(talk().steps, "message.screen")
     with pytest.raises(CannotExport, match=r"record \d+ of session s1 .*its event would be none any more"):
         exported(Run.opened(interactive=True).calling("read_file").judged(READ, verdict=REVIEW).steps, "review")
