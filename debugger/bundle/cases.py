@@ -49,10 +49,10 @@ def _head(case: Case, bundle: str, text: str | None) -> Iterator[str]:
         yield from ("from pathlib import Path", "")
     yield from ("import pytest", "")
     if text is None:
-        yield from ("from debugger.bundle import reproduce", "")
+        yield from ("from debugger.bundle.reproducing import reproduce", "")
         yield from (f"BUNDLE = Path(__file__).with_name({_literal(bundle)})",)
     else:
-        yield from ("from debugger.bundle import embedded, reproduce", "")
+        yield from ("from debugger.bundle.reproducing import embedded, reproduce", "")
         lines = [text[place : place + COLUMN] for place in range(0, len(text), COLUMN)]
         yield from ('BUNDLE = """', *lines, '"""', '"""The session, as `twinstep export` wrote it."""')
     for name, value in _texts(case):

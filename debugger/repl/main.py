@@ -90,8 +90,8 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
 
 async def _viewed(options: Options, path: Path, hello: Hello, nursery: trio.Nursery) -> tuple[Options, Dial]:
     """Open a bundle, and serve it here. Returns the options with its session, and how to connect."""
-    from debugger.bundle import opened
     from debugger.bundle.offline import Viewing
+    from debugger.bundle.opening import opened
 
     viewing = await Viewing.of(opened(path))
     await nursery.start(viewing.run)

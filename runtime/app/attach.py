@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from debugger.bundle.names import SUFFIX
 from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
 from runtime.app.places import SUFFIXES
-from runtime.app.replay import BUNDLE
 from runtime.app.sockets import SOCKET, socket_path
 from runtime.errors import TwinstepError, UsageError
 
@@ -74,7 +74,7 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
     made = {
-        "bundle": Path(given.session) if given.session.endswith(BUNDLE) else None,
+        "bundle": Path(given.session) if given.session.endswith(SUFFIX) else None,
         "role": "observer" if given.observe and given.role == "mutator" else given.role,
         "observe": given.observe,
         "on_loss": given.on_loss,

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
+from debugger.bundle.names import SUFFIX
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
@@ -21,8 +22,6 @@ from runtime.step.response import text_of
 from runtime.stores import lines
 from runtime.stores.choose import SQLITE_SUFFIXES
 
-BUNDLE: Final = ".twinstep"
-"""What the name of a bundle ends with (`debugger.bundle.SUFFIX`, which need not be loaded for a journal)."""
 EPILOG = """\
 examples:
   twinstep replay session.jsonl               replay, print a line for each session
@@ -30,16 +29,20 @@ examples:
   twinstep replay state.db --session ID       one session of many
   twinstep replay session.jsonl --json        one JSON object for each step or session
   twinstep replay bug.twinstep                a bundle: what `twinstep export` wrote
+  twinstep replay session.jsonl --from 12 --live               recorded up to record 12, then live in a new journal
+  twinstep replay session.jsonl --from 12 --model MODEL        what another model would have done; no tool runs
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `twinstep replay`."""
+    from runtime.app import goingon
     from runtime.app.arguments import Parser
 
     made = Parser(
         prog="twinstep replay",
-        description="Replay a journal with no model and no tools; every state is compared with the recorded one.",
+        description="Replay a journal with no model and no tools; every state is compared with the recorded one. "
+        "From a record on, it can go on in a new journal.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -48,15 +51,21 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--session", help="replay only this session")
     made.add_argument("--steps", action="store_true", help="print each step")
     made.add_argument("--json", action="store_true", help="print JSON objects")
+    goingon.add_flags(made)
     return made
 
 
 def run(argv: Sequence[str], out: TextIO) -> int:
     """Replay a journal. Raises TwinstepError."""
-    given = parser().parse_args(list(argv))
+    from runtime.app import goingon
+
+    made = parser()
+    given = made.parse_args(list(argv))
     path = Path(given.journal)
     if not path.is_file():
         raise InputError(f"{path}: no such journal.")
+    if goingon.wanted(given, made):
+        return goingon.run(given, path, out)
     shown = False
     for session, steps in sessions(path, given.session):
         _show(session, steps, path, given, out)
@@ -96,8 +105,8 @@ def found_session(path: Path, wanted: str) -> tuple[str, Iterator[Record]]:
 
 def _opened(path: Path) -> Any:
     """Return the store of a journal, or that of a bundle."""
-    if path.suffix == BUNDLE:
-        from debugger.bundle import opened
+    if path.suffix == SUFFIX:
+        from debugger.bundle.opening import opened
 
         return opened(path).store()
     from runtime.stores import open_store
@@ -110,7 +119,7 @@ def misplaced(path: Path, session: str, good: int) -> str | None:
 
     Whatever reads a journal stops at the first record that does not fit, and cannot know what comes later.
     """
-    if path.name.lower().endswith((*SQLITE_SUFFIXES, BUNDLE)):  # which give records in their order
+    if path.name.lower().endswith((*SQLITE_SUFFIXES, SUFFIX)):  # which give records in their order
         return None
     rest = _order(path, session)[good:]
     if rest and rest[0] <= good:

@@ -10,10 +10,10 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debugger.bundle import BadBundle, embedded, reproduce
 from debugger.bundle.cases import SMALL, WIDE, Case, small, written
+from debugger.bundle.errors import BadBundle
 from debugger.bundle.fetching import path_of_bundle, path_of_test, save, save_test
-from debugger.bundle.reproducing import Reproduced
+from debugger.bundle.reproducing import Reproduced, embedded, reproduce
 from debugger.expressions import BadExpression
 from runtime.errors import InputError, JournalError
 from tests.debugger.bundle.sessions import exported, held, talk

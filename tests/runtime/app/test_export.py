@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from debugger.bundle import CannotExport, opened
+from debugger.bundle.errors import CannotExport
+from debugger.bundle.opening import opened
 from runtime.app import export, replay
 from runtime.app.export import USAGE
 from runtime.app.secrets import of_environment, of_machine, of_settings
