@@ -1,4 +1,4 @@
-"""The member `journal.jsonl`: the records of one session, from the first, as lines of a journal. Pure.
+"""The member `journal.jsonl`: the records of one session, from the first, as lines of a journal. Opens no file.
 
 The lines are those of `runtime.stores.lines`, each with its checksum. Line n below the header is record n, so damage is
 told by the number of the record. Texts that were put aside stand in members of their own, `blobs/<sha256>`.

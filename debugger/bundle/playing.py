@@ -5,6 +5,7 @@ from typing import Final
 
 from runtime.step import State
 from runtime.step.branches import Taken
+from runtime.step.line import Line
 from runtime.step.records import Record
 from runtime.step.replay import Replaying
 
@@ -17,9 +18,7 @@ def played(records: Iterable[Record], session: str, where: str) -> Iterator[Take
 
     `where` names where they come from.
     """
-    replaying = Replaying(State(session), where)
-    numbers = {0: 0}
+    replaying, line = Replaying(State(session), where), Line(session)
     for record in records:
-        step = replaying.take(record)
-        numbers[record.seq] = numbers[record.parent] + step.kind.counts
-        yield Taken(record.seq, numbers[record.seq], record, step)
+        line.take(replaying.take(record), record)
+        yield line.taken(line.last)

@@ -14,7 +14,7 @@ import trio
 
 from runtime.app.arguments import Parser
 from runtime.app.attach import shared, shared_options
-from runtime.app.replay import found_session
+from runtime.app.journals import session_of
 from runtime.errors import UsageError
 
 EPILOG: Final = """\
@@ -106,7 +106,7 @@ async def _from_journal(given: Any) -> bytes:
     from runtime.app.secrets import of_machine
 
     await trio.lowlevel.checkpoint()
-    session, records = found_session(Path(given.journal), given.session)
+    session, records = session_of(Path(given.journal), given.session)
     secrets = None if given.no_redact else Secrets.of(of_machine(os.environ))
     return made(list(played(records, session, given.journal)), secrets, Standing()).data
 

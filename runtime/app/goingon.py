@@ -16,6 +16,7 @@ from attrs import define, evolve
 from runtime import config as settings
 from runtime.app import composition
 from runtime.app.clock import SystemChance
+from runtime.app.journals import reading
 from runtime.app.output import cleaned
 from runtime.app.wiring import Parts, run_with
 from runtime.errors import InputError
@@ -66,9 +67,7 @@ def wanted(given: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
 
 def line_of(path: Path, only: str | None) -> Line:
     """Replay one session of a journal whole and return its records. Raises InputError, JournalError."""
-    from runtime.stores import open_store
-
-    store = open_store(path, readonly=True)
+    store = reading(path)
     found = [one.session for one in store.sessions()]
     if only is None and len(found) != 1:
         raise InputError(f"{path}: name one with --session; it has {', '.join(found) or 'none'}.")

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from debugger.bundle.names import SUFFIX
+from runtime.app.journals import reading
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
-from runtime.step.records import Record, unpack
+from runtime.step.records import unpack
 from runtime.step.replay import replay
 from runtime.step.response import text_of
 from runtime.stores import lines
@@ -77,7 +78,7 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterator[Step]]]:
     """Yield each session of a journal with its steps, replayed as they are asked for."""
-    store = _opened(path)
+    store = reading(path)
     if store.torn:
         print(f"twinstep: {store.torn}", file=sys.stderr)
     found = [one.session for one in store.sessions()]
@@ -86,32 +87,6 @@ def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterato
     for name in found if only is None else [only]:
         records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(name))
         yield name, replay(records, State(name), where=str(path))
-
-
-def found_session(path: Path, wanted: str) -> tuple[str, Iterator[Record]]:
-    """Return a session of a journal or bundle, by its id or as `latest`, with its records. Raises TwinstepError."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such journal.")
-    store = _opened(path)
-    kept = store.sessions()
-    names = [one.session for one in kept]
-    if wanted == "latest" and kept and wanted not in names:
-        wanted = max(kept, key=lambda one: one.updated).session
-    if wanted not in names:
-        raise InputError(f"{path}: no session {wanted}; it has {', '.join(names[:5]) or 'none'}.")
-    records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(wanted))
-    return wanted, records
-
-
-def _opened(path: Path) -> Any:
-    """Return the store of a journal, or that of a bundle."""
-    if path.suffix == SUFFIX:
-        from debugger.bundle.opening import opened
-
-        return opened(path).store()
-    from runtime.stores import open_store
-
-    return open_store(path, readonly=True)
 
 
 def misplaced(path: Path, session: str, good: int) -> str | None:

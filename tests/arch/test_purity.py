@@ -22,7 +22,6 @@ PURE: Final = (
     "debugger.border",
     "debugger.bundle.cases",
     "debugger.bundle.errors",
-    "debugger.bundle.journal",
     "debugger.bundle.manifest",
     "debugger.bundle.names",
     "debugger.bundle.playing",

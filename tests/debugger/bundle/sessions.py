@@ -9,7 +9,7 @@ from debugger.bundle.opening import Bundle, bundle_of
 from debugger.bundle.playing import played
 from debugger.bundle.secrets import Secrets
 from debugger.bundle.stops import Standing
-from runtime.app.replay import found_session
+from runtime.app.journals import session_of
 from runtime.step import Phase, Step
 from runtime.step import events as ev
 from runtime.step.branches import Taken
@@ -59,7 +59,7 @@ def again(data: bytes) -> tuple[Bundle, list[Taken]]:
 
 def round_trip(path: Path, session: str = "latest") -> Bundle:
     """Export a session of a journal, redacted and not, open both, and compare what they replay to."""
-    name, records = found_session(path, session)
+    name, records = session_of(path, session)
     whole = list(played(records, name, str(path)))
     plain = made(whole, None, Standing())
     bundle, same = again(plain.data)

@@ -95,9 +95,9 @@ def test_a_redacted_bundle_has_digests_of_its_own() -> None:
     bundle, taken = again(exported(run.steps).data)
     assert taken[-1].state.digest != run.state.digest
     assert bundle.manifest.digest == taken[-1].state.digest.hex()
-    args = next(one for one in taken if one.record.kind == "call.run").state.turn
-    assert args is not None
-    assert args.calls[0].args == {"password": "[secret-1]"}
+    turn = next(one for one in taken if one.record.kind == "call.run").state.turn
+    assert turn is not None
+    assert turn.calls[0].args == {"password": "[secret-1]"}
 
 
 def test_values_that_say_nothing_and_placeholders_stay() -> None:
