@@ -23,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from runtime.sessions.journal import Journal
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
+from runtime.step import State
 from runtime.step import events as ev
 from runtime.step.line import Line
-from runtime.step.records import record_of
+from runtime.step.replay import Replaying
 from runtime.stores import open_store
+from runtime.vocab import Content
 from tests.fakes.world import TrioClock, World, calls, running
 
 RECORDS = 1_000
@@ -101,27 +103,39 @@ def timed(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-async def memory(path: Path) -> float:
-    """Bytes that a step of a timeline takes beyond its content: the states, records and steps between the events."""
+async def memory(path: Path) -> tuple[float, float]:
+    """Bytes that a step of a timeline takes: of all that is kept beside the events, and of the content among that.
+
+    Content is what the history consists of: a message, an answer, a result that joined it.
+    """
     async with held(path) as (world, _, session):
         line = await world.dispatcher.timeline(session)
-        steps = [line.taken(n).step for n in range(1, line.last + 1)]
         told = [line.taken(n).record for n in range(1, line.last + 1)]
+        replaying, again = Replaying(State("s"), "bench", verify=True), Line("s")
         gc.collect()
         tracemalloc.start()
-        again = Line("s")
-        from runtime.step import State
-        from runtime.step.replay import Replaying
-
-        replaying = Replaying(State("s"), "bench", verify=False)
-        before = tracemalloc.get_traced_memory()[0]
-        for step, record in zip(steps, told, strict=True):
-            taken = replaying.take(record)
-            again.take(taken, record_of(step, record.actor, record.wall, record.mono))
+        for record in told:
+            again.take(replaying.take(record), record)
+        last = again.at(again.last)
+        del replaying
         gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
+        whole = tracemalloc.get_traced_memory()[0]
+        content = sum(size_of(one) for one in last.history)
         tracemalloc.stop()
-        return (after - before) / len(steps)
+        return (whole - content) / again.last, content / again.last
+
+
+def size_of(content: Content) -> int:
+    """Bytes of a content: its parts with their objects, not the texts that are the events'."""
+    total, stack = sys.getsizeof(content), [content.parts, content.labels, content.digest]
+    while stack:
+        value = stack.pop()
+        total += sys.getsizeof(value) if not isinstance(value, str) else 0
+        if isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, tuple):
+            stack.extend(value)
+    return total
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -147,7 +161,9 @@ def main() -> None:
         add("new branch at an earlier step, p99", percentile(ways["back"], 0.99), "ms", "<= 5")
         add("copy to a new session, p50", percentile(ways["fork"], 0.5), "ms")
         add("copy to a new session, p99", percentile(ways["fork"], 0.99), "ms", "<= 5")
-        add("memory of a step beyond its content", trio.run(memory, Path(folder) / "memory.db"), "bytes", "<= 1000")
+        beyond, content = trio.run(memory, Path(folder) / "memory.db")
+        add("memory of a step beyond its content", beyond, "bytes", "<= 1000")
+        add("content of a step of this session", content, "bytes")
     print(json.dumps({"name": "travel", "figures": figures}))
 
 
