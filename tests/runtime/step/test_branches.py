@@ -42,8 +42,8 @@ def test_a_path_follows_what_led_to_a_record_and_numbers_count_its_steps() -> No
         path = run.line.path(n)
         assert path[0].seq == 1
         assert path[-1].seq == n
-        assert [one.record.parent for one in path[1:]] == [one.seq for one in path[:-1]]
-        assert path[-1].number == sum(not one.record.kind.startswith("control.") for one in path)
+        assert [one.parent for one in path[1:]] == [one.seq for one in path[:-1]]
+        assert path[-1].number == sum(not one.kind.value.startswith("control.") for one in path)
     assert run.line.path()[-1].seq == run.here
 
 
