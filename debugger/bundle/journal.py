@@ -72,11 +72,12 @@ def _record(row: bytes, session: str, number: int, at: str) -> StoredRecord:
 
 def blobs_of(record: StoredRecord) -> Iterator[str]:
     """Yield the names of the blobs that a record needs; none where it cannot be read, which reading it says."""
-    if b'"big"' not in record.body:
+    if b'"big"' not in record.body and b'"whole"' not in record.body:
         return
     try:
-        places: Any = json.loads(record.body).get("big", ())
-        yield from (str(name) for _, name in places)
+        plain: Any = json.loads(record.body)
+        places = [*plain.get("big", ()), *([plain["whole"]] if "whole" in plain else [])]
+        yield from [str(name) for _, name in places]
     except (ValueError, TypeError, AttributeError, RecursionError):
         return
 

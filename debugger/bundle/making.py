@@ -53,7 +53,7 @@ def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) 
     rows = []
     for one in taken:
         body, blobs = pack(one.record, "json")
-        rows.append((StoredRecord(one.record.session, one.seq, body), blobs))
+        rows.append((StoredRecord(one.state.session, one.seq, body), blobs))
         if one.seq % SLICE == 0:
             yield
     members = {STOP: json.dumps(context(taken[-1], standing), indent=1).encode() + b"\n"}

@@ -103,7 +103,7 @@ class Viewing:
     async def of(cls, bundle: Bundle) -> "Viewing":
         """Replay the bundle, and let its session stand. Raises JournalCorrupt, ReplayMismatch with the record."""
         taken = list(played((bundle.record(one) for one in bundle.stored), bundle.session, bundle.name))
-        still = Still(taken[-1].record.wall)
+        still = Still(taken[-1].wall)
         store = Sealed(bundle.kept, codec="json", name=bundle.name)
         nothing: Any = Nothing()
         performer = Performer(nothing, nothing, nothing, nothing, _refuse, still, still, nothing, _refuse)

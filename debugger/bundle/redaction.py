@@ -19,9 +19,11 @@ from debugger.bundle.stops import Standing
 from debugger.schema import is_secret
 from runtime.errors import TwinstepError
 from runtime.step import Event, On, State, Step
+from runtime.step.again import effect_of
 from runtime.step.branches import Taken
+from runtime.step.effects import RunTool
 from runtime.step.events import Chunk, Forked
-from runtime.step.records import CONVERTER, Record, record_of
+from runtime.step.records import CONVERTER, Record
 from runtime.step.replay import Replaying
 from runtime.step.state import Turn, rewritten
 from runtime.vocab import digest, encode, evolve
@@ -34,11 +36,11 @@ Plain = Mapping[str, Any]
 
 def redacting(taken: Sequence[Taken], secrets: Secrets) -> Generator[None, None, list[Taken]]:
     """Return the session again, without its secrets. Yields now and then. Raises CannotExport."""
-    events = [one.record.event for one in taken]
+    events = [one.step.event for one in taken]
     plains: list[Plain] = []
     for count, one in enumerate(taken, 1):
-        plains.append(CONVERTER.unstructure(one.record.event))
-        _notice({"": (plains[-1], one.record.session, one.record.actor)}, secrets)
+        plains.append(CONVERTER.unstructure(one.step.event))
+        _notice({"": (plains[-1], one.state.session, one.actor)}, secrets)
         if count % SLICE == 0:
             yield
     for parts in _streams(events, plains):
@@ -56,18 +58,17 @@ def redacting(taken: Sequence[Taken], secrets: Secrets) -> Generator[None, None,
 
 def _remade(taken: Sequence[Taken], plains: Sequence[Plain], secrets: Secrets) -> Generator[None, None, list[Taken]]:
     """Take the steps again, with other events."""
-    name = taken[0].record.session
+    name = taken[0].state.session
     replaying = Replaying(State(secrets.clean(name)), "without its secrets", verify=False)
     made: list[Taken] = []
     for one, plain in zip(taken, plains, strict=True):
         at = f"record {one.seq} of session {name}"
         try:
-            record = _changed(one.record, plain, secrets)
-            step = replaying.take(record)
+            step = replaying.take(_changed(one.record, plain, secrets))
         except TwinstepError as exc:
             raise CannotExport(f"{at} cannot be redacted, since the session would go another way: {exc}") from exc
-        made.append(Taken(one.seq, one.number, record_of(step, record.actor, record.wall, record.mono), step))
-        _compare(one, made[-1], secrets, at)
+        made.append(evolve(one, step=step, actor=secrets.clean(one.actor)))
+        _compare(one.step, step, secrets, at)
         if one.seq % SLICE == 0:
             yield
     return made
@@ -81,7 +82,7 @@ def _changed(record: Record, plain: Plain, secrets: Secrets) -> Record:
         raise CannotExport("its event would be none any more") from exc
     if isinstance(event, Forked):
         event = _refitted(event)
-    return evolve(record, session=secrets.clean(record.session), actor=secrets.clean(record.actor), event=event)
+    return evolve(record, session=secrets.clean(record.session), event=event)
 
 
 def _refitted(event: Forked) -> Forked:
@@ -99,23 +100,25 @@ def _rolled(turn: Turn) -> Turn:
     return evolve(turn, rolled=rolled)
 
 
-def _compare(one: Taken, other: Taken, secrets: Secrets, at: str) -> None:
+def _compare(recorded: Step, made: Step, secrets: Secrets, at: str) -> None:
     """Refuse a step that goes another way than the recorded one. Raises CannotExport."""
-    recorded, made = one.step, other.step
     for what, was, now in (
         ("step", recorded.kind, made.kind),
         ("phase", recorded.after.phase, made.after.phase),
         ("call", secrets.clean(recorded.call), made.call),
         ("hold", recorded.after.hold is None, made.after.hold is None),
         ("effects", _named(recorded), _named(made)),
-        ("class of effect", one.record.effect, other.record.effect),
     ):
         if was != now:
             raise CannotExport(f"{at} cannot be redacted, since the session would go another way: its {what} differs")
 
 
 def _named(step: Step) -> tuple[str, ...]:
-    return tuple(type(one).__name__ for one in step.effects)
+    """The effects that a step starts: the run of a tool by its class, others by their names."""
+    return tuple(
+        effect_of(step.after, one.call).value if isinstance(one, RunTool) else type(one).__name__
+        for one in step.effects
+    )
 
 
 # --- events as plain values

@@ -32,8 +32,8 @@ ENCODED: Final = 8
 """Bytes from which a secret is looked for as base64 and hex."""
 PLACEHOLDER: Final = re.compile(r"\[secret-([0-9]{1,9})\]")
 
-_HEADER: Final = re.compile(r"(?mi)^[<>* \t]*([a-z][a-z0-9-]{1,40}):[ \t]+(\S[^\r\n]*?)[ \t]*$")
-_VARIABLE: Final = re.compile(r"(?m)^[ \t]*(?:export[ \t]+|declare -x )?([A-Z][A-Z0-9_]{1,100})=([^\r\n]+?)[ \t]*$")
+_HEADER: Final = re.compile(r"(?mi)^[<>* \t]*([a-z][a-z0-9-]{1,40}):[ \t]+([^\r\n]+)")
+_VARIABLE: Final = re.compile(r"(?m)^[ \t]*(?:export[ \t]+|declare -x )?([A-Z][A-Z0-9_]{1,100})=([^\r\n]+)")
 _PARAMETER: Final = re.compile(r"[?&;]([A-Za-z][A-Za-z0-9_-]{1,40})=([^&;#\s\"'<>\\]+)")
 _SCHEME: Final = re.compile(r"(?i)(?:bearer|basic|token|digest)[ \t]+(\S.*)")
 _ACCESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']*:([^\s/@\"']+)@")
@@ -51,14 +51,14 @@ def told_in(text: str) -> Iterator[str]:
     if ":" in text:
         for name, value in _HEADER.findall(text):
             if names_secret(name):
-                yield value
+                yield (value := value.strip())
                 if scheme := _SCHEME.fullmatch(value):
                     yield scheme[1]
         yield from _ACCESS.findall(text)
     if "=" in text:
         for name, value in (*_VARIABLE.findall(text), *_PARAMETER.findall(text)):
             if names_secret(name):
-                yield value
+                yield (value := value.strip())
                 yield value.strip("\"'")
     if text[:1] in "{[" or text.lstrip()[:1] in ("{", "["):
         yield from _scalars_of(text)

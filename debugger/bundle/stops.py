@@ -11,9 +11,11 @@ from debugger.border import Border
 from debugger.expressions import ABSENT, ExpressionFailed, compile_expression
 from debugger.expressions.shown import cut
 from debugger.inspect import Bounds, Facts, plain, where, why
+from runtime.errors import JournalCorrupt
 from runtime.step import StepKind
 from runtime.step.branches import Taken
 
+_KINDS: Final = frozenset(kind.value for kind in StepKind)
 LONGEST: Final = 200
 """Characters of a value that a test compares."""
 
@@ -30,11 +32,14 @@ class Standing:
 
 
 def border_of(last: Taken, standing: Standing) -> Border:
-    """Return the border at which a session stands after the last one of its records."""
+    """Return the border at which a session stands after the last one of its records. Raises JournalCorrupt."""
     state, step, named = last.state, last.step, (last.number, standing.key, standing.agent)
     if state.hold is None:
-        actor = last.record.actor
-        return Border(state.session, state, step.kind, "after", step.event, step, step.call, *named, actor)
+        return Border(state.session, state, step.kind, "after", step.event, step, step.call, *named, last.actor)
+    if state.hold.step not in _KINDS:
+        raise JournalCorrupt(
+            f"record {last.seq} of session {state.session}: it is held before a step that there is not"
+        )
     return Border(state.session, state, StepKind(state.hold.step), "before", None, None, state.hold.call, *named)
 
 

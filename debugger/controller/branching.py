@@ -4,6 +4,7 @@ What happened outside since is on the receipt that a person has to confirm first
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict, define
@@ -17,6 +18,7 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from debugger.time import Walk
+from runtime.sessions.copying import copied, removed
 from runtime.sessions.session import Session
 from runtime.step import StepKind
 from runtime.step.branches import Branch, Note
@@ -121,9 +123,15 @@ class Branching:
         """Begin a session of its own as this one was at a record."""
         debugger, session = self.debugger, driven(self.debugger, caller, params.session)
         seq = await self._seq(session, params.at)
-        if params.files == "copied":
-            raise Failure("unavailable", "files are shared: this daemon copies no workspace yet", at="with.files")
-        child = await debugger.names.fork(session, seq, params.name, by(caller), params.reason, params.receipt)
+        workspace = await self._files(caller, session, seq, params) if params.files == "copied" else ""
+        try:
+            child = await debugger.names.fork(
+                session, seq, params.name, by(caller), params.reason, params.receipt, workspace
+            )
+        except BaseException:
+            if workspace:
+                removed(Path(workspace))
+            raise
         told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
         await debugger.audit.write(
             "fork",
@@ -134,6 +142,19 @@ class Branching:
             after=told,
         )
         return self._standing(child) | {"of": session.id, "from": seq}
+
+    async def _files(self, caller: Caller, session: Session, seq: int, params: p.Fork) -> str:
+        """Copy the folder that a session works in, once it is sure that it may be forked; return the copy."""
+        (await timeline_of(self.debugger, session)).fork(seq, by(caller), params.reason, params.receipt)
+        folder = session.state.settings.workspace
+        if not folder:
+            raise Failure("refused", f"session {session.id} works in no folder that could be copied", at="with.files")
+
+        def told(done: int, total: int) -> None:
+            about = {"session": session.id, "what": "fork", "done": done, "total": total}
+            self.debugger.tell("progress", about, session.id)
+
+        return str(await copied(Path(folder), self.debugger.chance.uuid()[:8], told))
 
     def _held(self, caller: Caller, name: str) -> Session:
         session = driven(self.debugger, caller, name)

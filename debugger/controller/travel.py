@@ -75,7 +75,7 @@ async def path_to(debugger: Debugger, session: Session, seq: int) -> tuple[Walk,
     place = walk.place(seq)
     if place is not None:
         return walk, place
-    name = timeline.taken(seq).record.branch
+    name = timeline.taken(seq).branch
     head = next(one.head for one in timeline.branches() if one.name == name)
     walk = await walk_of(debugger, session, head)
     place = walk.place(seq)
@@ -86,7 +86,7 @@ async def path_to(debugger: Debugger, session: Session, seq: int) -> tuple[Walk,
 def at_head(session: Session, walk: Walk, place: int) -> bool:
     """Whether nothing that a person would notice lies between a place and the head of the live branch."""
     last = walk.path[walk.last]
-    if last.record.branch != session.state.branch:
+    if last.branch != session.state.branch:
         return False
     return walk.settled(place) == walk.settled(walk.last)
 

@@ -37,6 +37,7 @@ def forked(state: State, event: ev.Forked) -> Moved:
         session=state.session,
         seq=state.seq,
         number=state.number,
+        settings=evolve(origin.settings, workspace=event.workspace) if event.workspace else origin.settings,
         branch=state.branch,
         hold=None,
         generation=0,

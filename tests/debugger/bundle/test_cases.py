@@ -38,7 +38,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def outcome(folder: Path) -> tuple[int, str]:
     """Run a test with plain pytest."""
-    ran = run(folder, "pytest", "-q", "-p", "no:cacheprovider", "test_bug.py")
+    ran = run(folder, "pytest", "-q", "-p", "no:cacheprovider", ".")
     return ran.returncode, ran.stdout
 
 
@@ -75,11 +75,12 @@ async def test_a_large_bundle_stands_beside_the_test_which_fails_when_a_record_i
 
 async def test_a_test_fails_when_the_session_stops_elsewhere(tmp_path: Path) -> None:
     text = await saved(tmp_path, exported(held().steps).data, "tool.args")
-    for old, new in (('"call.judge"', '"call.run"'), ('{"n":3}', '{"n":4}'), ("stop.digest ==", "'' ==")):
+    changes = (('"call.judge"', '"call.run"'), ('{"n":3}', '{"n":4}'), ("stop.digest ==", "'' =="))
+    for number, (old, new) in enumerate(changes):
         assert old in text
-        (tmp_path / "test_bug.py").write_text(text.replace(old, new))
-        code, said = outcome(tmp_path)
-        assert (code, "AssertionError" in said) == (1, True), said
+        (tmp_path / f"test_{number}.py").write_text(text.replace(old, new))
+    code, said = outcome(tmp_path)
+    assert (code, said.count("AssertionError"), "3 failed, 1 passed" in said) == (1, 3, True), said
 
 
 async def test_a_test_of_an_earlier_record_stops_there(tmp_path: Path) -> None:

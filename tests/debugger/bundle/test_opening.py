@@ -13,7 +13,8 @@ from debugger.bundle import archive, journal
 from debugger.bundle.archive import packed, unpacked
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.opening import bundle_of, is_bundle, opened
-from runtime.errors import InputError, JournalError, JournalNewer
+from runtime.errors import InputError, JournalCorrupt, JournalError, JournalNewer
+from runtime.step import events as ev
 from runtime.stores import lines
 from tests.debugger.bundle.sessions import WHERE, again, exported, held, round_trip, talk
 from tests.runtime.step.test_old_journals import FOLDER
@@ -198,7 +199,7 @@ def test_bytes_that_are_good_in_another_archive_are_refused_as_well() -> None:
 def test_blobs_of_a_record_that_cannot_be_read_are_none() -> None:
     bundle, _ = again(exported(talk().steps).data)
     one = bundle.stored[0]
-    for body in (b'{"big":3}', b'{"big":[3]}', b'["big"]', b'{"big"'):
+    for body in (b'{"whole":3}', b'{"big":3}', b'{"big":[3]}', b'["big"]', b'{"big"'):
         assert not list(journal.blobs_of(type(one)(one.session, one.seq, body)))
 
 
@@ -223,11 +224,19 @@ def test_a_bundle_is_known_by_its_name() -> None:
     assert not is_bundle("twinstep")
 
 
+def test_a_hold_before_no_step_is_refused_and_stands_in_no_test() -> None:
+    """A test of a stop names the step: what is not one could be a program."""
+    run = held()
+    run.give(ev.Released("ann", 1), ev.Held('""" + evil() + """', "x", "ann"))
+    with pytest.raises(JournalCorrupt, match="record 13 of session s1: it is held before a step that there is not"):
+        exported(run.steps)
+
+
 def test_a_session_with_branches_edits_and_blobs_goes_round() -> None:
     steps = long_session()
     bundle, taken = again(exported(steps, redact=False).data)
     assert [one.step.after for one in taken] == [step.after for step in steps]
-    assert len({one.record.branch for one in taken}) == 2
+    assert len({one.branch for one in taken}) == 2
     assert bundle.blobs
 
 

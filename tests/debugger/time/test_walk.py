@@ -27,7 +27,7 @@ def test_step_numbers_of_a_branch_go_on_from_its_origin() -> None:
     back_to(run, origin.after.seq).until(Phase.STREAMING)
     line = line_of(run.steps)
     before = line.taken(origin.after.seq).number
-    branch = [one for one in line.path() if one.record.branch == "b1"]
+    branch = [one for one in line.path() if one.branch == "b1"]
     assert [one.number for one in branch] == list(range(before, before + len(branch)))
     assert branch[0].seq > origin.after.seq + 1
 

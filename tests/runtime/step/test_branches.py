@@ -42,8 +42,8 @@ def test_a_path_follows_what_led_to_a_record_and_numbers_count_its_steps() -> No
         path = run.line.path(n)
         assert path[0].seq == 1
         assert path[-1].seq == n
-        assert [one.record.parent for one in path[1:]] == [one.seq for one in path[:-1]]
-        assert path[-1].number == sum(not one.record.kind.startswith("control.") for one in path)
+        assert [one.parent for one in path[1:]] == [one.seq for one in path[:-1]]
+        assert path[-1].number == sum(not one.kind.value.startswith("control.") for one in path)
     assert run.line.path()[-1].seq == run.here
 
 
@@ -84,6 +84,6 @@ def test_a_record_that_is_not_there_is_refused(seq: int) -> None:
 
 @pytest.mark.parametrize("name", ["", " b", "b\n", "\x1b[2J", "x" * (LONGEST_NAME + 1), "main"])
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="^branch: "):
+    with pytest.raises(InputError, match=r"^branch: "):
         checked_name(name, {"main"})
     assert checked_name("who pays?", {"main"}) == "who pays?"
