@@ -122,6 +122,7 @@ async def _from_daemon(given: Any, options: dict[str, Any]) -> bytes:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.run)
         try:
-            return await fetched(client.request, given.session, redact=not given.no_redact)
+            data = await fetched(client.request, given.session, redact=not given.no_redact)
         finally:
             await client.aclose()
+    return data

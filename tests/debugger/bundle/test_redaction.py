@@ -3,6 +3,7 @@
 import html
 import json
 from base64 import b64encode
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -102,7 +103,14 @@ def test_a_redacted_bundle_has_digests_of_its_own() -> None:
 
 
 def test_values_that_say_nothing_and_placeholders_stay() -> None:
-    args = {"token": None, "secret": "", "password": True, "cookie": [], "credential": "[secret-7]", "api_key": SECRET}
+    args: dict[str, Any] = {
+        "token": None,
+        "secret": "",
+        "password": True,
+        "cookie": [],
+        "credential": "[secret-7]",
+        "api_key": SECRET,
+    }
     _, taken = again(exported(talk("hello", "ok", args).steps).data)
     found = json.loads(json.dumps(taken[-1].state.history[1].parts[-1]["functionCall"]["args"]))
     assert found == {**args, "api_key": "[secret-8]"}

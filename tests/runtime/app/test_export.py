@@ -11,6 +11,7 @@ from debugger.bundle.errors import CannotExport
 from debugger.bundle.opening import opened
 from runtime.app import export, replay
 from runtime.app.export import USAGE
+from runtime.app.goingon import line_of
 from runtime.app.secrets import of_environment, of_machine, of_settings
 from runtime.errors import InputError, JournalCorrupt
 from runtime.ports import StoredRecord
@@ -89,6 +90,12 @@ def test_a_bundle_can_be_exported_again(bug: Path) -> None:
     done("s1", "a.twinstep", "--journal", str(bug), "--no-redact")
     done("s1", "b.twinstep", "--journal", "a.twinstep")
     assert SECRET.encode() not in Path("b.twinstep").read_bytes()
+
+
+def test_a_replay_can_go_on_from_a_bundle(bug: Path) -> None:
+    done("s1", "a.twinstep", "--journal", str(bug))
+    line = line_of(Path("a.twinstep"), None)
+    assert (line.name, line.last) == ("s1", 25)
 
 
 def test_a_key_of_the_environment_is_in_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
