@@ -159,9 +159,11 @@ async def test_one_goes_to_records_steps_and_ends(autojump_clock: MockClock) -> 
         assert same["number"] == made["number"]
         assert (await ann.ask("goto", session="s", end="first"))["at"] == 1
         assert not (await ann.ask("goto", session="s", end="last"))["past"]
-        for params in ({"to": 0}, {"to": head + 1}, {"number": 10**6}):
+        nowhere: list[dict[str, Any]] = [{"to": 0}, {"to": head + 1}, {"number": 10**6}]
+        for params in nowhere:
             assert (await ann.refused("goto", session="s", **params)).code == "no_step"
-        for params in ({}, {"to": 1, "end": "last"}):
+        unclear: list[dict[str, Any]] = [{}, {"to": 1, "end": "last"}]
+        for params in unclear:
             assert (await ann.refused("goto", session="s", **params)).code == "bad_params"
         assert (await ann.ask("status", session="s"))["at"] == (await ann.ask("status", session="s"))["head"]
 
