@@ -4,9 +4,12 @@ What happened outside since is on the receipt that a person has to confirm first
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+import trio
 from attrs import asdict, define
 
 from debugger.controller.engine import Debugger
@@ -18,7 +21,7 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from debugger.time import Walk
-from runtime.sessions.copying import copied, removed
+from runtime.sessions.copying import copied
 from runtime.sessions.session import Session
 from runtime.step import StepKind
 from runtime.step.branches import Branch, Note
@@ -71,7 +74,9 @@ class Branching:
         """Begin a branch; the session stands there then."""
         session = self._held(caller, params.session)
         seq = await self._seq(session, params.at)
-        await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        name = await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        if params.note:
+            self.debugger.dispatcher.mark(session, name, by(caller), params.note)
         return self._standing(session)
 
     async def switch(self, caller: Caller, params: p.Switch) -> Any:
@@ -130,7 +135,8 @@ class Branching:
             )
         except BaseException:
             if workspace:
-                removed(Path(workspace))
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(partial(rmtree, workspace, ignore_errors=True))
             raise
         told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
         await debugger.audit.write(
@@ -154,7 +160,7 @@ class Branching:
             about = {"session": session.id, "what": "fork", "done": done, "total": total}
             self.debugger.tell("progress", about, session.id)
 
-        return str(await copied(Path(folder), self.debugger.chance.uuid()[:8], told))
+        return str(await copied(Path(folder), params.name or self.debugger.chance.uuid(), told))
 
     def _held(self, caller: Caller, name: str) -> Session:
         session = driven(self.debugger, caller, name)

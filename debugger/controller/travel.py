@@ -46,10 +46,15 @@ async def timeline_of(debugger: Debugger, session: Session) -> Timeline:
 
 
 async def walk_of(debugger: Debugger, session: Session, seq: int | None = None) -> Walk:
-    """Return the path of a record; without one, that of the head of the live branch."""
-    timeline = await timeline_of(debugger, session)
+    """Return the path of a record; without one, that of the head of the live branch. The last one is kept: most moves
+    stay on it."""
+    timeline, watched = await timeline_of(debugger, session), debugger.look(session)
+    kept = watched.walk
+    if kept is not None and kept.path[kept.last].seq == (timeline.last if seq is None else seq):
+        return kept
     key, agent = debugger.names.of(session.id)
-    return Walk(session.id, timeline.path(seq), key, agent)
+    watched.walk = Walk(session.id, timeline.path(seq), key, agent)
+    return watched.walk
 
 
 async def here(debugger: Debugger, session: Session) -> tuple[Walk, int]:

@@ -216,7 +216,9 @@ async def test_branches_have_names_and_notes_and_records_have_marks(autojump_clo
             ("main", 0, False),
             ("other", 5, True),
         ]
-        assert [(one["at"], one["name"], one["note"]) for one in found["notes"]] == [(5, "good", "so far")]
+        notes = [(one["name"], one["note"]) for one in found["notes"]]
+        assert notes == [("good", "so far"), ("other", "to see")]
+        assert [one["note"] for row in found["branches"] for one in row["notes"]] == ["so far", "to see"]
         assert missing(COMMANDS["branches"].answer, found) == []
         assert (await ann.refused("branch", session="s", name="main")).code == "input"
         assert (await ann.refused("switch", session="s", branch="nowhere")).code == "input"
