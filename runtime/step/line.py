@@ -125,8 +125,9 @@ class Line:
         told = self.known(seq)
         return evolve(event, origin=seq, results=told.results, sent=told.sent)
 
-    def fork(self, seq: int, by: str, reason: str = "", receipt: str = "") -> Forked:
-        """Return the event with which another session begins as a copy of this one after record `seq`.
+    def fork(self, seq: int, by: str, reason: str = "", receipt: str = "", workspace: str = "") -> Forked:
+        """Return the event with which another session begins as a copy of this one after record `seq`, in the folder
+        `workspace` if that is named.
 
         Raises as `branch`: what happened since could happen again in the copy.
         """
@@ -134,4 +135,4 @@ class Line:
         receipts.confirmed(self.receipt(seq), receipt)
         told = self.known(seq)
         digest = state.digest.hex()
-        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt)
+        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace)
