@@ -36,20 +36,13 @@ class Roster:
         return session
 
     async def fork(
-        self,
-        session: Session,
-        seq: int,
-        name: str,
-        by: str,
-        reason: str = "",
-        receipt: str = "",
-        workspace: str = "",
+        self, session: Session, seq: int, name: str, by: str, reason: str = "", receipt: str = "", workspace: str = ""
     ) -> Session:
         """Begin a session `name` as a copy of `session` after its record `seq`; that one goes on as it was.
 
-        Both share all that is big; with a `workspace`, the copy works in another folder. It is held where `session` is.
-        Raises InputError where there is one of that name, and as `Dispatcher.back`: what happened since that record
-        could happen again in the copy.
+        Both share all that is big, and the folder where they work unless `workspace` names another one
+        (`runtime.sessions.copying`). The copy is held where `session` is. Raises InputError where there is one of that
+        name, and as `Dispatcher.back`: what happened since that record could happen again in the copy.
         """
         timeline = await self.dispatcher.timeline(session)
         if name in self.live or name in self.parked:

@@ -126,7 +126,8 @@ class Line:
         return evolve(event, origin=seq, results=told.results, sent=told.sent)
 
     def fork(self, seq: int, by: str, reason: str = "", receipt: str = "", workspace: str = "") -> Forked:
-        """Return the event with which another session begins as a copy of this one after record `seq`.
+        """Return the event with which another session begins as a copy of this one after record `seq`, in the folder
+        `workspace` if that is named.
 
         Raises as `branch`: what happened since could happen again in the copy.
         """

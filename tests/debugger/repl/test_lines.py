@@ -244,6 +244,10 @@ LOCALS = [
     ("commands 3", "commands", {"id": 3}),
     ("save a file.json", "save", {"file": "a file.json"}),
     ("source a file", "source", {"file": "a file"}),
+    ("export a bug.twinstep", "export", S | {"file": "a bug.twinstep", "redact": True}),
+    ("export --no-redact b.twinstep", "export", S | {"file": "b.twinstep", "redact": False}),
+    ("export --redact b.twinstep", "export", S | {"file": "b.twinstep", "redact": True}),
+    ("test test_bug.py", "test", S | {"file": "test_bug.py", "record": 17}),
     ("edit system", "edit", {"path": "system"}),
     ("begin", "begin", {}),
     ("help", "help", {"command": ""}),
@@ -434,7 +438,7 @@ def test_lines_for_a_breakpoint_are_kept_until_the_end() -> None:
     assert asked.params == {"id": 3, "commands": ["p state.turn"]}
 
 
-@pytest.mark.parametrize("line", ["frobnicate", "p state.", "quit", "source x", "commands 2"])
+@pytest.mark.parametrize("line", ["frobnicate", "p state.", "quit", "source x", "commands 2", "export x.twinstep", "test test_x.py"])
 def test_a_line_that_no_breakpoint_could_run_is_refused_when_it_is_typed(line: str) -> None:
     from debugger.repl.place import Block
 
