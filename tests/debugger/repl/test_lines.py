@@ -438,7 +438,9 @@ def test_lines_for_a_breakpoint_are_kept_until_the_end() -> None:
     assert asked.params == {"id": 3, "commands": ["p state.turn"]}
 
 
-@pytest.mark.parametrize("line", ["frobnicate", "p state.", "quit", "source x", "commands 2", "export x.twinstep", "test test_x.py"])
+@pytest.mark.parametrize(
+    "line", ["frobnicate", "p state.", "quit", "source x", "commands 2", "export x.twinstep", "test test_x.py"]
+)
 def test_a_line_that_no_breakpoint_could_run_is_refused_when_it_is_typed(line: str) -> None:
     from debugger.repl.place import Block
 
