@@ -13,8 +13,11 @@ from typing import Any, Final
 from attrs import fields, frozen, has
 
 from runtime.step.response import text_of
+from runtime.step.secrets import SECRET_KEYS, SECRET_NAMES, is_secret
 from runtime.step.state import State, Turn
 from runtime.vocab import Content
+
+__all__ = ["SECRET_KEYS", "SECRET_NAMES", "Field", "Get", "Secret", "fields_of", "is_secret", "streamed"]
 
 Get = Callable[[Any], Any]
 
@@ -73,7 +76,7 @@ def _parts(content: Content) -> int:
 
 
 _HIDDEN: Final[Mapping[type, frozenset[str]]] = {
-    State: frozenset({"rolled", "turn"}),
+    State: frozenset({"number", "rolled", "turn"}),
     Turn: frozenset({"rolled"}),
 }
 _MADE: Final[Mapping[type, tuple[Field, ...]]] = {
@@ -101,15 +104,6 @@ _MADE: Final[Mapping[type, tuple[Field, ...]]] = {
         Field("is_results", attrgetter("is_results"), about="whether it answers tool calls", pieces=_parts),
     ),
 }
-SECRET_KEYS: Final = frozenset(
-    """access_key access_token api_key auth_token authorization bearer bot_token client_secret cookie credential
-    credentials id_token passphrase passwd password private_key proxy-authorization refresh_token secret
-    secret_access_key secret_key session_token set-cookie token x-api-key x-auth-token x-goog-api-key""".split()
-)
-"""Keys of JSON objects whose values are never shown. `api_key` stands for `apiKey`, `API-Key` and `apikey` as well."""
-_MARKS: Final = str.maketrans("", "", "_-")
-SECRET_NAMES: Final = frozenset(key.translate(_MARKS) for key in SECRET_KEYS)
-"""The same in lower case and without `_` and `-`."""
 
 
 @cache
@@ -124,8 +118,3 @@ def fields_of(kind: type) -> Mapping[str, Field]:
         if not one.name.startswith("_") and one.name not in hidden
     }
     return found | {one.name: one for one in _MADE.get(kind, ())}
-
-
-def is_secret(key: object) -> bool:
-    """Whether the value of this key of a JSON object must not be shown, however the key is spelled."""
-    return isinstance(key, str) and key.lower().translate(_MARKS) in SECRET_NAMES

@@ -6,6 +6,7 @@ and remembers the answer. At most MOST breakpoints, and memory of MOST_SESSIONS 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Final
 
@@ -197,6 +198,28 @@ class Book:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.after.get(border.kind)
         return None if wanted is None else self._ask(wanted, border, now)
+
+    def recorded(self, border: Border, memory: Memory) -> Hit | None:
+        """Return which breakpoints would stop at a border that a session passed long ago. `memory` is of this way over
+        the record: ask all borders from the first one on.
+
+        Counts nothing, uses nothing up and logs nothing; which hit it is (`hits`, `ignore`) does not matter. One that
+        fails is passed over. Raises nothing.
+        """
+        if not self._breakpoints:
+            return None
+        plan = self._plans.get(border.session)
+        if plan is None or plan.key != border.key or plan.agent != border.agent:
+            plan = self._planned(border.session, border.key, border.agent)
+        met: list[tuple[Breakpoint, str]] = []
+        for one in (plan.before if border.edge == "before" else plan.after).get(border.kind, ()):
+            with suppress(Exception):
+                cause = one.matches(border, memory, Run(MOST_OPERATIONS, border))
+                if cause is not None:
+                    met.append((one, cause))
+        memory.hit.update(one.id for one, _ in met)
+        stops = [(one.id, cause) for one, cause in met if one.log is None]
+        return Hit(tuple(number for number, _ in stops), stops[0][1]) if stops else None
 
     def forget(self, session: str) -> None:
         """Drop what is remembered of a session that is closed or unloaded."""

@@ -83,9 +83,9 @@ class Breakpoint:
             return False
         return bool(self.session(session) or (key and self.session(key)))
 
-    def met(self, border: Border, memory: Memory, run: Run) -> str | None:
-        """Return the cause of a stop; None where the breakpoint is not met, or where this hit does not count. `run`
-        stands at the border, and then at the one with what was found there. Raises whatever its parts raise."""
+    def matches(self, border: Border, memory: Memory, run: Run) -> str | None:
+        """Return the cause of a stop, None where the breakpoint is not met. Counts nothing. `run` stands at the border,
+        and then at the one with what was found there. Raises whatever its parts raise."""
         found = self.find(border, memory, run)
         if found is None or not self._fits(border, memory):
             return None
@@ -93,13 +93,18 @@ class Breakpoint:
             run.border, found = evolve(border, old=found.old, new=found.new), found.line
         if self.when is not None and not self.when.within(run):
             return None
+        return self.cause(found)
+
+    def met(self, border: Border, memory: Memory, run: Run) -> str | None:
+        """As `matches`, and count it; None also where this hit does not count."""
+        cause = self.matches(border, memory, run)
+        if cause is None:
+            return None
         self.hits += 1
         if self.ignoring:
             self.ignored += 1
             return None
-        if self.rule is not None and not self.rule.allows(self.hits):
-            return None
-        return self.cause(found)
+        return cause if self.rule is None or self.rule.allows(self.hits) else None
 
     def _fits(self, border: Border, memory: Memory) -> bool:
         spec = self.spec

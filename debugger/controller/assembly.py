@@ -1,21 +1,26 @@
 """Puts the debugger of a daemon together: engine, handlers, service. Starts nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import trio
 from attrs import define
 
 from debugger.audit import Audit
+from debugger.controller.asking import Asking
 from debugger.controller.attending import Attending
+from debugger.controller.branching import Branching
 from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
+from debugger.controller.exporting import Exporting
 from debugger.controller.keeping import Keeping
 from debugger.controller.looking import Looking
 from debugger.controller.names import Names
 from debugger.controller.orders import Orders
 from debugger.controller.pointing import Pointing
 from debugger.controller.running import Running
+from debugger.controller.travel import needed
+from debugger.controller.traveling import Traveling
 from debugger.peers import Peer
 from debugger.protocol.errors import Failure
 from debugger.protocol.params import Hello, Role
@@ -23,9 +28,11 @@ from debugger.server import Caller, Handler, Handlers, Service
 from runtime.errors import NoTransition, TwinstepError
 from runtime.ports import Chance, Clock, Store
 from runtime.sessions.roster import Roster
+from runtime.step.receipts import ReceiptNeeded
 
 Admit = Callable[[Hello, Peer | None], Awaitable[Role]]
 Complain = Callable[[str, Exception], None]
+Secrets = Callable[[], Iterable[str]]
 
 
 @define(eq=False)
@@ -65,6 +72,8 @@ def refusing(handler: Handler) -> Handler:
             return await handler(caller, params)
         except NoTransition as exc:
             raise Failure("refused", str(exc)) from exc
+        except ReceiptNeeded as exc:
+            raise needed(exc) from exc
 
     return handle
 
@@ -77,18 +86,31 @@ async def assemble(
     chance: Chance,
     admit: Admit,
     complain: Complain,
+    *,
+    secrets: Secrets = tuple,
     **about: Any,
 ) -> Studio:
     """Return the debugger of these sessions. `about` is what the service says of itself: name, pid.
 
-    Raises JournalCorrupt where the audit in the store is broken.
+    `secrets` returns what must not be in a bundle, beside what is secret by its name. Raises JournalCorrupt where the
+    audit in the store is broken.
     """
     audit = await Audit.opened(store, clock)
     debugger = Debugger(roster, names, audit, clock, chance, Keeping(store, clock), complain)
     pointing = Pointing(debugger, store)
-    parts = (Attending(debugger), Running(debugger), Looking(debugger), pointing, Changing(debugger))
+    traveling = Traveling(debugger)
+    exporting = Exporting(debugger, secrets)
+
+    def left(caller: Caller) -> None:
+        exporting.left(caller)
+        debugger.left(caller)
+
+    parts = (
+        *(Attending(debugger), Running(debugger, traveling), Looking(debugger), pointing, Changing(debugger)),
+        *(traveling, Branching(debugger), Asking(debugger), exporting),
+    )
     handlers: Handlers = {name: refusing(handler) for part in parts for name, handler in part.handlers().items()}
-    service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
+    service = Service(handlers, admit, joined=debugger.joined, left=left, complain=complain, **about)
     debugger.service = service
     orders = Orders(debugger, handlers, pointing.owners)
     debugger.obey = orders.obey

@@ -6,88 +6,35 @@ from debugger.border import Border
 from debugger.controller.watched import Watched
 from debugger.expressions import Expression, ExpressionFailed
 from debugger.protocol.params import Grain
+from debugger.time.grains import Ends, ends, is_over
 from runtime.sessions.gate import Until, after
 from runtime.sessions.session import Session
-from runtime.step import CallPhase, Event, StepKind
-
-_ENDS_CALL = frozenset({StepKind.MODEL_RESPONSE, StepKind.CALL_RESULT})
-_STREAM = frozenset({StepKind.MODEL_REQUEST, StepKind.MODEL_CHUNK})
+from runtime.step import Event, StepKind
 
 
 def until_of(watched: Watched, grain: Grain, count: int, call: str = "") -> Until:
-    """Return the end of `count` steps of a grain; with `call`, only what is taken for that call counts.
-
-    micro: one record. step: the records of one kind and call, and with a request all chunks of its answer. call: one
-    answer of the model or one result of a tool. turn: one turn.
-    """
-    if call and grain in ("step", "call"):
-        return _call_over(call) if grain == "call" else _of_call(watched, call, count)
-    if grain == "micro":
-        return after(count)
-    if grain == "step":
-        return _steps(watched, count)
-    return _taken(watched, _ENDS_CALL if grain == "call" else frozenset({StepKind.TURN_END}), count)
+    """Return the end of `count` steps of a grain (`debugger.time.grains.ends`); with `call`, only what is taken for
+    that call counts, and it ends with that call."""
+    if call and grain == "call":
+        return _call_over(call)
+    return after(count) if grain == "micro" else _ended(watched, ends(grain, call), count, call)
 
 
-def _steps(watched: Watched, count: int) -> Until:
-    begun = seen = 0
-
-    def until(session: Session, kind: StepKind, call: str, event: Event, taken: int) -> bool:
-        nonlocal begun, seen
-        last = watched.last
-        if taken == seen or last is None:
-            return False
-        seen = taken
-        same = (kind, call) == (last.kind, last.call) or (kind is StepKind.MODEL_CHUNK and last.kind in _STREAM)
-        begun += not same
-        return begun >= count
-
-    return until
-
-
-def _of_call(watched: Watched, call: str, count: int) -> Until:
+def _ended(watched: Watched, over: Ends, count: int, call: str = "") -> Until:
     done = seen = 0
 
     def until(session: Session, kind: StepKind, here: str, event: Event, taken: int) -> bool:
         nonlocal done, seen
-        if (
-            taken != seen
-            and watched.last is not None
-            and watched.last.call == call
-            and (kind, here)
-            != (
-                watched.last.kind,
-                call,
-            )
-        ):
-            done += 1
-        seen = taken
-        return done >= count or (taken > 0 and _is_over(session, call))
+        if taken != seen:
+            seen = taken
+            done += watched.last is not None and over(watched.last, kind, here)
+        return done >= count or bool(call and taken > 0 and is_over(session.state, call))
 
     return until
 
 
 def _call_over(call: str) -> Until:
-    return lambda session, kind, here, event, taken: taken > 0 and _is_over(session, call)
-
-
-def _is_over(session: Session, call: str) -> bool:
-    turn = session.state.turn
-    found = turn.call(call) if turn is not None else None
-    return found is None or found.phase is CallPhase.FINISHED
-
-
-def _taken(watched: Watched, kinds: frozenset[StepKind], count: int) -> Until:
-    done = seen = 0
-
-    def until(session: Session, kind: StepKind, call: str, event: Event, taken: int) -> bool:
-        nonlocal done, seen
-        if taken != seen:
-            seen = taken
-            done += watched.last is not None and watched.last.kind in kinds
-        return done >= count
-
-    return until
+    return lambda session, kind, here, event, taken: taken > 0 and is_over(session.state, call)
 
 
 def finish(watched: Watched) -> Until:
@@ -95,7 +42,7 @@ def finish(watched: Watched) -> Until:
     hold = watched.session.state.hold
     if hold is not None and hold.call:
         return _call_over(hold.call)
-    return _taken(watched, frozenset({StepKind.TURN_END}), 1)
+    return _ended(watched, ends("turn"), 1)
 
 
 def until_true(expression: Expression, border: Callable[[Session, StepKind, str, Event], Border]) -> Until:

@@ -69,6 +69,13 @@ class _Search:
         return True
 
 
+def holds(value: Any, text: str) -> bool:
+    """Whether a value holds a text anywhere; capitals count where it has one. What is secret is not looked at."""
+    folded = text == text.lower()
+    search = _Search(text, re.compile(re.escape(text), re.IGNORECASE if folded else 0), 1, folded)
+    return any(search.place(one) is not None for _, one in _texts(search, (), value))
+
+
 def find(states: State | Iterable[State], text: str, limit: int = LIMIT) -> Shown:
     """Return what `finding` returns, at once."""
     search = finding(states, text, limit)

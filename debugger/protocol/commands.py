@@ -49,7 +49,22 @@ def includes(role: str, needed: Role) -> bool:
 
 _S: Final[Mapping[str, Any]] = {"session": "s-42"}
 _H: Final[Mapping[str, Any]] = {"session": "s-42", "generation": 3}
-_STEP: Final[Mapping[str, Any]] = {"kind": "call.run", "call": "c1", "edge": "before", "number": 17}
+_STEP: Final[Mapping[str, Any]] = {"kind": "call.run", "call": "c1", "edge": "before", "number": 12}
+_STANDS: Final[Mapping[str, Any]] = {"session": "s-42", "held": True, "generation": 3, "branch": "main", "step": _STEP}
+_PAST: Final[Mapping[str, Any]] = {**_STANDS, "at": 15, "number": 12, "past": True, "head": 17}
+_ROW: Final[Mapping[str, Any]] = {"at": 15, "number": 12, "kind": "call.result", "call": "c1", "actor": "tool:read"}
+_ENTRY: Final[Mapping[str, Any]] = {
+    "seq": 16,
+    "kind": "call.run",
+    "call": "c1",
+    "tool": "exec",
+    "effect": "irreversible",
+    "line": "exec({})",
+    "undone": False,
+}
+_RECEIPT: Final[Mapping[str, Any]] = {"at": 15, "entries": [_ENTRY], "needed": 1, "digest": "5f21c6"}
+LONG: Final = 60.0
+"""The deadline of a command that may read a whole journal."""
 _BREAK: Final[Mapping[str, Any]] = {"id": 1, "kinds": ["call.run"], "tool": "run_shell_command", "hits": 0}
 
 
@@ -57,12 +72,25 @@ def _look(name: str, kind: type[Any], about: str, result: str, example: Mapping[
     return Command(name, "observer", kind, about, result, example, answer, looks=True)
 
 
-def _drive(name: str, kind: type[Any], about: str, result: str, example: Mapping[str, Any], answer: Any) -> Command:
-    return Command(name, "driver", kind, about, result, example, answer)
+def _ask(name: str, kind: type[Any], about: str, result: str, example: Mapping[str, Any], answer: Any) -> Command:
+    return Command(name, "observer", kind, about, result, example, answer, looks=True, seconds=LONG)
+
+
+def _drive(
+    name: str,
+    kind: type[Any],
+    about: str,
+    result: str,
+    example: Mapping[str, Any],
+    answer: Any,
+    seconds: float = SECONDS,
+) -> Command:
+    return Command(name, "driver", kind, about, result, example, answer, seconds=seconds)
 
 
 def _change(name: str, kind: type[Any], about: str, result: str, example: Mapping[str, Any], answer: Any) -> Command:
-    return Command(name, "mutator", kind, about, result, example, answer)
+    # Each may have to make a branch first, for which the records are read.
+    return Command(name, "mutator", kind, about, result, example, answer, seconds=LONG)
 
 
 # fmt: off
@@ -102,12 +130,29 @@ _OBSERVER: Final = (
     _look("tasks", p.Session, "tasks, deadlines, queues and processes of the session", "the tree of tasks",
           _S, {"tasks": [], "deadlines": [], "frozen": True}),
     _look("info", p.Info, "one table about a session", "rows", {**_S, "topic": "calls"}, {"rows": []}),
-    _look("diff", p.Diff, "what differs between two steps", "paths with old and new",
+    _ask("diff", p.Diff, "what differs between two records", "paths with old and new",
           {**_S, "a": 12, "b": 17}, {"changes": [{"path": "state.model", "old": "a", "new": "b"}]}),
     _look("find", p.Find, "text in the session", "places", {**_S, "text": "deploy"},
           {"matches": [{"path": "state.history[3].parts[0].text", "excerpt": "deploy it"}], "complete": True}),
-    _look("log", p.Slice, "the steps that were taken", "steps",
-          _S, {"steps": [{"number": 17, "kind": "call.run", "actor": "system"}], "total": 17}),
+    _ask("log", p.Records, "the records of the path that one stands on", "rows, and how many fit",
+         {**_S, "text": "deploy", "kinds": ["call.*"]}, {"steps": [_ROW], "total": 1, "here": 17}),
+    _ask("branches", p.Session, "the branches of the session, with names and notes",
+         "branches, oldest first, and where one stands",
+         _S, {"branches": [{"name": "main", "parent": "", "origin": 0, "head": 17, "live": True}], "here": 17}),
+    _ask("receipt", p.At, "what happened outside since a record, and is not undone by going back there",
+         "the entries, how many of them a person must confirm (`needed`), and the digest that does",
+         {**_S, "at": 15}, _RECEIPT),
+    _ask("blame", p.PathOf, "which record, and who, last wrote a value",
+         "value, and the row of the record with old and new", {**_S, "path": "state.settings.model"},
+         {"path": "state.settings.model", "value": "b", "writer": {**_ROW, "old": "a", "new": "b"}}),
+    _ask("bisect", p.Expr, "the first record on the path after which an expression is true",
+         "its row, whether it is true here, and where it turned",
+         {**_S, "expr": "state.usage.total > 1000"},
+         {"first": _ROW, "now": True, "turns": [{**_ROW, "became": True}], "turned": 1}),
+    _ask("compare", p.Compare, "two branches side by side",
+         "where they part, what each used, their calls, and what differs in the end",
+         {**_S, "a": "main", "b": "b1"},
+         {"common": _ROW, "parting": {"alike": 2, "a": None, "b": None}, "calls": [], "changes": []}),
     Command("display", "observer", p.Display, "expressions that every stop shows to this connection", "the list",
             {**_S, "add": "state.usage.total"}, {"displays": [{"id": 1, "expr": "state.usage.total"}]}),
     _look("complete", p.Complete, "how the last word of a line could go on", "words",
@@ -120,6 +165,9 @@ _OBSERVER: Final = (
           {"limit": 10, "verify": True}, {"entries": [], "verified": {"count": 12, "faults": []}}),
     _look("help", p.Help, "this table", "commands with params and examples",
           {"command": "step"}, {"commands": [{"name": "step", "role": "driver"}]}),
+    _ask("export", p.Export, "a session as a bundle, in pages of base64; with its secrets it needs the role override",
+         "the page, of how many bytes, the hash that further pages name, and what is in it",
+         _S, {"of": "9f86d081", "total": 5120, "start": 0, "data": "UEsD", "line": "session s-42, 17 records"}),
 )
 _DRIVER: Final = (
     _drive("lease", p.Lease, "hand over the driving of a session, or say who drives", "who drives now",
@@ -128,12 +176,20 @@ _DRIVER: Final = (
            {"agent": "main", "suspended": True}, {"session": "s-43", "held": True, "generation": 1}),
     _drive("pause", p.Pause, "hold the session at its next border", "whether it is held already",
            _S, {"held": True, "generation": 3, "at": 17}),
-    _drive("continue", p.Held, "let the session go on", "that it goes on", _H, {"generation": 3}),
+    _drive("continue", p.Held, "let the session go on; from the past, over the record to a breakpoint or its end",
+           "that it goes on; on the record, where one stands then", _H, {"generation": 3}, LONG),
     _drive("step", p.Steps, "let it go one step or more, then hold it again; the stop comes as an event",
-           "that it goes on", {**_H, "grain": "call", "count": 1}, {"generation": 3}),
-    _drive("finish", p.Held, "go on to the end of the call or turn", "that it goes on", _H, {"generation": 3}),
-    _drive("until", p.Until, "go on until an expression is true", "that it goes on",
-           {**_H, "expr": "state.turn > 8"}, {"generation": 3}),
+           "as of `continue`", {**_H, "grain": "call", "count": 1}, {"generation": 3}, LONG),
+    _drive("finish", p.Held, "go on to the end of the call or turn", "as of `continue`", _H, {"generation": 3}, LONG),
+    _drive("until", p.Until, "go on until an expression is true", "as of `continue`",
+           {**_H, "expr": "state.turn > 8"}, {"generation": 3}, LONG),
+    _drive("back", p.Back, "go back on the record by one step or more; nothing is undone", "where one stands then",
+           {**_S, "count": 2}, _PAST, LONG),
+    _drive("goto", p.Goto, "stand at another record", "where one stands then", {**_S, "to": 15}, _PAST, LONG),
+    _drive("reverse-continue", p.Session, "go back to where a breakpoint would have stopped", "where one stands then",
+           _S, {**_PAST, "hits": [3]}, LONG),
+    _drive("reverse-until", p.Expr, "go back to where an expression was true", "where one stands then",
+           {**_S, "expr": "state.turn == 1"}, _PAST, LONG),
     _drive("cancel", p.Cancel, "end the open prompt of the session", "the step at which it was told",
            {**_S, "reason": "runs wild"}, {"at": 17}),
     _drive("lock", p.Lock, "which calls go on while one of them is stepped", "the lock now",
@@ -154,8 +210,18 @@ _MUTATOR: Final = (
             {**_S, "at": 17, "changes": [{"path": "calls.c1.args.command", "op": "set", "value": "ls"}],
              "reason": "look first"},
             {"at": 18, "changes": [{"path": "calls.c1.args.command", "old": "rm -r x", "new": "ls"}]}),
-    _change("undo", p.Back, "take the last edit back", "the step after it", _S, {"at": 19}),
-    _change("redo", p.Back, "make the edit that was taken back", "the step after it", _S, {"at": 20}),
+    _change("branch", p.Branch, "begin a branch at a record; the session stands there then", "where it stands",
+            {**_S, "at": 15, "name": "other", "receipt": "5f21c6"}, {**_STANDS, "at": 19, "branch": "other"}),
+    _change("switch", p.Switch, "go on with another branch, at its end", "where the session stands",
+            {**_S, "branch": "main"}, {**_STANDS, "at": 19}),
+    _change("restart", p.Restart, "begin a call, a turn or the whole session anew, on a branch", "where it stands",
+            {**_S, "frame": "call", "receipt": "5f21c6"}, {**_STANDS, "at": 19, "branch": "b1"}),
+    _change("mark", p.Mark, "give a record a name or a note", "the record that says so",
+            {**_S, "name": "good", "note": "before the deploy", "at": 15}, {"at": 15, "name": "good", "by": 19}),
+    _change("fork", p.Fork, "begin another session as this one was at a record", "the session, and where it stands",
+            {**_S, "at": 15, "name": "s-43"}, {**_STANDS, "session": "s-43", "at": 2, "of": "s-42"}),
+    _change("undo", p.Taking, "take the last edit back", "the step after it", _S, {"at": 19}),
+    _change("redo", p.Taking, "make the edit that was taken back", "the step after it", _S, {"at": 20}),
     _change("say", p.Say, "send a message to the session", "that it stands in its lane",
             {**_S, "text": "use the test database"}, {"queued": 1}),
     _change("inject", p.Inject, "let an event from outside happen", "the step after it",
@@ -184,8 +250,21 @@ COMMANDS: Final = by_name((*_OBSERVER, *_DRIVER, *_MUTATOR, *_OVERRIDE))
 _EVENTS: Final = (
     Told(
         "stopped",
-        "a session is held; `at` is what an edit must name, `generation` what a command to go on must name",
-        {**_H, "at": 17, "step": _STEP, "cause": "breakpoint 3", "by": "debugger", "hits": [3], "context": {}},
+        "a session is held, or somebody looks at another record of it; `at` is what an edit must name, `generation` "
+        "what a command to go on must name; with `past` it stands at record `head`, and one looks at record `at`",
+        {
+            **_H,
+            "at": 17,
+            "number": 12,
+            "branch": "main",
+            "past": False,
+            "head": 17,
+            "step": _STEP,
+            "cause": "breakpoint 3",
+            "by": "debugger",
+            "hits": [3],
+            "context": {},
+        },
         kept=True,
     ),
     Told("continued", "a session goes on", {**_H, "by": "ann"}),
@@ -201,6 +280,9 @@ _EVENTS: Final = (
     Told("closed", "a session ended or was put away", _S),
     Told("lease", "the driver of a session changed", {**_S, "driver": "bob", "was": "ann", "why": "given"}),
     Told("breakpoint", "a breakpoint changed, failed or was muted", {"id": 3, "what": "muted", "why": "10 errors"}),
+    Told(
+        "progress", "how far a copy of files is, in bytes", {**_S, "what": "fork", "done": 16_777_216, "total": 2 << 24}
+    ),
     Told("lag", "events were dropped here, because they were not read in time", {"dropped": 12}),
     Told("goodbye", "the daemon ends this connection", {"reason": "the daemon stops"}),
 )

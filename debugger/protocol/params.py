@@ -25,6 +25,11 @@ Page = Annotated[int, Within(1, 1_000)]
 Generation = Annotated[int, Within(0, 2**53)]
 """The number of the hold that is meant: that of a newer one is not touched."""
 Seconds = Annotated[float, Within(0, 86_400)]
+Label = Annotated[str, Length(0, 64, shown=True)]
+"""The name of a branch, of a record or of a session; empty means that one is made."""
+Confirmed = Annotated[str, Length(0, 128)]
+"""The digest of a receipt that a person has seen and confirms (error `receipt_needed`); empty confirms nothing."""
+Count = Annotated[int, Within(1, 1_000_000)]
 
 
 @frozen
@@ -116,6 +121,44 @@ class Slice:
     session: SessionId
     start: Annotated[int, Within(-(2**53), 2**53)] = -20
     count: Page = 20
+
+
+@frozen
+class Records:
+    """Records of the path that one stands on: those that hold a text, and are of one of these kinds (globs); a negative
+    `start` counts from the end of them. With `branch`, those on the path of another branch."""
+
+    session: SessionId
+    start: Annotated[int, Within(-(2**53), 2**53)] = -20
+    count: Page = 20
+    text: Annotated[str, Length(0, 1_000)] = ""
+    kinds: Annotated[tuple[Name, ...], Items(0, 50)] = ()
+    branch: Label = ""
+
+
+@frozen
+class At:
+    """One record of a session; without `at`, the one that one stands at."""
+
+    session: SessionId
+    at: Place | None = None
+
+
+@frozen
+class PathOf:
+    """A path of the state, as in expressions."""
+
+    session: SessionId
+    path: Source
+
+
+@frozen
+class Compare:
+    """Two branches by their names; without `b`, the live one."""
+
+    session: SessionId
+    a: Annotated[str, Length(1, 64)]
+    b: Label = ""
 
 
 @frozen
@@ -228,8 +271,28 @@ class Steps:
     session: SessionId
     generation: Generation
     grain: Grain = "step"
-    count: Annotated[int, Within(1, 1_000_000)] = 1
+    count: Count = 1
     call: Name = ""
+
+
+@frozen
+class Back:
+    """How far to go back on the record, in a held session. `call` counts only what was taken for that call."""
+
+    session: SessionId
+    grain: Grain = "step"
+    count: Count = 1
+    call: Name = ""
+
+
+@frozen
+class Goto:
+    """Where to stand, in a held session: at record `to`, behind step `number`, or at an `end`; one of the three."""
+
+    session: SessionId
+    to: Place | None = None
+    number: Place | None = None
+    end: Literal["first", "last"] | None = None
 
 
 @frozen
@@ -339,6 +402,61 @@ class Change:
     value: Any = None
 
 
+@frozen(kw_only=True)
+class There:
+    """A change where one stands; in the past it makes a branch there. With `at`, it is refused if one stands at another
+    record. `receipt` confirms what happened outside since."""
+
+    session: SessionId
+    at: Place | None = None
+    receipt: Confirmed = ""
+
+
+@frozen(kw_only=True)
+class Branch(There):
+    """A branch at a record: `at`, else where one stands. `note` says why."""
+
+    name: Label = ""
+    note: Reason = ""
+
+
+@frozen(kw_only=True)
+class Switch:
+    """The branch to go on with, at its end."""
+
+    session: SessionId
+    branch: Annotated[str, Length(1, 64)]
+    receipt: Confirmed = ""
+
+
+@frozen(kw_only=True)
+class Mark:
+    """A name or a note for a record, or both."""
+
+    session: SessionId
+    name: Label = ""
+    note: Reason = ""
+    at: Place | None = None
+
+
+@frozen(kw_only=True)
+class Fork(There):
+    """A session of its own that begins as this one was at a record; `files` says whose files it works on."""
+
+    name: Name = ""
+    files: Literal["shared", "copied"] = "shared"
+    reason: Reason = ""
+
+
+@frozen(kw_only=True)
+class Restart(There):
+    """What is done anew: a call (the one that one stands at, or `call`), the turn, or all since the first message."""
+
+    frame: Literal["call", "turn", "session"] = "call"
+    call: Name = ""
+    reason: Reason = ""
+
+
 @frozen
 class Edit:
     """Changes that are made together or not at all, to the state as it was at `at`; with `once`, for one request."""
@@ -349,70 +467,77 @@ class Edit:
     reason: Reason = ""
     dry: bool = False
     once: bool = False
+    receipt: Confirmed = ""
 
 
 @frozen
-class Back:
+class Taking:
     """The last edit, to be taken back or made again."""
 
     session: SessionId
     reason: Reason = ""
 
 
-@frozen
-class Say:
+@frozen(kw_only=True)
+class Say(There):
     """A message, as its user would have sent it."""
 
-    session: SessionId
     text: Annotated[str, Length(1, 1_000_000)]
     reason: Reason = ""
 
 
-@frozen
-class Inject:
+@frozen(kw_only=True)
+class Inject(There):
     """An event from outside: its name, and what belongs to it."""
 
-    session: SessionId
     event: Annotated[str, Length(1, 64)]
     data: Mapping[str, Any] = field(factory=dict)
     reason: Reason = ""
 
 
-@frozen
-class Fault:
+@frozen(kw_only=True)
+class Fault(There):
     """A failure to be made, so many times."""
 
-    session: SessionId
     call: Name
     what: Literal["429", "timeout", "truncate", "garbage"]
     times: Annotated[int, Within(1, 1_000)] = 1
     reason: Reason = ""
 
 
-@frozen
-class OneCall:
+@frozen(kw_only=True)
+class OneCall(There):
     """One call of a session."""
 
-    session: SessionId
     call: Name
     reason: Reason = ""
 
 
-@frozen
-class Stream:
+@frozen(kw_only=True)
+class Stream(There):
     """The rest of an answer under way: dropped, replaced by `text`, or asked for again."""
 
-    session: SessionId
     what: Literal["cut", "replace", "reissue"]
     text: Annotated[str, Length(0, 1_000_000)] = ""
     reason: Reason = ""
 
 
-@frozen
-class Override:
+@frozen(kw_only=True)
+class Override(There):
     """A verdict in place of the judge's."""
 
-    session: SessionId
     call: Name
     decision: Literal["allow", "block"]
     reason: Annotated[str, Length(1, 4_000)]
+
+
+@frozen
+class Export:
+    """A page of a session as a bundle: `count` bytes from `start` on. Without `of` it is made; pages after the first
+    name its hash. With `redact`, secrets are replaced."""
+
+    session: SessionId
+    redact: bool = True
+    of: Annotated[str, Length(0, 64)] = ""
+    start: Place = 0
+    count: Annotated[int, Within(1, 1 << 20)] = 1 << 18

@@ -1,4 +1,4 @@
-"""`info`, `sessions`, `log` and `audit`: tables whose columns have names, units and sides. Pure."""
+"""`info`, `sessions` and `audit`: tables whose columns have names, units and sides. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -67,10 +67,6 @@ AUDIT: Final = (
     numbers("number"), Column("at", "when", moment, firm=True), Column("user"), Column("action"), Column("session"),
     Column("reason", "", _long), Column("before", "", _long), Column("after", "", _long),
 )  # fmt: skip
-LOG: Final = (
-    numbers("number", "record"), Column("wall", "when", moment, firm=True), Column("kind"), Column("on"),
-    Column("call"), Column("actor"),
-)  # fmt: skip
 SESSIONS: Final = (
     Column("mark", " "), Column("name", "session"), Column("state"), numbers("turn", "", _some),
     numbers("tokens"), numbers("lane", "waiting", _some), Column("driver"), Column("kept", "", whose),
@@ -126,11 +122,6 @@ def _session(row: Shown, place: Place) -> dict[str, Any]:
     state = f"held, {phase}" if row.get("held") else phase
     made: dict[str, Any] = {**row, "name": name, "state": state, "mark": ">" if session == place.session else ""}
     return made | {"key": key if key != name else "", "id": brief(session) if session != name else "", "updated": None}
-
-
-def log(result: Shown, place: Place, style: Style) -> list[str]:
-    """Return records."""
-    return table(result["steps"], LOG, style.width) or ["no records"]
 
 
 def audit(result: Shown, place: Place, style: Style) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from debugger.client import Client, connect
 from debugger.protocol import VERSION, Hello, Role
@@ -19,7 +19,7 @@ from debugger.repl import batch
 from debugger.repl.forms import Asked, BadLine
 from debugger.repl.place import Place
 from debugger.repl.screen import Json, Screen, Text
-from debugger.repl.shell import STOP_SECONDS, Shell, read_file
+from debugger.repl.shell import STOP_SECONDS, Dial, Shell, read_file
 from debugger.repl.texts import WIDE, Style, cleaned
 from runtime import __version__
 from runtime.errors import TwinstepError
@@ -55,6 +55,8 @@ class Options:
     timeout: float = STOP_SECONDS
     chat: bool = False
     history: Path | None = None
+    bundle: Path | None = None
+    """The bundle to look into, instead of a daemon."""
 
 
 def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -75,13 +77,20 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
     try:
         async with trio.open_nursery() as nursery:
 
-            async def dial() -> Client:
+            async def dialled() -> Client:
                 if options.through is not None:
                     return await options.through(hello, nursery)
                 return await connect(options.socket, hello)
 
+            dial: Dial = dialled
+            if options.bundle is not None:
+                try:
+                    options, dial = await _viewed(options, options.bundle, hello, nursery)
+                except TwinstepError as exc:
+                    return _complain(exc, stderr, batch.FAILED)
             place = Place(user=options.user)
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
+            shell.parting = options.bundle is None
             try:
                 code = await _used(options, shell, environ, stdin, stdout, stderr)
                 with trio.move_on_after(GOODBYE_SECONDS):
@@ -93,6 +102,16 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
     except* BrokenPipeError:
         code = batch.DONE  # whoever read the output has seen enough
     return code
+
+
+async def _viewed(options: Options, path: Path, hello: Hello, nursery: trio.Nursery) -> tuple[Options, Dial]:
+    """Open a bundle, and serve it here. Returns the options with its session, and how to connect."""
+    from debugger.bundle.offline import Viewing
+    from debugger.bundle.opening import opened
+
+    viewing = await Viewing.of(opened(path))
+    await nursery.start(viewing.run)
+    return evolve(options, session=viewing.session.id), partial(viewing.dial, hello)
 
 
 def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Screen:

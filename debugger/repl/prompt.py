@@ -301,6 +301,8 @@ def head(place: Place) -> str:
         return f"{name}{turn} {'closed' if standing.closed else standing.phase if resting else 'running'}"
     step = in_a_line(standing.step.get("kind", ""), 40)
     by = in_a_line(standing.by.removeprefix("debugger:"), 40)
+    if standing.past:
+        return f"{name}{turn} {step} #{standing.at}/{standing.head} ⏪ by:{by}"
     return f"{name}{turn} {step} #{standing.at} ⏸ by:{by}"
 
 
@@ -311,6 +313,8 @@ def side(place: Place) -> str:
     """Return what the right side of the prompt shows."""
     standing = place.standing
     said = [
+        ("in the past", standing.past),
+        (f"branch {in_a_line(standing.branch, 40)}", standing.branch not in ("", "main")),
         ("observing", bool(place.session) and not standing.driving),
         (f"{many(len(place.edits or ()), 'edit')} begun", place.edits is not None),
         (many(standing.tokens, "token"), standing.tokens is not None),
@@ -320,4 +324,6 @@ def side(place: Place) -> str:
 
 
 def _colour(place: Place) -> str:
+    if place.standing.past:
+        return "ansicyan"
     return "ansiyellow" if place.standing.held else "ansigreen" if place.session else "ansibrightblack"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from debugger.protocol.errors import Failure
-from debugger.repl import frames, informed, tasking
+from debugger.repl import frames, informed, retold, tasking
 from debugger.repl.forms import Asked
 from debugger.repl.naming import Names
 from debugger.repl.place import Place
@@ -66,6 +66,9 @@ def standing(data: Shown, style: Style = PLAIN) -> str:
         return f"{name} {rests}: {line(phase)} ({turn}record {data.get('at', '?')})"
     cause = f": {line(data['cause'])}" if data.get("cause") else ""
     by = f" [{line(data['by'])}]" if data.get("by") else ""
+    if data.get("past"):
+        where = f"{turn}record {data.get('at', '?')} of {data.get('head', '?')}, step {data.get('number', '?')}"
+        return style(f"{name} stood {place}", "cyan") + f" ({where}){cause}{by}"
     return style(f"{name} stands {place}", "yellow") + f" ({turn}record {data.get('at', '?')}){cause}{by}"
 
 
@@ -233,8 +236,13 @@ def _changes(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
         kept = f"{len(place.edits or ())} in the transaction; `commit` makes them"
         word = kept if asked.verb == "preview" else "tried"
         return [*(found or ["nothing would change"]), *more, f"({word})"]
-    at = [f"record {result['at']}"] if "at" in result else []
+    at = [f"record {result['at']}" + _on(result)] if "at" in result else []
     return [*(found or (["nothing differs"] if asked.command == "diff" else [])), *more, *at]
+
+
+def _on(result: Shown) -> str:
+    """On which branch a change was made, where it made one."""
+    return f" on branch {line(result['branch'])}" if result.get("branch") else ""
 
 
 def _change(one: Shown, style: Style) -> str:
@@ -253,8 +261,17 @@ def _find(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     return (found or ["it is nowhere"]) + ([] if result["complete"] else ["… not all was looked at, or there is more"])
 
 
-def _log(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return informed.log(result, place, style)
+def _branched(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    return [f"on branch {line(result['branch'])} now"]
+
+
+def _forked(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    name = line(result.get("key") or result["session"])
+    return [f"{name} begins as {_named({'session': result['of']}, place)} was; attach {name}"]
+
+
+def _marked(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    return [f"record {result['at']} is {line(result['name'])}"]
 
 
 def _display(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -361,7 +378,16 @@ _ANSWERS: Final[Mapping[str, Show]] = {
     "undo": _changes,
     "redo": _changes,
     "find": _find,
-    "log": _log,
+    "log": lambda result, place, asked, style: retold.log(result, style),
+    "branches": lambda result, place, asked, style: retold.branches(result, style),
+    "receipt": lambda result, place, asked, style: retold.receipt(result, style),
+    "blame": lambda result, place, asked, style: retold.blame(result),
+    "bisect": lambda result, place, asked, style: retold.bisect(result),
+    "compare": lambda result, place, asked, style: retold.compare(result, style),
+    **dict.fromkeys(("back", "goto", "reverse-continue", "reverse-until"), _goes),
+    **dict.fromkeys(("branch", "switch", "restart"), _branched),
+    "fork": _forked,
+    "mark": _marked,
     "display": _display,
     "break.add": _breakpoint,
     "break.change": _breakpoint,
@@ -407,6 +433,7 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
         f"{line(data['driver'] or 'nobody')} drives {_named(data, place)} ({line(data['why'])})"
     ],
     "breakpoint": _pointed,
+    "progress": lambda data, place, style: [f"{line(data['what'])}: {data['done']:,} of {data['total']:,} bytes"],
     "lag": lambda data, place, style: [style(f"{data['dropped']} events were not read in time and are lost", "red")],
     "goodbye": lambda data, place, style: [style(f"the daemon ends the connection: {line(data['reason'])}", "red")],
 }

@@ -15,6 +15,7 @@ examples:
   twinstep -p "fix the tests" -y -o stream-json     all tools allowed, one JSON event a line
   twinstep -r latest -p "and now the docs"          go on with the newest session of this folder
   twinstep replay SESSION.jsonl                     replay a journal: no model, no tools, states compared
+  twinstep export ID bug.twinstep --journal S.jsonl one file for a bug report, without secrets, that replays offline
   twinstep demo                                     see it work, with recorded answers and no key
   twinstep serve                                    run the gateway: sessions over WebSocket and HTTP
   twinstep attach main                              debug a session of a running gateway: stop, step, look, change
@@ -75,7 +76,7 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,demo,doctor,replay,serve,status} ...",
+        "       twinstep {attach,chat,completion,demo,doctor,export,replay,serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

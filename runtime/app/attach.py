@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from debugger.bundle.names import SUFFIX
 from runtime.app.arguments import Parser
 from runtime.app.console import Pipe
 from runtime.app.places import SUFFIXES
@@ -24,6 +25,7 @@ examples:
   twinstep attach main --batch lines.adb --json  lines from a file; one JSON object a line
   twinstep attach --url wss://gateway.example:18789 --token-file token.txt
                                                  over the network, if it was started with --debug-over-websocket
+  twinstep attach bug.twinstep                   a bundle, offline: no daemon, no network, no model
 
 The socket is that of `twinstep serve` with the same settings; --state names another state file, --socket the socket.
 With --url the token comes from --token-file or OPENCLAW_GATEWAY_TOKEN (a password: OPENCLAW_GATEWAY_PASSWORD).
@@ -43,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("session", nargs="?", default="", help="the session to begin with: id, key, or the beginning of one")
+    add(
+        "session",
+        nargs="?",
+        default="",
+        help="the session to begin with: id, key, or the beginning of one; or a bundle, *.twinstep",
+    )
     shared(made)
     add("--url", metavar="URL", help="a gateway's WebSocket, ws://HOST:PORT or wss://HOST:PORT, in place of the socket")
     add("--token-file", metavar="FILE", help="file with the gateway's token (default: OPENCLAW_GATEWAY_TOKEN)")
@@ -79,6 +86,7 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     if given.approve:
         return _approved(given, options["through"].args[0], out)
     made = {
+        "bundle": Path(given.session) if given.session.endswith(SUFFIX) else None,
         "role": "observer" if given.observe and given.role == "mutator" else given.role,
         "observe": given.observe,
         "on_loss": given.on_loss,

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TextIO
 from runtime.app import arguments
 from runtime.app.commands import COMMANDS
 
-PATHS: Final = {"FILE": "files", "PATH": "files", "journal": "files", "DIR": "folders"}
+PATHS: Final = {"FILE": "files", "PATH": "files", "journal": "files", "bundle": "files", "DIR": "folders"}
 WORDS: Final = {"resume": ("latest",)}
 """What an argument takes, by its metavar or name, and words worth offering besides its `choices`."""
 

@@ -1,7 +1,7 @@
 """The debugger of a gateway: which sessions it sees, who may come in. Composition only."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +64,21 @@ class GatewayNames:
         self.desk.changed(entry, "create")
         return directory.roster.get(entry.session)
 
+    async def fork(
+        self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str, workspace: str
+    ) -> Session:
+        """Begin a session under a key of its own as another one was."""
+        directory = self.desk.directory
+        entry = directory.of(session.id)
+        if entry is None:
+            raise InputError(f"session {session.id} has no key any more")
+        key = directory.key(name or f"fork-{self.desk.chance.uuid()[:8]}", entry.agent)
+        if directory.get(key) is not None:
+            raise InputError(f"there is a session {key} already")
+        made = await directory.fork(entry, key, seq, by, reason, receipt, workspace)
+        self.desk.changed(made, "create")
+        return directory.roster.get(made.session)
+
     async def say(self, session: Session, text: str, by: str) -> None:
         """Send a message as a client would; it is a run like any other."""
         entry = self.desk.directory.of(session.id)
@@ -125,12 +140,19 @@ class Debugging:
 
     @classmethod
     async def of(
-        cls, desk: Desk, store: Any, path: Path | None, *, over_websocket: bool = False, unattended: float
+        cls,
+        desk: Desk,
+        store: Any,
+        path: Path | None,
+        *,
+        over_websocket: bool = False,
+        unattended: float,
+        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> "Debugging":
         """Put it together, and open its socket. A daemon that cannot have one says so, and serves without.
 
         With `over_websocket` the methods `debug.*` join those of the desk. A session that nobody drives stays stopped
-        for `unattended` seconds.
+        for `unattended` seconds. `secrets` returns what must not leave it in a bundle.
         """
 
         def complain(where: str, exc: Exception) -> None:
@@ -144,6 +166,7 @@ class Debugging:
             desk.chance,
             admit,
             complain,
+            secrets=secrets,
             name=f"twinstep {__version__}",
             pid=os.getpid(),
         )

@@ -174,7 +174,7 @@ async def _tour(dispatcher: Dispatcher, show: Show, workspace: Path) -> None:
     print(f"   summary.txt: {json.dumps((workspace / 'summary.txt').read_text())}", file=show.out)
 
     show.say(f"Step back to {before}, before the call ran. Nothing is forgotten: a branch begins there.")
-    dispatcher.back(session, before, "again", "demo", "once more")
+    await dispatcher.back(session, before, "again", "demo", "once more")
     show.state(session.state)
 
     show.say("Go on from there, to the end:")

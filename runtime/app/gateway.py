@@ -22,6 +22,7 @@ from runtime.app.gatewaylog import Log
 from runtime.app.hangup import Hangup
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
+from runtime.app.secrets import of_setup
 from runtime.app.setup import Setup, Unstartable, settled, setup
 from runtime.app.sockets import socket_path
 from runtime.app.workspaces import seed
@@ -106,7 +107,12 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any, ha
         gateway = await compose(made, store, background, log)
         path = None if given.no_debugger else socket_path(environ, made.state, given.socket)
         debugging = await Debugging.of(
-            gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
+            gateway.desk,
+            store,
+            path,
+            over_websocket=bool(given.debug_over_websocket),
+            unattended=given.unattended,
+            secrets=lambda: of_setup(gateway.setup),
         )
         gateway.part = partial(debugging.studio.service.part, "the daemon stops")
         await nursery.start(_obey, gateway, nursery.cancel_scope, hangup)

@@ -172,7 +172,7 @@ def _write(journal: Journal, clock: Told, name: str, events: list[Mapping[str, A
     def give(event: ev.Event) -> None:
         nonlocal state, ticket
         step = advance(state, event)
-        ticket = journal.append(step, "import")
+        ticket = journal.append(journal.record(step, "import"))
         state = step.after
 
     clock.at = int(messages[0].get("timestamp") or 0) if messages else 0

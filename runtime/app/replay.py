@@ -1,4 +1,4 @@
-"""`twinstep replay JOURNAL`: every session of a journal, step by step, with no model and no tool.
+"""`twinstep replay JOURNAL`: every session of a journal or bundle, step by step, with no model and no tool.
 
 The state after each step is compared with the journal's digest. The first difference, gap or damage ends the replay
 with exit code 1 and one sentence that names the file and the record.
@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from debugger.bundle.names import SUFFIX
+from runtime.app.journals import reading
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
@@ -27,33 +29,44 @@ examples:
   twinstep replay session.jsonl --steps       print a line for each step
   twinstep replay state.db --session ID       one session of many
   twinstep replay session.jsonl --json        one JSON object for each step or session
+  twinstep replay bug.twinstep                a bundle: what `twinstep export` wrote
+  twinstep replay session.jsonl --from 12 --live               recorded up to record 12, then live in a new journal
+  twinstep replay session.jsonl --from 12 --model MODEL        what another model would have done; no tool runs
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `twinstep replay`."""
+    from runtime.app import goingon
     from runtime.app.arguments import Parser
 
     made = Parser(
         prog="twinstep replay",
-        description="Replay a journal with no model and no tools; every state is compared with the recorded one.",
+        description="Replay a journal with no model and no tools; every state is compared with the recorded one. "
+        "From a record on, it can go on in a new journal.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("journal", help="journal file: .jsonl, or .db .sqlite .sqlite3")
+    made.add_argument("journal", help="journal file: .jsonl, or .db .sqlite .sqlite3; or a bundle: .twinstep")
     made.add_argument("--session", help="replay only this session")
     made.add_argument("--steps", action="store_true", help="print each step")
     made.add_argument("--json", action="store_true", help="print JSON objects")
+    goingon.add_flags(made)
     return made
 
 
 def run(argv: Sequence[str], out: TextIO) -> int:
     """Replay a journal. Raises TwinstepError."""
-    given = parser().parse_args(list(argv))
+    from runtime.app import goingon
+
+    made = parser()
+    given = made.parse_args(list(argv))
     path = Path(given.journal)
     if not path.is_file():
         raise InputError(f"{path}: no such journal.")
+    if goingon.wanted(given, made):
+        return goingon.run(given, path, out)
     shown = False
     for session, steps in sessions(path, given.session):
         _show(session, steps, path, given, out)
@@ -65,9 +78,7 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterator[Step]]]:
     """Yield each session of a journal with its steps, replayed as they are asked for."""
-    from runtime.stores import open_store
-
-    store = open_store(path, readonly=True)
+    store = reading(path)
     if store.torn:
         print(f"twinstep: {store.torn}", file=sys.stderr)
     found = [one.session for one in store.sessions()]
@@ -83,7 +94,7 @@ def misplaced(path: Path, session: str, good: int) -> str | None:
 
     Whatever reads a journal stops at the first record that does not fit, and cannot know what comes later.
     """
-    if path.name.lower().endswith(SQLITE_SUFFIXES):  # which gives records in their order
+    if path.name.lower().endswith((*SQLITE_SUFFIXES, SUFFIX)):  # which give records in their order
         return None
     rest = _order(path, session)[good:]
     if rest and rest[0] <= good:

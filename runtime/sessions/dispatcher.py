@@ -7,7 +7,6 @@ I/O of an open prompt, in a nursery of its own under the one of the daemon.
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from math import inf
 from typing import Final
 
@@ -20,11 +19,13 @@ from runtime.sessions.gate import STEP, Gate, Until, after
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
 from runtime.sessions.session import LANE_MESSAGES, Session
-from runtime.sessions.tasks import PromptTasks, Task
+from runtime.sessions.tasks import Task
+from runtime.sessions.timeline import Timeline
+from runtime.sessions.underway import Underway
 from runtime.step import OPEN, REST, CallPhase, Event, Phase, State, Step, StepKind, advance, kind_of, ready
 from runtime.step import events as ev
-from runtime.step.effects import Effect
-from runtime.step.outstanding import AWAITED, key_of, outstanding
+from runtime.step.branches import LONGEST_NOTE, checked_name
+from runtime.step.outstanding import AWAITED, outstanding
 from runtime.step.replay import rebased
 from runtime.vocab import Message
 
@@ -52,11 +53,10 @@ class Dispatcher:
     listeners: list[Listener] = field(factory=list)
     complaints: "deque[str]" = field(factory=lambda: deque(maxlen=100))
     gate: Gate = field(init=False)
+    underway: Underway = field(init=False)
     _ready: "deque[Session]" = field(factory=deque)
     _wake: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _nursery: trio.Nursery | None = None
-    _unstarted: list[PromptTasks] = field(factory=list)
-    _open: set[Session] = field(factory=set)
     _prompts: set[str] = field(factory=set)
     _quiet: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     _queue: "deque[Session]" = field(factory=deque)
@@ -66,21 +66,18 @@ class Dispatcher:
 
     def __attrs_post_init__(self) -> None:
         self.gate = Gate(self._announce, self.complaints.append)
+        self.underway = Underway(self.journal, self.performer, self.post, self.complaints.append)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Dispatch until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            for tasks in self._unstarted:
-                nursery.start_soon(tasks.run)
-            self._unstarted.clear()
+            self.underway.open(nursery)
             task_status.started()
             try:
                 await self._loop()
-            finally:  # what tidies up under a deadline of a held session must come to its end
-                for session in self._open:
-                    session.processes.thaw()
-                    session.deadlines.thaw()
+            finally:
+                self.underway.thaw()
 
     async def quiet(self) -> None:
         """Wait until no prompt is open but those that are held."""
@@ -199,7 +196,7 @@ class Dispatcher:
     def control(self, session: Session, event: Event, actor: str) -> Step:
         """Apply an event now, whether or not the session is held. Raises NoTransition, EditRefused, JournalError."""
         step = self._apply(session, event, actor)
-        self._prune(session)
+        self.underway.prune(session)
         self.wake(session)
         return step
 
@@ -253,17 +250,53 @@ class Dispatcher:
             session.deadlines.thaw(call)
         self.wake(session)
 
-    def back(self, session: Session, seq: int, branch: str, by: str, reason: str = "") -> Step:
+    async def timeline(self, session: Session) -> Timeline:
+        """Return all records of a session with their states, read from the journal where they are not kept yet.
+
+        Raises JournalError. It grows with the session and is there until the session is unloaded.
+        """
+        if session.timeline is None:
+            session.timeline = Timeline(session.id, session=session, journal=self.journal)
+        await session.timeline.load()
+        return session.timeline
+
+    async def back(self, session: Session, seq: int, branch: str, by: str, reason: str = "", receipt: str = "") -> Step:
         """Go back to the state after record `seq`, on a new branch; nothing is forgotten.
 
-        Raises JournalError where that state is neither kept nor in the journal.
+        What was running there and has a result in the journal keeps it. Raises InputError where `branch` is no name
+        for a new branch, JournalError where there is no such record or the journal cannot be read, and ReceiptNeeded
+        where what happened since cannot be undone and `receipt` is not the digest of the list of it.
         """
-        earlier = self.recall(session, seq)
-        step = self._apply(session, ev.Branched(branch, seq, by, reason), by, rebased(earlier, session.state))
-        self._prune(session)
+        timeline = await self.timeline(session)
+        checked_name(branch, {one.name for one in timeline.branches()})
+        return self._branch(session, timeline, seq, ev.Branched(branch, seq, by, reason, receipt=receipt))
+
+    async def switch(self, session: Session, branch: str, by: str, receipt: str = "") -> Step:
+        """Go on at the end of another branch. Raises InputError where there is none, or the session stands on it;
+        else as `back`."""
+        timeline = await self.timeline(session)
+        found = next((one for one in timeline.branches() if one.name == branch), None)
+        if found is None or found.live:
+            what = "there is no such branch" if found is None else "the session stands on it already"
+            raise InputError(f"branch {branch!r:.80} of session {session.id}: {what}")
+        event = ev.Branched(branch, found.head, by, "switch", receipt=receipt)
+        return self._branch(session, timeline, found.head, event)
+
+    def mark(self, session: Session, name: str, by: str, note: str = "", seq: int | None = None) -> Step:
+        """Give a record (None: the newest) a name, a note or both. Raises InputError, NoTransition, JournalError."""
+        if not note or name:
+            checked_name(name)
+        if len(note) > LONGEST_NOTE:
+            raise InputError(f"note: is {len(note)} characters long; {LONGEST_NOTE} are kept")
+        return self.control(session, ev.Marked(session.state.seq if seq is None else seq, name, by, note), by)
+
+    def _branch(self, session: Session, timeline: Timeline, seq: int, event: ev.Branched) -> Step:
+        event = timeline.branch(seq, event)
+        step = self._apply(session, event, event.by, rebased(timeline.at(seq), session.state))
+        self.underway.prune(session)
         if session.state.hold is not None:  # it stands before another step now
             kind, call, _ = self.next(session)
-            self._announce(session, kind, call, "back", by)
+            self._announce(session, kind, call, "back", event.by)
         self.wake(session)
         return step
 
@@ -382,10 +415,13 @@ class Dispatcher:
         if session.broken is not None:
             raise session.broken
         step = advance(session.state if before is None else before, event)
-        session.ticket = self.journal.append(step, actor)
+        record = self.journal.record(step, actor)
+        session.ticket = self.journal.append(record)
         session.consumed(event)
         session.states.append(session.state)
         session.state = step.after
+        if session.timeline is not None:
+            session.timeline.add(step, record)
         if session.focus:
             self._refocus(session)
         if not step.kind.controls or event.on is ev.On.FAULT:
@@ -395,9 +431,9 @@ class Dispatcher:
         elif step.after.hold is not step.before.hold:
             self._stand_or_go(session)
         for effect in step.effects:
-            self._start(session, effect)
+            self.underway.start(session, effect)
         if step.after.phase not in OPEN:
-            self._stop(session)
+            self._end(session)
         if session.working is not (session.id in self._prompts):
             self._count(session)
         self._tell(session, step)
@@ -439,7 +475,7 @@ class Dispatcher:
         """Let the session stand still for good, and everybody know who waits for it."""
         session.broken = exc
         self._count(session)
-        self._stop(session)
+        self._end(session)
         session.changed.unpark_all()
 
     def _tell(self, session: Session, step: Step) -> None:
@@ -461,6 +497,10 @@ class Dispatcher:
             if listener in self.listeners:
                 self.listeners.remove(listener)
             self.complaints.append(f"a listener failed and was dropped: {type(exc).__name__}: {exc}")
+
+    def _end(self, session: Session) -> None:
+        session.rested.unpark_all()
+        self.underway.stop(session)
 
     # --- holding
 
@@ -519,68 +559,3 @@ class Dispatcher:
         waiting = outstanding(session.state)
         name, call, _ = min(waiting) if waiting else ("", "", 0)
         return AWAITED.get(name, StepKind.MESSAGE_RECEIVE), call, None
-
-    def recall(self, session: Session, seq: int) -> State:
-        """Return the state after a record. Raises JournalError where it is neither kept nor in the journal."""
-        for state in (session.state, *session.states):
-            if state.seq == seq:
-                return state
-        _, states = self.journal.load(session.id, snapshots=False)
-        for state in states:
-            if state.seq == seq:
-                return state
-        raise JournalError(f"{self.journal.name}: session {session.id} has no record {seq} on disk")
-
-    # --- effects
-
-    def _start(self, session: Session, effect: Effect) -> None:
-        if session.tasks is None:
-            session.tasks = PromptTasks()
-            self._open.add(session)
-            if self._nursery is None:
-                self._unstarted.append(session.tasks)
-            else:
-                self._nursery.start_soon(session.tasks.run, name=f"prompt of {session.id}")
-        session.tasks.start(key_of(effect), partial(self._perform, session, effect, session.ticket))
-
-    def _prune(self, session: Session) -> None:
-        """Let nothing count any more that the state does not wait for, whether it is under way or has arrived."""
-        live = outstanding(session.state)
-        if session.tasks is not None:
-            session.tasks.prune(live)
-        if session.inbox:
-            session.shed(live)
-
-    def _stop(self, session: Session) -> None:
-        session.rested.unpark_all()
-        if session.tasks is not None:
-            session.tasks.stop()
-            session.tasks = None
-            self._open.discard(session)
-        if session.inbox:
-            session.shed(frozenset())
-
-    async def _perform(self, session: Session, effect: Effect, ticket: int, task: Task) -> None:
-        async def deliver(event: Event) -> None:
-            await session.room()
-            self.post(session, event, task)
-
-        try:
-            if effect.outside:
-                await self.journal.committed(ticket)
-            if task.stale:  # given up since this task was made ready to run, too late for Trio to cancel it
-                return
-            outcome = await self.performer.perform(session, effect, deliver)
-        except* Exception as group:  # noqa: BLE001 - whatever a port does, the prompt fails and not the daemon
-            outcome = self._fault(session, type(effect).__name__, group)
-        self.post(session, outcome, task)
-
-    def _fault(self, session: Session, effect: str, group: BaseException) -> ev.Fault:
-        # `except*` also takes what a port raised beside Cancelled while it tidied up; what is left goes its way.
-        while isinstance(group, BaseExceptionGroup):
-            group = group.exceptions[0]
-        if isinstance(group, TwinstepError):
-            return ev.Fault(effect, str(group), group.code)
-        text = f"{type(group).__name__}: {group}"
-        self.complaints.append(f"{session.id}: {effect}: {text}")
-        return ev.Fault(effect, text)

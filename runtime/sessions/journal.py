@@ -1,5 +1,6 @@
 """The journal of the live sessions: packs each step and hands it to the store, in order, before it is applied."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -24,9 +25,12 @@ class Journal:
     codec: Codec
     name: str = "journal"
 
-    def append(self, step: Step, actor: str) -> int:
-        """Hand the record of `step` to the store and return its ticket. Raises JournalFull, and then kept nothing."""
-        record = record_of(step, actor, self.clock.wall(), self.clock.mono())
+    def record(self, step: Step, actor: str) -> Record:
+        """Return the record of a step that is taken now."""
+        return record_of(step, actor, self.clock.wall(), self.clock.mono())
+
+    def append(self, record: Record) -> int:
+        """Hand a record to the store and return its ticket. Raises JournalFull, and then kept nothing."""
         body, blobs = pack(record, self.codec)
         return self.store.append(StoredRecord(record.session, record.seq, body), blobs)
 
@@ -39,10 +43,14 @@ class Journal:
         """Wait until the record with that ticket is on disk."""
         await self.store.committed(ticket)
 
-    def records(self, session: str, after: int = 0, most: int | None = None) -> "list[Record]":
+    def read(self, session: str, after: int = 0) -> Iterator[Record]:
+        """Read the records of a session with a sequence number above `after`, one by one."""
+        for stored in self.store.records(session, after):
+            yield unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq)
+
+    def records(self, session: str, after: int = 0, most: int | None = None) -> list[Record]:
         """Read the records of a session with a sequence number above `after`, `most` of them."""
-        read = islice(self.store.records(session, after), most)
-        return [unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq) for stored in read]
+        return list(islice(self.read(session, after), most))
 
     def snapshot(self, state: State) -> None:
         """Keep a copy of `state`, so that reading it back need not start at the first record."""

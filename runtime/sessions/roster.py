@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from runtime.errors import InputError, LocalError
+from runtime.errors import InputError, JournalError, LocalError, TwinstepError
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.session import FIRST_SNAPSHOT, Session
 from runtime.step import OPEN, REST, Phase, State
@@ -34,6 +34,30 @@ class Roster:
         self.live[name] = session
         self._tell("opened", session)
         return session
+
+    async def fork(
+        self, session: Session, seq: int, name: str, by: str, reason: str = "", receipt: str = "", workspace: str = ""
+    ) -> Session:
+        """Begin a session `name` as a copy of `session` after its record `seq`; that one goes on as it was.
+
+        Both share all that is big, and the folder where they work unless `workspace` names another one
+        (`runtime.sessions.copying`). The copy is held where `session` is. Raises InputError where there is one of that
+        name, and as `Dispatcher.back`: what happened since that record could happen again in the copy.
+        """
+        timeline = await self.dispatcher.timeline(session)
+        if name in self.live or name in self.parked:
+            raise InputError(f"There is a session {name} already.")
+        child = Session(State(name))
+        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt, workspace), by)
+        self.live[name] = child
+        try:
+            if session.state.hold is not None:
+                self.dispatcher.hold(child, by, "fork")
+        except JournalError as exc:  # it must not go on by itself
+            self._unload(child, exc)
+            raise
+        self._tell("forked", child)
+        return child
 
     def _tell(self, what: str, session: Session) -> None:
         for heard in tuple(self.heard):
@@ -83,13 +107,17 @@ class Roster:
             ticket = session.ticket
             await journal.committed(ticket)
         if not _busy(session) and self.live.get(session.id) is session:
-            session.broken = LocalError(f"session {session.id} was unloaded; get it from the roster")
-            self.dispatcher.gate.forget(session)
-            session.changed.unpark_all()
-            session.rested.unpark_all()
-            del self.live[session.id]
-            self.parked.add(session.id)
+            self._unload(session, LocalError(f"session {session.id} was unloaded; get it from the roster"))
             self._tell("parked", session)
+
+    def _unload(self, session: Session, why: TwinstepError) -> None:
+        session.broken = why
+        session.timeline = None
+        self.dispatcher.gate.forget(session)
+        session.changed.unpark_all()
+        session.rested.unpark_all()
+        del self.live[session.id]
+        self.parked.add(session.id)
 
 
 def _busy(session: Session) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 from attrs import define, field
@@ -15,6 +15,9 @@ from runtime.step import OPEN, REST, Event, State
 from runtime.step.events import Chunk, Received
 from runtime.step.outstanding import Key
 from runtime.vocab import Message
+
+if TYPE_CHECKING:
+    from runtime.sessions.timeline import Timeline
 
 INBOX_EVENTS: Final = 256
 INBOX_CHARACTERS: Final = 4_000_000
@@ -42,7 +45,7 @@ class Session:
     its way, so that they wait until `settled_at` (Trio's clock) at least. `trouble` says why the last outcome
     was dropped. `unshown` is what tools printed while it was held, by call. `broken` says why the session stands
     still for good: the journal takes nothing more, or it was unloaded. Who waits in `changed` is woken with every
-    step, who waits in `rested` when it comes to rest or breaks.
+    step, who waits in `rested` when it comes to rest or breaks. `timeline` is there once somebody looked back.
     """
 
     state: State
@@ -67,6 +70,7 @@ class Session:
     broken: TwinstepError | None = None
     changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
     rested: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+    timeline: "Timeline | None" = None
     _room: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
     @property

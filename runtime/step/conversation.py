@@ -10,9 +10,9 @@ from runtime.step.asking import BRIDGE
 from runtime.step.calling import with_calls
 from runtime.step.effects import Moved
 from runtime.step.ending import answered, ended_with, enter, prompt_of, turn_of
-from runtime.step.state import Call, Hold, Outcome, Prompt, State, Turn, Waiting, append
-from runtime.step.table import AGAIN, Phase
-from runtime.vocab import Content, Decision, EffectClass, Message, Verdict, evolve
+from runtime.step.state import Hold, Outcome, Prompt, State, Turn, Waiting, append
+from runtime.step.table import Phase
+from runtime.vocab import Content, Decision, Message, Verdict, evolve
 
 TURN_LIMIT: Final = (
     "Reached max session turns for this session. "
@@ -183,31 +183,3 @@ def released(state: State, event: ev.Released) -> Moved:
         now = f"hold {state.hold.generation} is" if state.hold else "no hold is"
         raise NoTransition(f"RELEASE of hold {event.generation}, but {now} in force (session {state.session})")
     return evolve(state, hold=None), ()
-
-
-def branched(state: State, event: ev.Branched) -> Moved:
-    """Begin a branch at this state; what was under way there is made ready again."""
-    return evolve(_again(state), branch=event.branch, touched=True), ()
-
-
-def recovered(state: State, event: ev.Recovered) -> Moved:
-    """Make ready again what was under way when the process died."""
-    return _again(state), ()
-
-
-def _again(state: State) -> State:
-    phase = AGAIN.get(state.phase, state.phase)
-    turn = state.turn
-    if turn is None:
-        return evolve(state, phase=phase)
-    if phase is Phase.REQUEST:
-        return evolve(state, phase=phase, turn=evolve(turn, chunks=turn.chunks[:0], rolled=b""))
-    if phase is not Phase.CALLS:
-        return evolve(state, phase=phase)
-    changed = tuple(waves.recovered(call, _repeatable(state, call)) for call in turn.calls)
-    return with_calls(state, changed)
-
-
-def _repeatable(state: State, call: Call) -> bool:
-    known = state.context.toolset.effects.get(call.name) if state.context else None
-    return any(known == kind.value and kind.repeatable for kind in EffectClass)

@@ -1,79 +1,55 @@
 """Everything that can happen to a session, as frozen values. An event carries all that is not determined by the state:
 time, ids, chance, verdicts, answers. So a journal of events replays exactly."""
 
-from enum import Enum
-from functools import cached_property
 from typing import Any, ClassVar
 
-from attrs import astuple, field, frozen
+from attrs import field, frozen
 
-from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Usage, Verdict, digest, encode
+from runtime.step.kinds import On
+from runtime.step.settings import Settings
+from runtime.step.state import State
+from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Usage, Verdict
 
-
-class On(Enum):
-    """The name of an event, as it stands in the table and in journals."""
-
-    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
-
-    OPEN = "open"
-    REOPEN = "reopen"
-    CLOSE = "close"
-    MESSAGE = "message"
-    GO = "go"
-    SCREENED = "screened"
-    CONTEXT = "context"
-    COMPRESSED = "compressed"
-    HOOKED = "hooked"
-    CHUNK = "chunk"
-    ENDED = "ended"
-    BROKE = "broke"
-    WAITED = "waited"
-    JUDGED = "judged"
-    INVALID = "invalid"
-    APPROVED = "approved"
-    DENIED = "denied"
-    FINISHED = "finished"
-    VETTED = "vetted"
-    SENT = "sent"
-    FAULT = "fault"
-    CANCEL = "cancel"
-    EDIT = "edit"
-    HOLD = "hold"
-    RELEASE = "release"
-    BRANCH = "branch"
-    RECOVER = "recover"
-    QUEUE = "queue"
-    UNQUEUE = "unqueue"
-    COMPACT = "compact"
-
-
-@frozen
-class Settings:
-    """How a session runs. Enters with `Opened`, so it replays with it.
-
-    `max_turns` is a number of turns a prompt may take (-1: any). `max_attempts` bounds the tries of one request.
-    `compress_at` is a number of prompt tokens (0: never). `hooks` names the hook events that have a listener.
-    `interactive` says whether a person can be asked. `go_on` is said to a model whose answer was empty, as a message of
-    its own; where it is not set, a sentence is added to the last message. `thinking` is how
-    much the model is asked to think (`runtime.model.thinking`), nothing for its usual.
-    """
-
-    model: str
-    mode: str = "default"
-    workspace: str = ""
-    interactive: bool = False
-    max_turns: int = -1
-    max_attempts: int = 10
-    compress_at: int = 0
-    hooks: tuple[str, ...] = ()
-    go_on: str = ""
-    thinking: str = ""
-
-    @cached_property
-    def digest(self) -> bytes:
-        """Digest of all members. One that came later counts where it is set, so that older journals stay good."""
-        members = astuple(self)
-        return digest(encode(members if self.thinking else members[:-1] if self.go_on else members[:-2]))
+__all__ = [
+    "EVENTS",
+    "Event",
+    "On",
+    "Settings",
+    "Opened",
+    "Reopened",
+    "Closed",
+    "Received",
+    "Go",
+    "Screened",
+    "ContextBuilt",
+    "Compressed",
+    "Hooked",
+    "Chunk",
+    "StreamEnded",
+    "StreamBroke",
+    "Waited",
+    "Judged",
+    "Invalid",
+    "Approved",
+    "Denied",
+    "Finished",
+    "Vetted",
+    "Sent",
+    "Fault",
+    "Cancelled",
+    "Change",
+    "Edited",
+    "Held",
+    "Released",
+    "Answered",
+    "Branched",
+    "Recovered",
+    "Queued",
+    "Unqueued",
+    "Compacted",
+    "Forked",
+    "Marked",
+]
 
 
 @frozen
@@ -338,14 +314,31 @@ class Released:
 
 
 @frozen
+class Answered:
+    """What a call that was running at a record came to later, which record `at` says: it is not run again."""
+
+    call: str
+    at: int
+    result: ToolResult
+
+
+@frozen
 class Branched:
-    """Applied to an earlier state: history from there on goes another way, on a branch of its own."""
+    """Applied to an earlier state: history from there on goes another way, on a branch of its own. With the name of a
+    branch that exists, and its last record as the origin, the session goes on on that branch.
+
+    `results` are those of calls that were running at the origin and have one in the journal; `sent` says that the
+    reply which was on its way there has left. `receipt` is the digest of the receipt that was confirmed.
+    """
 
     on: ClassVar = On.BRANCH
     branch: str
     origin: int
     by: str
     reason: str = ""
+    results: tuple[Answered, ...] = ()
+    sent: bool = False
+    receipt: str = ""
 
 
 @frozen
@@ -387,6 +380,38 @@ class Compacted:
     usage: Usage = field(factory=Usage)
 
 
+@frozen
+class Forked:
+    """The session begins as a copy of another one: first record of a session of its own, which needs no other journal.
+
+    `state` is the whole state of the session `parent` after its record `at`, `digest` the digest of that state in hex.
+    `results`, `sent` and `receipt` are as in `Branched`. `workspace` is the folder of the copy, where that is another.
+    """
+
+    on: ClassVar = On.FORK
+    state: State
+    parent: str
+    at: int
+    digest: str
+    by: str
+    reason: str = ""
+    results: tuple[Answered, ...] = ()
+    sent: bool = False
+    receipt: str = ""
+    workspace: str = ""
+
+
+@frozen
+class Marked:
+    """Record `seq` was given a name, a note or both. It changes nothing; a later mark of a record stands beside it."""
+
+    on: ClassVar = On.MARK
+    seq: int
+    name: str
+    by: str
+    note: str = ""
+
+
 Event = (
     Opened
     | Reopened
@@ -418,6 +443,8 @@ Event = (
     | Queued
     | Unqueued
     | Compacted
+    | Forked
+    | Marked
 )
 
 EVENTS: dict[On, type[Any]] = {
@@ -453,5 +480,7 @@ EVENTS: dict[On, type[Any]] = {
         Queued,
         Unqueued,
         Compacted,
+        Forked,
+        Marked,
     )
 }

@@ -1,7 +1,46 @@
-"""The stable public names of the steps. Breakpoints, journals and documentation use these and no others."""
+"""The stable public names of the steps and of the events. Breakpoints, journals and documentation use no others."""
 
 from enum import Enum
 from typing import Final
+
+
+class On(Enum):
+    """The name of an event, as it stands in the table and in journals."""
+
+    __hash__ = object.__hash__  # there is one of each; that of Enum is slower
+
+    OPEN = "open"
+    REOPEN = "reopen"
+    CLOSE = "close"
+    MESSAGE = "message"
+    GO = "go"
+    SCREENED = "screened"
+    CONTEXT = "context"
+    COMPRESSED = "compressed"
+    HOOKED = "hooked"
+    CHUNK = "chunk"
+    ENDED = "ended"
+    BROKE = "broke"
+    WAITED = "waited"
+    JUDGED = "judged"
+    INVALID = "invalid"
+    APPROVED = "approved"
+    DENIED = "denied"
+    FINISHED = "finished"
+    VETTED = "vetted"
+    SENT = "sent"
+    FAULT = "fault"
+    CANCEL = "cancel"
+    EDIT = "edit"
+    HOLD = "hold"
+    RELEASE = "release"
+    BRANCH = "branch"
+    RECOVER = "recover"
+    QUEUE = "queue"
+    UNQUEUE = "unqueue"
+    COMPACT = "compact"
+    FORK = "fork"
+    MARK = "mark"
 
 
 class StepKind(Enum):
@@ -35,6 +74,13 @@ class StepKind(Enum):
     CONTROL_CANCEL = "control.cancel"
     CONTROL_RECOVER = "control.recover"
     CONTROL_QUEUE = "control.queue"
+    SESSION_FORK = "session.fork"
+    CONTROL_MARK = "control.mark"
+
+    @property
+    def counts(self) -> bool:
+        """Whether this is a step of the machine, which step numbers count; controls are not."""
+        return self not in _UNCOUNTED
 
     @property
     def controls(self) -> bool:
@@ -42,7 +88,8 @@ class StepKind(Enum):
         return self in CONTROLS
 
 
-CONTROLS: Final = frozenset(kind for kind in StepKind if kind.value.startswith("control.")) | {StepKind.SESSION_CLOSE}
+_UNCOUNTED: Final = frozenset(kind for kind in StepKind if kind.value.startswith("control."))
+CONTROLS: Final = _UNCOUNTED | {StepKind.SESSION_CLOSE}
 
 ABOUT: Final[dict[StepKind, tuple[str, str]]] = {
     StepKind.MESSAGE_RECEIVE: ("session", "A message was taken from the lane of the session."),
@@ -74,5 +121,7 @@ ABOUT: Final[dict[StepKind, tuple[str, str]]] = {
     StepKind.CONTROL_CANCEL: ("control", "The open prompt was given up."),
     StepKind.CONTROL_RECOVER: ("control", "What was under way when the program stopped is made ready again."),
     StepKind.CONTROL_QUEUE: ("control", "A message was put into the lane of the session, or left it unread."),
+    StepKind.SESSION_FORK: ("session", "The session begins as a copy of another one at one of its records."),
+    StepKind.CONTROL_MARK: ("control", "A record was given a name or a note."),
 }
 """Scope and one sentence for each kind; `docs/reference/steps.md` is made from this."""

@@ -1,8 +1,8 @@
 """`advance(state, event) -> Step`: the one place where a session changes. Pure: no I/O, no clock, no chance.
 
 An event that the tables have no place for raises `NoTransition` and changes nothing. Effects are named, not performed.
-The transitions themselves are in `conversation`, `asking` and `calling`; this file finds the row and holds the result
-against it.
+The transitions themselves are in `conversation`, `asking`, `calling` and `again`; this file finds the row and
+holds the result against it.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from runtime.errors import LocalError, NoTransition
-from runtime.step import asking, calling, conversation
+from runtime.step import again, asking, calling, conversation
 from runtime.step import calls as waves
 from runtime.step import events as ev
 from runtime.step.asking import request_of
@@ -44,7 +44,8 @@ def advance(state: State, event: Event) -> Step:
     after, wanted = _HANDLERS[event.on](state, event)
     if after.phase not in allowed:
         raise LocalError(f"{event.on.name} led from {state.phase.name} to {after.phase.name}, which no table allows")
-    return Step(state, event, evolve(after, seq=state.seq + 1), wanted, kind, getattr(event, "call", ""))
+    after = evolve(after, seq=state.seq + 1, number=state.number + kind.counts)
+    return Step(state, event, after, wanted, kind, getattr(event, "call", ""))
 
 
 def ready(state: State) -> tuple[ev.Go, ...]:
@@ -128,19 +129,23 @@ _HANDLERS: Final[Mapping[On, Callable[[State, Any], Moved]]] = {
     On.EDIT: conversation.edited,
     On.HOLD: conversation.held,
     On.RELEASE: conversation.released,
-    On.BRANCH: conversation.branched,
-    On.RECOVER: conversation.recovered,
+    On.BRANCH: again.branched,
+    On.RECOVER: again.recovered,
     On.QUEUE: conversation.queued,
     On.UNQUEUE: conversation.unqueued,
     On.COMPACT: asking.compacted,
+    On.FORK: again.forked,
+    On.MARK: again.marked,
 }
 
-_STAYS: Final = frozenset({On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE, On.COMPACT})
+_STAYS: Final = frozenset(
+    {On.EDIT, On.HOLD, On.RELEASE, On.BRANCH, On.RECOVER, On.QUEUE, On.UNQUEUE, On.COMPACT, On.MARK}
+)
 _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.EDIT: frozenset({Phase.SCREEN, Phase.CALLS, Phase.TURN_END, Phase.REPLY}),
     On.HOLD: frozenset(),
     On.RELEASE: frozenset(),
-    On.BRANCH: frozenset(AGAIN.values()) | {Phase.TURN_END},
+    On.BRANCH: frozenset(AGAIN.values()) | {Phase.TURN_END, Phase.DONE},
     On.RECOVER: frozenset(AGAIN.values()) | {Phase.TURN_END},
     On.CANCEL: frozenset({Phase.CANCELLED}),
     On.FAULT: frozenset({Phase.FAILED}),
@@ -148,4 +153,5 @@ _ANYWHERE: Final[Mapping[On, frozenset[Phase]]] = {
     On.QUEUE: frozenset(),
     On.UNQUEUE: frozenset(),
     On.COMPACT: frozenset(),
+    On.MARK: frozenset(),
 }

@@ -1,7 +1,8 @@
 """The journal's record of one step, and its two encodings. Writes and reads no files.
 
 A record holds the event whole, where it stands (sequence, branch, parent), who caused it, when, and the digest of the
-state after it. Text above `BLOB_AT` bytes is put aside under its hash; `big` says where it belongs.
+state after it. Text above `BLOB_AT` bytes is put aside under its hash; `big` says where it belongs. Of a copy the whole
+state is put aside, as JSON; `whole` says where that belongs.
 """
 
 import json
@@ -14,8 +15,8 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 from pyrsistent import PVector, pvector
 
-from runtime.errors import JournalCorrupt, JournalNewer
-from runtime.step.events import EVENTS, Branched, Event, On
+from runtime.errors import JournalCorrupt, JournalError, JournalNewer
+from runtime.step.events import EVENTS, Branched, Event, Forked, On
 from runtime.step.machine import Step
 from runtime.step.state import State
 from runtime.vocab import Content, JsonObject
@@ -144,15 +145,16 @@ def _labels(event: Event) -> tuple[str, ...]:
 def pack(record: Record, codec: Codec) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
     """Return the record as bytes, and the blobs (name, bytes) that it needs."""
     plain = _plain(record)
+    blobs: dict[str, bytes] = {}
+    if isinstance(record.event, Forked):
+        _whole_aside(plain, blobs)
     body = _dump(plain, codec)
     if len(body) <= BLOB_AT:
-        return body, ()
-    blobs: dict[str, bytes] = {}
+        return body, tuple(blobs.items())
     places: list[list[Any]] = []
     plain["event"] = _aside(plain["event"], (), blobs, places)
-    if not blobs:
-        return body, ()
-    plain["big"] = places
+    if places:
+        plain["big"] = places
     return _dump(plain, codec), tuple(blobs.items())
 
 
@@ -177,6 +179,16 @@ def _plain(record: Record) -> dict[str, Any]:
         if value:
             plain[name] = value
     return plain
+
+
+def _whole_aside(plain: dict[str, Any], blobs: dict[str, bytes]) -> None:
+    """Put the state of a copy aside as one piece: to look through it for long texts would take longer than the rest."""
+    data = _json(plain["event"]["state"])
+    if len(data) > BLOB_AT:
+        name = sha256(data).hexdigest()
+        blobs[name] = data
+        plain["event"] = {**plain["event"], "state": None}
+        plain["whole"] = [["state"], name]
 
 
 def _dump(plain: dict[str, Any], codec: Codec) -> bytes:
@@ -233,7 +245,10 @@ def unpack(
         for old in range(version, SCHEMA):
             plain = UPGRADES[old](plain)
         for path, name in plain.pop("big", ()):
-            _put(plain["event"], path, blob(name).decode("utf-8", "surrogatepass"))
+            _put(plain["event"], path, _blob(name, blob, at).decode("utf-8", "surrogatepass"))
+        if "whole" in plain:
+            path, name = plain.pop("whole")
+            _put(plain["event"], path, json.loads(_blob(name, blob, at)))
         kind = EVENTS[On(plain.pop("on"))]
         event = CONVERTER.structure(plain.pop("event"), kind)
         return Record(event=event, **{**plain, "v": SCHEMA, "labels": tuple(plain.get("labels", ()))})
@@ -241,6 +256,13 @@ def unpack(
         raise JournalCorrupt(f"{at}: {'; '.join(transform_error(exc))}") from exc
     except _UNREADABLE as exc:
         raise JournalCorrupt(f"{at}: {type(exc).__name__}: {exc}") from exc
+
+
+def _blob(name: str, blob: Callable[[str], bytes], at: str) -> bytes:
+    try:
+        return blob(name)
+    except JournalError as exc:
+        raise type(exc)(f"{at}: {exc}") from exc
 
 
 def _load(body: bytes, codec: Codec) -> dict[str, Any]:
@@ -271,9 +293,14 @@ def thaw(body: bytes, codec: Codec) -> State | None:
     """Return the state of a snapshot, or None where it cannot be trusted: the records have the truth then."""
     try:
         plain = _load(body, codec)
-        if plain["v"] != SCHEMA:
+        if plain["v"] != SCHEMA or _uncounted(plain["state"]):
             return None
         state: State = CONVERTER.structure(plain["state"], State)
         return state if state.digest.hex() == plain["digest"] else None
     except (*_UNREADABLE, BaseValidationError):
         return None
+
+
+def _uncounted(plain: Mapping[str, Any]) -> bool:
+    """Whether a state was written before states said how many steps led to them."""
+    return "seq" in plain and "number" not in plain

@@ -14,30 +14,42 @@ DERIVED: Final = ("session", "parent", "branch", "call", "labels", "effect", "st
 """Members of a record that follow from its step. `actor`, `wall` and `mono` do not: they are only told."""
 
 
-def replay(records: Iterable[Record], start: State, *, where: str, verify: bool = True) -> Iterator[Step]:
-    """Yield the step of each record, from the state `start` on.
+class Replaying:
+    """A replay under way: takes record after record, from the state `start` on.
 
-    A branch begins at the state of its origin, which must be among the steps seen here. With `verify`, all that follows
-    from a step is compared with the journal, the digest of the state above all. Raises JournalCorrupt, ReplayMismatch;
-    `where` names the file.
+    A branch begins at the state of its origin, which must be among the steps taken here. With `verify`, all that
+    follows from a step is compared with the journal, the digest of the state above all. `where` names the file.
     """
-    states = {start.seq: start}
-    state = start
-    for record in records:
-        at = f"{where}: record {record.seq} of session {record.session}"
-        if record.seq != state.seq + 1:
-            raise JournalCorrupt(f"{at}: {_out_of_place(record.seq, state.seq)}")
-        before = _before(record, state, states, at)
+
+    def __init__(self, start: State, where: str, *, verify: bool = True) -> None:
+        self.state = start
+        self._where = where
+        self._verify = verify
+        self._states = {start.seq: start}
+
+    def take(self, record: Record) -> Step:
+        """Return the step of the next record. Raises JournalCorrupt, ReplayMismatch; then nothing was taken."""
+        at = f"{self._where}: record {record.seq} of session {record.session}"
+        if record.seq != self.state.seq + 1:
+            raise JournalCorrupt(f"{at}: {_out_of_place(record.seq, self.state.seq)}")
+        before = _before(record, self.state, self._states, at)
         try:
             step = advance(before, record.event)
         except TwinstepError as exc:
             raise JournalCorrupt(f"{at}: {exc}") from exc
         if step.kind.value != record.kind:
             raise ReplayMismatch(f"{at}: the step is {step.kind.value}, the journal says {record.kind}")
-        if verify:
+        if self._verify:
             _compare(record, record_of(step, record.actor, record.wall, record.mono), at)
-        states[record.seq] = state = step.after
-        yield step
+        self._states[record.seq] = self.state = step.after
+        return step
+
+
+def replay(records: Iterable[Record], start: State, *, where: str, verify: bool = True) -> Iterator[Step]:
+    """Yield the step of each record, as `Replaying` takes them."""
+    replaying = Replaying(start, where, verify=verify)
+    for record in records:
+        yield replaying.take(record)
 
 
 def _out_of_place(seq: int, last: int) -> str:

@@ -13,8 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from runtime.step.events import On
-from runtime.step.kinds import StepKind
+from runtime.step.kinds import On, StepKind
 
 
 class Phase(Enum):
@@ -94,11 +93,15 @@ _AT_REST = {
     On.MESSAGE: _to(_K.MESSAGE_RECEIVE, _P.SCREEN),
     On.REOPEN: _to(_K.SESSION_OPEN, _P.IDLE),
 }
+_NOT_WAITING = (
+    *(_P.IDLE, _P.SCREEN, _P.TURN, _P.BUILD, _P.COMPRESS, _P.HOOK, _P.REQUEST, _P.RETRY, _P.CALLS, _P.TURN_END),
+    *(_P.REPLY, _P.SEND, _P.DONE, _P.REFUSED, _P.FAILED, _P.CANCELLED),
+)
 _BEFORE_REQUEST = (_P.COMPRESS, _P.HOOK, _P.REQUEST)
 
 TABLE: Final[Mapping[Phase, Mapping[On, Rule]]] = MappingProxyType(
     {
-        _P.NEW: {On.OPEN: _to(_K.SESSION_OPEN, _P.IDLE)},
+        _P.NEW: {On.OPEN: _to(_K.SESSION_OPEN, _P.IDLE), On.FORK: _to(_K.SESSION_FORK, *_NOT_WAITING)},
         _P.IDLE: _AT_REST,
         _P.SCREEN: {On.GO: _to(_K.MESSAGE_SCREEN, _P.SCREENING)},
         _P.SCREENING: {On.SCREENED: _to(_K.MESSAGE_SCREEN, _P.HOOK, _P.TURN, _P.REPLY, _P.REFUSED)},
@@ -201,11 +204,12 @@ ALWAYS: Final[Mapping[On, tuple[StepKind, frozenset[Phase]]]] = MappingProxyType
         On.QUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
         On.UNQUEUE: (_K.CONTROL_QUEUE, REST | OPEN),
         On.COMPACT: (_K.CONTEXT_COMPRESS, REST),
+        On.MARK: (_K.CONTROL_MARK, REST | OPEN),
     }
 )
-"""What any of these phases answers. HOLD, RELEASE, QUEUE, UNQUEUE and COMPACT stay in the phase; EDIT does too, or goes
-back to where what was changed is judged; BRANCH and RECOVER go where AGAIN says; CANCEL leads to CANCELLED, FAULT to
-FAILED, CLOSE to CLOSED."""
+"""What any of these phases answers. HOLD, RELEASE, QUEUE, UNQUEUE, COMPACT and MARK stay in the phase; EDIT does
+too, or goes back to where what was changed is judged; BRANCH and RECOVER go where AGAIN says, BRANCH from SENDING to
+DONE where the reply has left; CANCEL leads to CANCELLED, FAULT to FAILED, CLOSE to CLOSED."""
 
 HOOK_BEFORE: Final[Mapping[Phase, str]] = MappingProxyType(
     {_P.TURN: "BeforeAgent", _P.REQUEST: "BeforeModel", _P.REPLY: "AfterAgent"}

@@ -6,7 +6,7 @@ async with studio([text("hello")]) as one:
     await ann.ask("attach", session="s")
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -122,6 +122,7 @@ async def studio(
     judge: FakeJudge | None = None,
     store: MemoryStore | None = None,
     repeat: bool = False,
+    secrets: Callable[[], Iterable[str]] = tuple,
 ) -> AsyncIterator[House]:
     """A world that runs, with its debugger installed."""
     async with running(*answers, tools=tools, judge=judge, store=store, repeat=repeat) as world:
@@ -132,7 +133,8 @@ async def studio(
         def complain(where: str, exc: Exception) -> None:
             complaints.append(f"{where}: {type(exc).__name__}: {exc}")
 
-        made = await assemble(roster, names, world.store, clock, chance, admit, complain, name="test", pid=1)
+        about: dict[str, Any] = {"name": "test", "pid": 1}
+        made = await assemble(roster, names, world.store, clock, chance, admit, complain, secrets=secrets, **about)
         made.install()
         async with trio.open_nursery() as nursery:
             await nursery.start(made.run)

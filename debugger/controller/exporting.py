@@ -1,0 +1,117 @@
+"""The command `export`: a session as a bundle, in pages. It is made in slices, so that no other session waits for it.
+
+A bundle waits in memory until its last page was fetched, its connection ends or asks for another one.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import trio
+from attrs import define, field, frozen
+
+from debugger.bundle.making import Made, making
+from debugger.bundle.secrets import Secrets
+from debugger.bundle.stops import Standing
+from debugger.controller.engine import Debugger
+from debugger.controller.finding import find
+from debugger.protocol import params as p
+from debugger.protocol.commands import includes
+from debugger.protocol.errors import Failure
+from debugger.server import Caller, Handler
+from runtime.sessions.session import Session
+
+MOST: Final = 64 * 2**20
+"""Bytes of a bundle that a daemon hands out: it has them in memory. A larger one is made of the journal."""
+MOST_KEPT: Final = 4
+MOST_MAKING: Final = 2
+OWN: Final = "override"
+"""The role that may have the records as they are, with their secrets."""
+
+
+@frozen
+class _Kept:
+    """A bundle of which further pages are wanted."""
+
+    session: str
+    made: Made
+    hash: str
+
+
+@define(eq=False)
+class Exporting:
+    """The handler. `secrets` returns what this daemon knows to be secret: keys, tokens, passwords."""
+
+    debugger: Debugger
+    secrets: Callable[[], Iterable[str]]
+    _kept: dict[str, _Kept] = field(factory=dict)
+    _making: int = 0
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return it by the name of its command."""
+        return {"export": self.export}
+
+    def left(self, caller: Caller) -> None:
+        """A connection is gone: what it did not fetch is dropped."""
+        self._kept.pop(caller.connection, None)
+
+    async def export(self, caller: Caller, params: p.Export) -> Any:
+        """A page of a bundle; the first one has it made."""
+        await trio.lowlevel.checkpoint()
+        session = find(self.debugger, params.session)
+        if params.of:
+            kept = self._kept.get(caller.connection)
+            if kept is None or (kept.hash, kept.session) != (params.of, session.id):
+                raise Failure("stale", "this bundle is not there any more: export anew", at="with.of")
+        else:
+            kept = await self._made(caller, session, redact=params.redact)
+        page = kept.made.data[params.start : params.start + params.count]
+        if params.start + len(page) >= len(kept.made.data):
+            self._kept.pop(caller.connection, None)
+        return {
+            "of": kept.hash,
+            "total": len(kept.made.data),
+            "start": params.start,
+            "data": b64encode(page).decode(),
+            "line": kept.made.line,
+        }
+
+    async def _made(self, caller: Caller, session: Session, *, redact: bool) -> _Kept:
+        if not redact and not includes(caller.role, OWN):
+            raise Failure("forbidden", f"records with their secrets need the role {OWN}", at="with.redact")
+        self._kept.pop(caller.connection, None)
+        if self._making >= MOST_MAKING or len(self._kept) >= MOST_KEPT:
+            raise Failure("busy", "others export right now: try again")
+        self._making += 1
+        try:
+            made = await self._make(caller, session, redact=redact)
+        finally:
+            self._making -= 1
+        if len(made.data) > MOST:
+            text = f"the bundle has {len(made.data):,} bytes; more than {MOST:,} are made of the journal: "
+            raise Failure("too_large", f"{text}twinstep export --journal")
+        kept = self._kept[caller.connection] = _Kept(session.id, made, sha256(made.data).hexdigest())
+        about = {"redact": redact, "records": made.manifest.records, "sha256": kept.hash}
+        await self.debugger.audit.write(
+            "export", user=caller.user, connection=caller.connection, session=session.id, after=about
+        )
+        return kept
+
+    async def _make(self, caller: Caller, session: Session, *, redact: bool) -> Made:
+        timeline = await self.debugger.dispatcher.timeline(session)
+        taken = [timeline.taken(seq) for seq in range(1, timeline.last + 1)]
+        work = making(taken, Secrets.of(self.secrets()) if redact else None, self._standing(caller, session))
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                made: Made = done.value
+                return made
+            await trio.lowlevel.checkpoint()
+
+    def _standing(self, caller: Caller, session: Session) -> Standing:
+        watched = self.debugger.watched.get(session.id)
+        mine = watched.displays.get(caller.connection, {}) if watched is not None else {}
+        key, agent = self.debugger.names.of(session.id)
+        return Standing(key, agent, (), tuple(one.source for one in mine.values()))
