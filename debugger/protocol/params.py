@@ -414,10 +414,11 @@ class There:
 
 @frozen(kw_only=True)
 class Branch(There):
-    """A branch at a record: `at`, else where one stands. `note` says why."""
+    """A branch at a record: `at`, else where one stands. `note` is kept with its name."""
 
     name: Label = ""
     note: Reason = ""
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -427,6 +428,7 @@ class Switch:
     session: SessionId
     branch: Annotated[str, Length(1, 64)]
     receipt: Confirmed = ""
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -437,6 +439,7 @@ class Mark:
     name: Label = ""
     note: Reason = ""
     at: Place | None = None
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)

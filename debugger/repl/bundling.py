@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from debugger.repl.forms import Act, Form, Local, Words
+from debugger.repl.forms import Act, Form, Words, local
 from debugger.repl.place import Place
 from debugger.repl.standing import current
 
@@ -13,15 +13,13 @@ def _export(words: Words, place: Place) -> tuple[Act, ...]:
     if redact and plain:
         words.wrong("--redact and --no-redact exclude each other")
     name = words.all("the name of a file, *.twinstep")
-    words.end()
-    return (Local("export", {"session": session, "file": name, "redact": not plain}),)
+    return local(words, "export", {"session": session, "file": name, "redact": not plain})
 
 
 def _test(words: Words, place: Place) -> tuple[Act, ...]:
     standing = current(words, place)
     name = words.all("the name of a file, test_*.py")
-    words.end()
-    return (Local("test", {"session": standing.session, "file": name, "record": standing.at}),)
+    return local(words, "test", {"session": standing.session, "file": name, "record": standing.at})
 
 
 # fmt: off

@@ -9,7 +9,6 @@ One long module, because an entry, its session and its conversation begin, chang
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import trio
@@ -20,6 +19,7 @@ from runtime.gateway import keys
 from runtime.gateway.entries import Entry, Kept, Loose, Note, Past, Run, Spent
 from runtime.gateway.frames import invalid
 from runtime.gateway.keeping import kept
+from runtime.gateway.measures import counts_of, day_of, shortened, size_of
 from runtime.gateway.transcript import Line, Transcript, inject, rewrites, tally
 from runtime.ports import Chance, Clock
 from runtime.sessions.roster import Roster
@@ -42,8 +42,6 @@ MOST_LIVE: Final = 256
 """Sessions that stay loaded; those at rest beyond that are unloaded, the longest unused first."""
 MOST_BYTES: Final = 16_000_000
 """Roughly what the conversations of those may take: long ones make room earlier."""
-CONTENT_BYTES: Final = 1_000
-TOKEN_BYTES: Final = 4
 
 SettingsOf = Callable[[Entry], Settings]
 Added = Callable[[Entry, Line], None]
@@ -505,7 +503,7 @@ class Directory:
         return entry
 
     def _used(self, entry: Entry, run: Run, session: Session) -> dict[str, Any]:
-        used = _counts(session.state.usage)
+        used = counts_of(session.state.usage)
         more = [max(0, now - before) for now, before in zip(used, entry.used, strict=True)]
         counted = self._counted.pop(entry.session, {})
         counted["errors"] = counted.get("errors", 0) + (run.status == "error")
@@ -514,12 +512,12 @@ class Directory:
 
     def side(self, entry: Entry, model: str, usage: Usage) -> None:
         """Note what a request beside the conversation used: the one for a summary."""
-        self._spend(entry, model, self.clock.wall(), _counts(usage))
+        self._spend(entry, model, self.clock.wall(), counts_of(usage))
 
     def summed_up(self, entry: Entry, usage: Usage) -> Entry:
         """Note that a summary took the place of the beginning of a conversation, and what it used."""
         current = self.shelf.items.get(entry.key, entry)
-        used = tuple(before + more for before, more in zip(current.used, _counts(usage), strict=True))
+        used = tuple(before + more for before, more in zip(current.used, counts_of(usage), strict=True))
         return self.change(entry, compactions=current.compactions + 1, total=0, used=used)
 
     def _spend(self, entry: Entry, model: str, at: int, tokens: Iterable[int], **counts: int) -> None:
@@ -589,30 +587,9 @@ class Directory:
             self._crowded.set()
 
 
-def size_of(state: State) -> int:
-    """Return roughly how many bytes a loaded conversation takes."""
-    return CONTENT_BYTES * len(state.history) + TOKEN_BYTES * state.last_prompt_tokens
-
-
 def _opens(state: State, line: Line) -> bool:
     """Whether a conversation may begin at a line: with a person's words that the model knows."""
     if line.role != "user" or line.place >= len(state.history):
         return False
     content = state.history[line.place]
     return content.role == "user" and not content.is_results
-
-
-def shortened(text: str, most: int) -> str:
-    """Return the beginning of a text on one line."""
-    line = " ".join(text[: 4 * most].split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-def _counts(usage: Usage) -> tuple[int, int, int, int]:
-    """Return what entries and sums keep of a usage (`USED`)."""
-    return usage.prompt, usage.candidates, usage.cached, usage.total
-
-
-def day_of(ms: int) -> str:
-    """Return the day (UTC) of a time in milliseconds since 1970."""
-    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()

@@ -271,7 +271,7 @@ class Dispatcher:
         checked_name(branch, {one.name for one in timeline.branches()})
         return self._branch(session, timeline, seq, ev.Branched(branch, seq, by, reason, receipt=receipt))
 
-    async def switch(self, session: Session, branch: str, by: str, receipt: str = "") -> Step:
+    async def switch(self, session: Session, branch: str, by: str, receipt: str = "", reason: str = "switch") -> Step:
         """Go on at the end of another branch. Raises InputError where there is none, or the session stands on it;
         else as `back`."""
         timeline = await self.timeline(session)
@@ -279,7 +279,7 @@ class Dispatcher:
         if found is None or found.live:
             what = "there is no such branch" if found is None else "the session stands on it already"
             raise InputError(f"branch {branch!r:.80} of session {session.id}: {what}")
-        event = ev.Branched(branch, found.head, by, "switch", receipt=receipt)
+        event = ev.Branched(branch, found.head, by, reason, receipt=receipt)
         return self._branch(session, timeline, found.head, event)
 
     def mark(self, session: Session, name: str, by: str, note: str = "", seq: int | None = None) -> Step:

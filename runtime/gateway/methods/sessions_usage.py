@@ -12,9 +12,10 @@ from attrs import frozen
 
 from runtime.gateway import keys
 from runtime.gateway.desk import Desk
-from runtime.gateway.directory import PROVIDER, day_of
+from runtime.gateway.directory import PROVIDER
 from runtime.gateway.entries import Entry, Spent
 from runtime.gateway.frames import invalid
+from runtime.gateway.measures import day_of
 from runtime.gateway.params import Least, Pattern, Text
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.transcript import Line, tally

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Final, Literal
 from attrs import frozen
 
 from runtime.gateway.annals import CAPACITY, Annals, Event, agent_of, counted, is_task, iso, task
-from runtime.gateway.directory import day_of
 from runtime.gateway.entries import Run, Spent
 from runtime.gateway.frames import invalid
+from runtime.gateway.measures import day_of
 from runtime.gateway.methods.sessions_usage import FIRST_DAY, RANGES, totals
 from runtime.gateway.params import LISTED, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method

@@ -6,9 +6,9 @@ from trio.testing import MockClock
 
 from runtime.app.debugging import GatewayNames
 from runtime.errors import InputError, JournalFull, LocalError
-from runtime.gateway.directory import CONTENT_BYTES, day_of, shortened
 from runtime.gateway.entries import Entry, Loose, Past
 from runtime.gateway.frames import GatewayError
+from runtime.gateway.measures import CONTENT_BYTES, day_of, shortened
 from runtime.step import Phase
 from runtime.stores.memory import Kept
 from tests.fakes.gateway import MODEL, House, serving

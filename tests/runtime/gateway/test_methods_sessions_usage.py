@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from runtime.gateway.directory import day_of
 from runtime.gateway.entries import Spent
 from runtime.gateway.frames import GatewayError
+from runtime.gateway.measures import day_of
 from runtime.gateway.methods.sessions_usage import aggregates, grouped, ms_of, totals
 from runtime.stores.memory import Kept
 from tests.fakes.gateway import MODEL, serving
