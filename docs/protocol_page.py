@@ -64,8 +64,8 @@ touched.
 
 ## The past
 
-`back`, `goto`, `reverse-continue` and `reverse-until` move where one looks in a held session; the session stays where it
-stands. All who are attached look at the same place and are told of each move by an event `stopped` with `past`: then
+`back`, `goto`, `reverse-continue` and `reverse-until` move where one looks in a held session; the session stays where
+it stands. All who are attached look at the same place and are told of each move by an event `stopped` with `past`: then
 `at` is the record that one looks at, `number` its step, `branch` and `head` the path it lies on and the last record of
 that. Commands that look answer for that place. `step`, `finish`, `until` and `continue` go over the record from there,
 and are answered with where one stands then (`held` is in the answer); at its end they really go on.
@@ -92,8 +92,8 @@ ERRORS: Final = """
 ## Errors
 
 An error has `code`, `message` (one sentence), `at` where a member of the frame is wrong, `position` (from 0) where a
-place in an expression is, and `receipt` where a person has to confirm something first. A command that failed by itself has the code of its error ([errors](errors.md)) or one of
-these.
+place in an expression is, and `receipt` where a person has to confirm something first. A command that failed by itself
+has the code of its error ([errors](errors.md)) or one of these.
 
 """
 
