@@ -18,7 +18,7 @@ BRANCHES: Final = (
 RECEIPT: Final = (numbers("record"), Column("effect", firm=True), Column("undone"), Column("call"), Column("what"))
 SIDES: Final = (
     Column("side", " "), Column("branch"), numbers("head"), numbers("steps"), numbers("turns"), numbers("requests"),
-    Column("outcome"), Column("answer"), numbers("tokens"),
+    Column("outcome"), Column("answer"), numbers("tokens"), Column("verdicts"),
 )  # fmt: skip
 
 
@@ -125,7 +125,8 @@ def compare(result: Shown, style: Style) -> list[str]:
 
 def _side(name: str, side: Shown) -> dict[str, Any]:
     told = ("branch", "head", "steps", "turns", "requests", "outcome", "answer")
-    return {"side": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"]}
+    verdicts = ", ".join(f"{count} {decision}" for decision, count in side["verdicts"].items())
+    return {"side": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"], "verdicts": verdicts}
 
 
 def _call(call: Shown | None) -> str:
