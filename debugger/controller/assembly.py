@@ -10,6 +10,7 @@ from debugger.audit import Audit
 from debugger.controller.attending import Attending
 from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
+from debugger.controller.keeping import Keeping
 from debugger.controller.looking import Looking
 from debugger.controller.names import Names
 from debugger.controller.orders import Orders
@@ -83,7 +84,7 @@ async def assemble(
     Raises JournalCorrupt where the audit in the store is broken.
     """
     audit = await Audit.opened(store, clock)
-    debugger = Debugger(roster, names, audit, clock, chance, complain)
+    debugger = Debugger(roster, names, audit, clock, chance, Keeping(store, clock), complain)
     pointing = Pointing(debugger, store)
     parts = (Attending(debugger), Running(debugger), Looking(debugger), pointing, Changing(debugger))
     handlers: Handlers = {name: refusing(handler) for part in parts for name, handler in part.handlers().items()}

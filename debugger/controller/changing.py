@@ -4,10 +4,11 @@ A change that the machine refuses has changed nothing. What was changed is judge
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, evolve
 from cattrs import BaseValidationError, transform_error
 
 from debugger.controller.engine import Debugger
@@ -27,8 +28,9 @@ from runtime.step import CallPhase, Event, On, Phase, State, advance
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
 from runtime.step.records import CONVERTER
+from runtime.step.state import Call
 from runtime.step.undoing import inverse
-from runtime.vocab import Decision, Verdict, encode, nested_within
+from runtime.vocab import Decision, ToolResult, Verdict, encode, nested_within
 
 ONCE: Final = frozenset({"model", "system", "tools", "settings"})
 """What can be changed for one request."""
@@ -80,13 +82,14 @@ class Changing:
         session, watched = self._at(caller, params.session, params.at)
         changes = tuple(ev.Change(one.path, one.value, one.op) for one in params.changes)
         made = ev.Edited.of(changes, caller.user, params.reason)
+        after = advance(session.state, made).after  # raises where the machine refuses
+        self._check(session, after, changes)
         if params.once and not all(one.path.partition(".")[0] in ONCE for one in changes):
             raise Failure(
                 "bad_params", f"for one request only {', '.join(sorted(ONCE))} can be changed", at="with.once"
             )
         if params.dry:
             await trio.lowlevel.checkpoint()
-            after = advance(session.state, made).after
             return {"at": watched.mark, "dry": True} | difference(session.state, after)
         undo = Undo(made, inverse(session.state, made))
         ticket, answer = self._edit(caller, session, made, "edit", params.reason)
@@ -98,24 +101,49 @@ class Changing:
         await self._committed(ticket)
         return answer
 
-    async def undo(self, caller: Caller, params: p.Session) -> Any:
+    def _check(self, session: Session, after: State, changes: tuple[ev.Change, ...]) -> None:
+        """Refuse arguments that their tool does not take, in the words that the run would have for them.
+
+        All changes are made by then: what is wrong after one may be right after the next. What takes an edit back is
+        not checked: it may bring back what the model got wrong. Raises Failure.
+        """
+        for call in after.turn.calls if after.turn is not None else ():
+            place = _rewritten(session.state, call, changes)
+            found = self.debugger.dispatcher.performer.checked(session, after, call) if place is not None else None
+            if isinstance(found, ToolResult) and found.error is not None and place is not None:
+                raise Failure(
+                    "edit_refused", f"{changes[place].path}: {found.error.message}", at=f"with.changes[{place}]"
+                )
+
+    def _check_allowed(self, session: Session, made: Event) -> None:
+        """Refuse to allow a call that no tool would take: a tool runs with what passed its check. Raises Failure."""
+        if not isinstance(made, ev.Judged) or made.verdict.decision is Decision.BLOCK:
+            return
+        call = session.state.turn.call(made.call) if session.state.turn is not None else None
+        found = self.debugger.dispatcher.performer.checked(session, session.state, call) if call is not None else None
+        if isinstance(found, ToolResult) and found.error is not None:
+            raise Failure("refused", f"call {made.call} cannot run: {found.error.message}")
+
+    async def undo(self, caller: Caller, params: p.Back) -> Any:
         """Take the last edit back, if the session has taken no step since."""
         session, watched = self._at(caller, params.session)
         if not watched.done:
             raise Failure("refused", "there is no edit at this step that could be taken back")
         last = watched.done[-1]
-        ticket, answer = self._edit(caller, session, last.back, "undo", last.back.reason)
+        back = _because(last.back, params)
+        ticket, answer = self._edit(caller, session, back, "undo", back.reason)
         watched.undone.append(watched.done.pop())
         await self._committed(ticket)
         return answer
 
-    async def redo(self, caller: Caller, params: p.Session) -> Any:
+    async def redo(self, caller: Caller, params: p.Back) -> Any:
         """Make the edit again that was taken back last."""
         session, watched = self._at(caller, params.session)
         if not watched.undone:
             raise Failure("refused", "there is no edit at this step that was taken back")
         last = watched.undone[-1]
-        ticket, answer = self._edit(caller, session, last.made, "redo", last.made.reason)
+        made = _because(last.made, params)
+        ticket, answer = self._edit(caller, session, made, "redo", made.reason)
         watched.done.append(watched.undone.pop())
         await self._committed(ticket)
         return answer
@@ -134,20 +162,25 @@ class Changing:
     def _edit(
         self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
     ) -> tuple[int, dict[str, Any]]:
-        """Make an edit; return the ticket of its entry in the audit, and what is answered once that is on disk."""
+        """Make an edit; return the ticket of its record, and what is answered once that is on disk."""
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
-        ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
-        self.debugger.control(session, made, by(caller))
+        with self._about(caller, session, action, reason, [_plain(one) for one in made.changes], changed):
+            self.debugger.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
-        return ticket, {"at": self.debugger.look(session).mark} | changed
+        return session.ticket, {"at": self.debugger.look(session).mark} | changed
 
     async def _committed(self, ticket: int) -> None:
         await self.debugger.audit.store.committed(ticket)
 
-    def _note(self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any) -> int:
-        return self.debugger.audit.add(
+    def _about(
+        self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any
+    ) -> AbstractContextManager[int]:
+        """Audit what happens in the block. Where it is refused, the records are named that were made nevertheless."""
+        first = session.state.seq + 1
+        return self.debugger.audit.about(
             action,
+            lambda: {"records": list(range(first, session.state.seq + 1))},
             user=caller.user,
             connection=caller.connection,
             peer=str(caller.peer or ""),
@@ -176,10 +209,12 @@ class Changing:
         """
         note = ev.Edited("note", {"what": what}, caller.user, reason)
         _tried(session.state, (note, *events))
-        ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
-        self.debugger.control(session, note, by(caller))
-        for event in events:
-            self.debugger.control(session, event, by(caller))
+        shown = [plain(one, Bounds(text=2_000)) for one in events]
+        with self._about(caller, session, what, reason, None, shown):
+            self.debugger.control(session, note, by(caller))
+            for event in events:
+                self.debugger.control(session, event, by(caller))
+        ticket = session.ticket
         self._told(session, caller, [])
         answer = {"at": self.debugger.look(session).mark}
         if then is not None:
@@ -191,9 +226,8 @@ class Changing:
         """Send a message as the session's user would."""
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
-        ticket = self._note(caller, session, "say", "", None, params.text)
-        await debugger.names.say(session, params.text, caller.user)
-        await self._committed(ticket)
+        with self._about(caller, session, "say", params.reason, None, params.text):
+            await debugger.names.say(session, params.text, caller.user)
         return {"queued": len(session.state.lane)}
 
     async def inject(self, caller: Caller, params: p.Inject) -> Any:
@@ -205,6 +239,7 @@ class Changing:
             made: Event = ev.Cancelled(caller.user, params.reason)
         else:
             made = _event(caller, params)
+            self._check_allowed(session, made)
         return await self._done(caller, session, f"inject {params.event}", (made,), params.reason)
 
     async def _jump(self, caller: Caller, session: Session, params: p.Inject) -> Any:
@@ -225,7 +260,7 @@ class Changing:
             raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
         planned = Planned(params.call, params.what, params.times, caller.user)
         what = f"fault {params.call} {params.what} x{params.times}"
-        answer = await self._done(caller, session, what, (), then=lambda: watched.faults.append(planned))
+        answer = await self._done(caller, session, what, (), params.reason, lambda: watched.faults.append(planned))
         return answer | {"left": params.times}
 
     async def kill(self, caller: Caller, params: p.OneCall) -> Any:
@@ -236,7 +271,7 @@ class Changing:
         if call is None or call.phase is not CallPhase.RUNNING:
             raise Failure("refused", f"session {session.id} has no running call {params.call!r}", at="with.call")
         done = ev.Finished(call.id, cancelled(f"killed by {caller.user}"))
-        return await self._done(caller, session, "kill", (done,)) | {"call": call.id}
+        return await self._done(caller, session, "kill", (done,), params.reason) | {"call": call.id}
 
     async def stream(self, caller: Caller, params: p.Stream) -> Any:
         """End the answer under way here, end it with other words, or ask for it again."""
@@ -252,7 +287,8 @@ class Changing:
             if not params.text:
                 raise Failure("bad_params", "must be the words that the answer ends with", at="with.text")
             events = (ev.Chunk(_words(params.text)), ended)
-        return await self._done(caller, session, f"stream {params.what}", events) | {"dropped": waiting}
+        answer = await self._done(caller, session, f"stream {params.what}", events, params.reason)
+        return answer | {"dropped": waiting}
 
     async def verdict(self, caller: Caller, params: p.Override) -> Any:
         """Decide about a call in place of the judge, or of the person who is asked."""
@@ -267,8 +303,23 @@ class Changing:
         if phase is CallPhase.APPROVING:
             allowed = decision is Decision.ALLOW
             made = ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason)
+        self._check_allowed(session, made)
         answer = await self._done(caller, session, f"verdict {params.decision}", (made,), params.reason)
         return answer | {"decision": params.decision}
+
+
+def _rewritten(before: State, call: Call, changes: tuple[ev.Change, ...]) -> int | None:
+    """Return the place of the last change of the arguments with which a call would run, or None."""
+    old = before.turn.call(call.id) if before.turn is not None else None
+    if old is None or old.revision == call.revision or call.phase is CallPhase.FINISHED:
+        return None
+    path = f"calls.{call.id}.args"
+    return max((n for n, one in enumerate(changes) if f"{one.path}.".startswith(f"{path}.")), default=None)
+
+
+def _because(made: ev.Edited, params: p.Back) -> ev.Edited:
+    """An edit that is taken back or made again, with the reason for that where one was given."""
+    return evolve(made, reason=params.reason) if params.reason else made
 
 
 def _event(caller: Caller, params: p.Inject) -> Event:

@@ -82,7 +82,9 @@ class Looking:
         return why(session.state, self._facts(session))
 
     def _facts(self, session: Session) -> Any:
-        return facts_of(session, self.debugger.dispatcher, held=self.debugger.held_for(session))
+        moved = self.debugger.look(session).moved
+        resting = None if moved is None else trio.current_time() - moved
+        return facts_of(session, self.debugger.dispatcher, held=self.debugger.held_for(session), resting=resting)
 
     async def tree(self, caller: Caller, params: p.Tree) -> Any:
         """A part of the state."""
@@ -172,7 +174,7 @@ class Looking:
         """One table about a session."""
         session = await self._session(params.session)
         if params.topic == "audit":
-            return await self.audit(caller, p.AuditLog(session.id))
+            return await self.audit(caller, p.AuditLog(session.id, verify=True))
         made: dict[str, Callable[[Session], Any]] = {
             "calls": _calls,
             "tools": _tools,

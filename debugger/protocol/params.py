@@ -71,10 +71,13 @@ class Attach:
 
 @frozen
 class Detach:
-    """Leave a session."""
+    """Leave a session. One that stays held does so for `hold_seconds`, or `forever`; with neither, as `attach` said."""
 
     session: SessionId
     then: Then = "resume"
+    hold_seconds: Seconds | None = None
+    forever: bool = False
+    reason: Reason = ""
 
 
 @frozen
@@ -189,6 +192,7 @@ class Lease:
     session: SessionId
     give: Annotated[str, Length(0, 200, shown=True)] = ""
     take: bool = False
+    reason: Reason = ""
 
 
 @frozen
@@ -198,6 +202,15 @@ class New:
     key: Name = ""
     agent: Name = ""
     suspended: bool = False
+    reason: Reason = ""
+
+
+@frozen
+class Pause:
+    """A session to be held; a reason becomes the cause of the hold."""
+
+    session: SessionId
+    reason: Reason = ""
 
 
 @frozen
@@ -339,11 +352,20 @@ class Edit:
 
 
 @frozen
+class Back:
+    """The last edit, to be taken back or made again."""
+
+    session: SessionId
+    reason: Reason = ""
+
+
+@frozen
 class Say:
     """A message, as its user would have sent it."""
 
     session: SessionId
     text: Annotated[str, Length(1, 1_000_000)]
+    reason: Reason = ""
 
 
 @frozen
@@ -364,6 +386,7 @@ class Fault:
     call: Name
     what: Literal["429", "timeout", "truncate", "garbage"]
     times: Annotated[int, Within(1, 1_000)] = 1
+    reason: Reason = ""
 
 
 @frozen
@@ -372,6 +395,7 @@ class OneCall:
 
     session: SessionId
     call: Name
+    reason: Reason = ""
 
 
 @frozen
@@ -381,6 +405,7 @@ class Stream:
     session: SessionId
     what: Literal["cut", "replace", "reissue"]
     text: Annotated[str, Length(0, 1_000_000)] = ""
+    reason: Reason = ""
 
 
 @frozen

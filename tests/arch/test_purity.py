@@ -46,13 +46,18 @@ PURE: Final = (
     "debugger.repl.editing",
     "debugger.repl.explaining",
     "debugger.repl.forms",
+    "debugger.repl.frames",
+    "debugger.repl.informed",
     "debugger.repl.lines",
     "debugger.repl.looking",
+    "debugger.repl.naming",
     "debugger.repl.place",
     "debugger.repl.pointing",
     "debugger.repl.render",
     "debugger.repl.running",
     "debugger.repl.standing",
+    "debugger.repl.tables",
+    "debugger.repl.tasking",
     "debugger.repl.texts",
 )
 
