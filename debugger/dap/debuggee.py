@@ -1,4 +1,4 @@
-"""What the handlers of one connection share: the way to the daemon, threads, references, breakpoints. Answers nothing."""
+"""What the handlers of one connection share: the way to the daemon, threads, references, breakpoints."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
