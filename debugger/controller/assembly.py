@@ -7,7 +7,9 @@ import trio
 from attrs import define
 
 from debugger.audit import Audit
+from debugger.controller.asking import Asking
 from debugger.controller.attending import Attending
+from debugger.controller.branching import Branching
 from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
 from debugger.controller.looking import Looking
@@ -15,6 +17,8 @@ from debugger.controller.names import Names
 from debugger.controller.orders import Orders
 from debugger.controller.pointing import Pointing
 from debugger.controller.running import Running
+from debugger.controller.travel import needed
+from debugger.controller.traveling import Traveling
 from debugger.peers import Peer
 from debugger.protocol.errors import Failure
 from debugger.protocol.params import Hello, Role
@@ -22,6 +26,7 @@ from debugger.server import Caller, Handler, Handlers, Service
 from runtime.errors import NoTransition, TwinstepError
 from runtime.ports import Chance, Clock, Store
 from runtime.sessions.roster import Roster
+from runtime.step.receipts import ReceiptNeeded
 
 Admit = Callable[[Hello, Peer | None], Awaitable[Role]]
 Complain = Callable[[str, Exception], None]
@@ -64,6 +69,8 @@ def refusing(handler: Handler) -> Handler:
             return await handler(caller, params)
         except NoTransition as exc:
             raise Failure("refused", str(exc)) from exc
+        except ReceiptNeeded as exc:
+            raise needed(exc) from exc
 
     return handle
 
@@ -85,7 +92,11 @@ async def assemble(
     audit = await Audit.opened(store, clock)
     debugger = Debugger(roster, names, audit, clock, chance, complain)
     pointing = Pointing(debugger, store)
-    parts = (Attending(debugger), Running(debugger), Looking(debugger), pointing, Changing(debugger))
+    traveling = Traveling(debugger)
+    parts = (
+        *(Attending(debugger), Running(debugger, traveling), Looking(debugger), pointing, Changing(debugger)),
+        *(traveling, Branching(debugger), Asking(debugger)),
+    )
     handlers: Handlers = {name: refusing(handler) for part in parts for name, handler in part.handlers().items()}
     service = Service(handlers, admit, joined=debugger.joined, left=debugger.left, complain=complain, **about)
     debugger.service = service

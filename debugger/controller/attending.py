@@ -116,6 +116,8 @@ class Attending:
         watched = debugger.watched.get(session.id)
         if watched is not None:
             watched.displays.pop(caller.connection, None)
+        if before is not None and before.connection == caller.connection:
+            debugger.leave_past(session)
         debugger.act([due] if due is not None else [])
         if before is not None and debugger.leases.of(session.id) is None:
             self._tell_lease(session, before.user, "detached")
@@ -150,6 +152,8 @@ class Attending:
             debugger.leases.take(session.id, caller.connection, force=includes(caller.role, "override"))
             debugger.attended(session)
         lease = debugger.leases.of(session.id)
+        if lease is not None and before is not None and lease.connection != before.connection:
+            debugger.leave_past(session)
         if params.give or params.take:
             what = "give" if params.give else "take"
             self._tell_lease(session, was, "given" if params.give else "taken")

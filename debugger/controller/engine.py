@@ -15,6 +15,7 @@ from attrs import define, field
 from debugger.audit import Audit
 from debugger.border import Border, Edge
 from debugger.breakpoints import BadSpec, Book, Hit
+from debugger.controller.cursor import Cursor
 from debugger.controller.faults import Faults
 from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
@@ -172,12 +173,22 @@ class Debugger:
 
     def left(self, caller: Caller) -> None:
         """A connection is gone: what it held goes on when its time is over."""
-        for watched in self.watched.values():
+        for watched in tuple(self.watched.values()):
             watched.displays.pop(caller.connection, None)
+            lease = self.leases.of(watched.session.id)
+            if lease is not None and lease.connection == caller.connection:
+                self.leave_past(watched.session)
         self.act(self.leases.lost(caller.connection, trio.current_time()))
         self._note("disconnect", caller)
         self.sweep()
         self._wake.set()
+
+    def leave_past(self, session: Session) -> None:
+        """Look at the head of a session again, because somebody else drives it now, or nobody; who watches is told."""
+        watched = self.watched.get(session.id)
+        if watched is not None and watched.cursor is not None:
+            watched.cursor = None
+            self.announce(session, None, [one.connection for one in self.leases.watchers(session.id)])
 
     def _note(self, action: str, caller: Caller) -> None:
         try:
@@ -261,8 +272,17 @@ class Debugger:
             opened.seconds(trio.current_time()) if opened is not None else 0.0,
         )
 
+    def cursor(self, session: Session) -> Cursor | None:
+        """Return where somebody looks in the past of a session, None at its head."""
+        found = self.watched.get(session.id)
+        return found.cursor if found is not None and found.session is session else None
+
     def here(self, session: Session) -> Border:
-        """Return the border that a session stands before, or would next."""
+        """Return the border that one looks at in a session: in the past, or the one that it stands before or would
+        next."""
+        cursor = self.cursor(session)
+        if cursor is not None:
+            return cursor.border
         kind, call, event = self.dispatcher.next(session)
         return self.border(session, kind, call, event)
 
@@ -398,7 +418,7 @@ class Debugger:
             self._unattended(session)
         if hold is not None:
             self._record(session, hold)
-        self._announce(session, hit)
+        self.announce(session, hit)
         if hit is not None:
             if hit.commands:
                 self.obey(session, hit)
@@ -412,7 +432,8 @@ class Debugger:
         except TwinstepError as exc:
             self.complain(f"the audit of a stop of session {session.id}", exc)
 
-    def _announce(self, session: Session, hit: Hit | None) -> None:
+    def announce(self, session: Session, hit: Hit | None, to: Iterable[str] | None = None) -> None:
+        """Tell some connections, or all, where one looks in a session that is held."""
         if self.service is None or not self.service.links:
             return
         watched = self.look(session)
@@ -420,10 +441,10 @@ class Debugger:
             data = stopped(self, watched, hit)
         except Exception as exc:  # noqa: BLE001 - what cannot be shown must not keep the stop from being told
             self.complain(f"the stop of session {session.id} could not be shown", exc)
-            data = {"session": session.id, "at": watched.mark, "generation": session.state.generation}
-        plain = [name for name in self.service.links if name not in watched.displays]
-        self.service.tell(plain, "stopped", data)
-        for connection in watched.displays:
+            data = {"session": session.id, "at": watched.at, "generation": session.state.generation}
+        names = frozenset(self.service.links if to is None else to)
+        self.service.tell(names - watched.displays.keys(), "stopped", data)
+        for connection in names & watched.displays.keys():
             more = {**data.get("context", {}), "displays": self.displays(watched, connection)}
             self.service.tell([connection], "stopped", {**data, "context": more})
 

@@ -1,8 +1,6 @@
 """Commands that show something of a session and change nothing. What they show holds no secret, and is bounded."""
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import trio
@@ -10,7 +8,8 @@ from attrs import asdict, define
 
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
-from debugger.controller.stopping import shown
+from debugger.controller.stopping import facts, shown
+from debugger.controller.travel import sliced, timeline_of
 from debugger.expressions import ABSENT, compile_expression, compile_path
 from debugger.inspect import (
     Bounds,
@@ -25,11 +24,10 @@ from debugger.inspect import (
     where,
     why,
 )
-from debugger.inspect.tasks import facts_of, tasks
+from debugger.inspect.tasks import tasks
 from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
-from runtime.errors import JournalError
 from runtime.sessions.session import Session
 from runtime.step import State
 from runtime.vocab import encode
@@ -37,8 +35,6 @@ from runtime.vocab import encode
 REQUEST: Final = "request"
 """The path whose bytes are the next request to the model."""
 WHOLE: Final = Bounds(text=1 << 24)
-DISK_SECONDS: Final = 1.0
-"""How long records on their way to the disk are waited for; after that, what is there is shown."""
 
 
 @define(eq=False)
@@ -61,7 +57,6 @@ class Looking:
             "info": self.info,
             "diff": self.diff,
             "find": self.find,
-            "log": self.log,
             "audit": self.audit,
         }
 
@@ -74,15 +69,29 @@ class Looking:
     async def where(self, caller: Caller, params: p.Session) -> Any:
         """Session, agent, prompt, turn, phase and calls."""
         session = await self._session(params.session)
-        return where(self.debugger.here(session), self._facts(session))
+        return where(self.debugger.here(session), facts(self.debugger, session))
 
     async def why(self, caller: Caller, params: p.Session) -> Any:
         """Why it stopped and what it waits for."""
         session = await self._session(params.session)
-        return why(session.state, self._facts(session))
+        made = why(self._state(session), facts(self.debugger, session))
+        cursor = self.debugger.cursor(session)
+        if cursor is None:
+            return made
+        looks = f"You look at record {cursor.seq}, step {cursor.border.steps}, and nothing runs there."
+        return made | {"sentence": f"{looks} {made['sentence']}"}
 
-    def _facts(self, session: Session) -> Any:
-        return facts_of(session, self.debugger.dispatcher, held=self.debugger.held_for(session))
+    def _state(self, session: Session) -> State:
+        """The state that one looks at."""
+        cursor = self.debugger.cursor(session)
+        return session.state if cursor is None else cursor.border.state
+
+    def _earlier(self, session: Session) -> Iterable[State]:
+        """The states before it, as far as they are kept."""
+        cursor = self.debugger.cursor(session)
+        if cursor is None:
+            return session.states
+        return [one.state for one in cursor.walk.path[: cursor.place]]
 
     async def tree(self, caller: Caller, params: p.Tree) -> Any:
         """A part of the state."""
@@ -98,7 +107,7 @@ class Looking:
         """A part of one value as it is on the wire. What is secret is veiled there too."""
         session = await self._session(params.session)
         if params.path == REQUEST:
-            body = request_body(session.state, session.states, params.start, params.count)
+            body = request_body(self._state(session), self._earlier(session), params.start, params.count)
             return {"text": body["text"], "start": body["start"], "total": body["bytes"]}
         value = compile_path(params.path)(self.debugger.here(session))
         if value is ABSENT:
@@ -110,12 +119,12 @@ class Looking:
     async def history(self, caller: Caller, params: p.Slice) -> Any:
         """A part of the conversation."""
         session = await self._session(params.session)
-        return conversation(session.state, params.start, params.count)
+        return conversation(self._state(session), params.start, params.count)
 
     async def request(self, caller: Caller, params: p.NextRequest) -> Any:
         """The next request to the model, by parts."""
         session = await self._session(params.session)
-        return next_request(session.state, session.states, diff=params.diff)
+        return next_request(self._state(session), self._earlier(session), diff=params.diff)
 
     async def tasks(self, caller: Caller, params: p.Session) -> Any:
         """What runs for the session: tasks, deadlines, queues, processes."""
@@ -124,40 +133,18 @@ class Looking:
     async def diff(self, caller: Caller, params: p.Diff) -> Any:
         """What differs between two records."""
         session = await self._session(params.session)
-        new = session.state if params.b is None else await self._state(session, params.b)
-        return diff(await self._state(session, params.a), new)
+        new = self._state(session) if params.b is None else await self._recorded(session, params.b)
+        return diff(await self._recorded(session, params.a), new)
 
-    async def _state(self, session: Session, seq: int) -> State:
-        try:
-            if 1 <= seq <= session.state.seq:
-                return (await self.debugger.dispatcher.timeline(session)).at(seq)
-        except JournalError as exc:
-            raise Failure("no_step", f"record {seq} of session {session.id} cannot be read: {exc}") from exc
-        raise Failure("no_step", f"session {session.id} has records 1 to {session.state.seq}, and no {seq}")
+    async def _recorded(self, session: Session, seq: int) -> State:
+        if not 1 <= seq <= session.state.seq:
+            raise Failure("no_step", f"session {session.id} has records 1 to {session.state.seq}, and no {seq}")
+        return (await timeline_of(self.debugger, session)).at(seq)
 
     async def find(self, caller: Caller, params: p.Find) -> Any:
         """Text in the session. Others run while a long one is searched."""
         session = await self._session(params.session)
-        search = finding(session.state, params.text, params.limit)
-        while True:
-            try:
-                next(search)
-            except StopIteration as done:
-                return done.value
-            await trio.lowlevel.checkpoint()
-
-    async def log(self, caller: Caller, params: p.Slice) -> Any:
-        """A part of the records of the session; a negative start counts from the end."""
-        session = await self._session(params.session)
-        journal, total = self.debugger.dispatcher.journal, session.state.seq
-        with trio.move_on_after(DISK_SECONDS), suppress(JournalError):
-            await journal.committed(session.ticket)
-        first = min(total, max(0, total + params.start if params.start < 0 else params.start))
-        rows = []
-        for record in journal.records(session.id, first, params.count):
-            row = {"number": record.seq, "kind": record.kind, "on": record.event.on.value, "actor": record.actor}
-            rows.append(row | {"call": record.call, "branch": record.branch, "wall": record.wall})
-        return {"steps": rows, "total": total}
+        return await sliced(finding(self._state(session), params.text, params.limit))
 
     async def audit(self, caller: Caller, params: p.AuditLog) -> Any:
         """The last entries of the audit."""
@@ -173,18 +160,19 @@ class Looking:
         session = await self._session(params.session)
         if params.topic == "audit":
             return await self.audit(caller, p.AuditLog(session.id))
-        made: dict[str, Callable[[Session], Any]] = {
-            "calls": _calls,
-            "tools": _tools,
-            "agents": self._agents,
-            "usage": _usage,
-            "timers": _timers,
-            "locks": _locks,
-            "queue": partial(_queue, self.debugger),
-            "policy": _policy,
-            "clients": self._clients,
+        state = self._state(session)
+        made: dict[str, Callable[[], Any]] = {
+            "calls": lambda: _calls(state, session.focus),
+            "tools": lambda: _tools(state),
+            "agents": lambda: self._agents(session),
+            "usage": lambda: _usage(state),
+            "timers": lambda: _timers(session),
+            "locks": lambda: _locks(session),
+            "queue": lambda: _queue(self.debugger, session),
+            "policy": lambda: _policy(state),
+            "clients": lambda: self._clients(session),
         }
-        return {"topic": params.topic, "rows": made[params.topic](session)}
+        return {"topic": params.topic, "rows": made[params.topic]()}
 
     def _agents(self, session: Session) -> Any:
         key, agent = self.debugger.names.of(session.id)
@@ -202,17 +190,17 @@ class Looking:
         ]
 
 
-def _calls(session: Session) -> Any:
-    turn = session.state.turn
+def _calls(state: State, focus: str) -> Any:
+    turn = state.turn
     return [
         {"id": one.id, "name": one.name, "phase": one.phase.value, "wave": one.wave, "edited": one.edited}
-        | {"focus": session.focus == one.id, "args": plain(one.args, Bounds(text=400))}
+        | {"focus": focus == one.id, "args": plain(one.args, Bounds(text=400))}
         for one in (turn.calls if turn is not None else ())
     ]
 
 
-def _tools(session: Session) -> Any:
-    context = session.state.context
+def _tools(state: State) -> Any:
+    context = state.context
     if context is None:
         return []
     offered = context.toolset
@@ -228,8 +216,8 @@ def _tools(session: Session) -> Any:
     ]
 
 
-def _usage(session: Session) -> Any:
-    use, state = session.state.usage, session.state
+def _usage(state: State) -> Any:
+    use = state.usage
     return [
         {"what": name, "tokens": getattr(use, name)}
         for name in ("prompt", "candidates", "cached", "thoughts", "tool", "total")
@@ -269,8 +257,8 @@ def _queue(debugger: Debugger, session: Session) -> Any:
     ]
 
 
-def _policy(session: Session) -> Any:
-    settings = session.state.settings
+def _policy(state: State) -> Any:
+    settings = state.settings
     return [
         {"setting": name, "value": plain(getattr(settings, name))}
         for name in ("mode", "interactive", "max_turns", "max_attempts", "hooks", "workspace")

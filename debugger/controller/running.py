@@ -11,6 +11,7 @@ from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, hold_of
 from debugger.controller.grains import finish, until_of, until_true
 from debugger.controller.stopping import standing
+from debugger.controller.traveling import Traveling
 from debugger.controller.watched import Watched
 from debugger.expressions import compile_expression
 from debugger.protocol import params as p
@@ -31,6 +32,8 @@ class Running:
     """Handlers. Each takes caller and params (`debugger.protocol.params`)."""
 
     debugger: Debugger
+    record: Traveling
+    """What goes forward from the past: it goes over the record."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return them by the names of their commands."""
@@ -73,6 +76,9 @@ class Running:
             return self._each(mine, lambda session: self._release(caller, session))
         session = driven(self.debugger, caller, params.session)
         hold = hold_of(session, params.generation)
+        cursor = self.debugger.cursor(session)
+        if cursor is not None:
+            return await self.record.go_on(caller, session, cursor)
         self._release(caller, session)
         return {"generation": hold.generation}
 
@@ -107,6 +113,8 @@ class Running:
         session = driven(self.debugger, caller, params.session)
         watched = self.debugger.look(session)
         hold_of(session, params.generation)
+        if watched.cursor is not None:
+            return await self.record.step(caller, session, watched.cursor, params)
         call = params.call or watched.call
         if params.call:
             _call(session, params.call)
@@ -128,6 +136,8 @@ class Running:
         session = driven(self.debugger, caller, params.session)
         watched = self.debugger.look(session)
         hold_of(session, params.generation)
+        if watched.cursor is not None:
+            return await self.record.finish(caller, session, watched.cursor)
         self._lock(watched, "")
         return self._run(caller, session, params.generation, finish(watched))
 
@@ -137,6 +147,9 @@ class Running:
         session = driven(self.debugger, caller, params.session)
         expression = compile_expression(params.expr)
         hold_of(session, params.generation)
+        cursor = self.debugger.cursor(session)
+        if cursor is not None:
+            return await self.record.until(caller, session, cursor, expression)
         self._free(session)
         return self._run(caller, session, params.generation, until_true(expression, self.debugger.border))
 
@@ -150,6 +163,7 @@ class Running:
         """End the open prompt of a session. A session that is held stays so."""
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
+        debugger.leave_past(session)  # a prompt is open at the head, if anywhere
         if session.state.phase not in OPEN:
             raise Failure("refused", f"session {session.id} has no open prompt: it is {session.state.phase.value}")
         ticket = debugger.audit.add(

@@ -6,7 +6,7 @@ from debugger.border import Border
 from debugger.breakpoints import Hit
 from debugger.controller.watched import Watched
 from debugger.expressions import ABSENT, Expression, ExpressionFailed
-from debugger.inspect import Bounds, plain, where, why
+from debugger.inspect import Bounds, Facts, plain, where, why
 from debugger.inspect.tasks import facts_of
 from debugger.schema import streamed
 from runtime.sessions.session import Session
@@ -31,33 +31,46 @@ def stopped(debugger: "Debugger", watched: Watched, hit: Hit | None) -> dict[str
 
 
 def standing(watched: Watched, border: Border) -> dict[str, Any]:
-    """Return where a session stands, in short: what an edit and a command to go on must name."""
-    session = watched.session
+    """Return where one looks in a session, in short: what an edit and a command to go on must name.
+
+    With `past` the session stands at record `head`, and all else but its hold is as it was at record `at`.
+    """
+    session, cursor, state = watched.session, watched.cursor, border.state
     hold = session.state.hold
     return {
         "session": session.id,
         "key": border.key,
-        "phase": session.state.phase.value,
+        "phase": state.phase.value,
         "held": hold is not None,
         "generation": session.state.generation,
-        "at": watched.mark,
-        "turn": session.state.turn.number if session.state.turn else 0,
+        "at": watched.at,
+        "number": border.steps,
+        "past": cursor is not None,
+        "branch": state.branch,
+        "head": cursor.walk.path[-1].seq if cursor is not None else watched.mark,
+        "turn": state.turn.number if state.turn else 0,
         "step": {"kind": border.kind.value, "call": border.call, "edge": border.edge, "number": border.steps},
-        "cause": hold.cause if hold else "",
-        "by": hold.by if hold else "",
+        "cause": cursor.cause if cursor is not None else hold.cause if hold else "",
+        "by": cursor.by if cursor is not None else hold.by if hold else "",
         "touched": session.state.touched,
         "broken": str(session.broken) if session.broken is not None else "",
     }
 
 
+def facts(debugger: "Debugger", session: Session) -> Facts:
+    """Return what the state does not know of itself; of the past nothing is known."""
+    if debugger.cursor(session) is not None:
+        return Facts()
+    return facts_of(session, debugger.dispatcher, held=debugger.held_for(session))
+
+
 def context(debugger: "Debugger", session: Session, border: Border) -> dict[str, Any]:
     """Return all that a person or a script wants to see first."""
-    facts = facts_of(session, debugger.dispatcher, held=debugger.held_for(session))
-    state = session.state
+    known, state = facts(debugger, session), border.state
     answer = streamed(state)
     made: dict[str, Any] = {
-        "where": where(border, facts),
-        "why": why(state, facts),
+        "where": where(border, known),
+        "why": why(state, known),
         "answer": {"characters": len(answer), "tail": answer[-TAIL:]},
         "model": state.settings.model,
         "tokens": state.usage.total,

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from attrs import define, field
 
+from debugger.controller.cursor import Cursor
 from debugger.expressions import Expression
 from runtime.sessions.session import Session
 from runtime.step import Step, StepKind
@@ -18,8 +19,10 @@ UNDO: Final = 200
 DISPLAYS: Final = 50
 """Displays of one connection in one session."""
 Mode = Literal["off", "on", "step"]
-_PASSIVE: Final = frozenset({StepKind.CONTROL_QUEUE})
+_PASSIVE: Final = frozenset({StepKind.CONTROL_QUEUE, StepKind.CONTROL_MARK})
 """Steps that do not make an edit late: a message that comes in while somebody thinks is none of its business."""
+_LEAVES: Final = frozenset({StepKind.CONTROL_RELEASE, StepKind.CONTROL_BRANCH, StepKind.SESSION_CLOSE})
+"""Steps after which nobody looks at the past any more."""
 _STANDING: Final = frozenset({StepKind.CONTROL_HOLD, StepKind.CONTROL_RELEASE})
 """Steps that change nothing that an edit can."""
 
@@ -46,9 +49,8 @@ class Planned:
 class Watched:
     """One session under the debugger. `mark` is the number of the last record that an edit must know of.
 
-    `last` is the step that was taken last. `once` undoes the edits that were meant for one
-    request. `displays` are by
-    connection and number.
+    `last` is the step that was taken last. `once` undoes the edits that were meant for one request. `displays` are by
+    connection and number. `cursor` is where somebody looks, None at the head.
     """
 
     session: Session
@@ -61,6 +63,12 @@ class Watched:
     call: str = ""
     once: list[Edited] = field(factory=list)
     displays: dict[str, dict[int, Expression]] = field(factory=dict)
+    cursor: Cursor | None = None
+
+    @property
+    def at(self) -> int:
+        """The number of the record that an edit must name: where one looks, else the last that counts."""
+        return self.cursor.seq if self.cursor is not None else self.mark
 
     @classmethod
     def of(cls, session: Session, before: "Watched | None" = None) -> "Watched":
@@ -80,6 +88,8 @@ class Watched:
         """Take note of a step; `ours` is one that a debugger made. What others change leaves no edit to be taken back:
         it names places that may hold something else by now.
         """
+        if step.kind in _LEAVES:
+            self.cursor = None
         if step.kind in _PASSIVE:
             return
         self.mark = step.after.seq

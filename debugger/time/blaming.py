@@ -26,18 +26,18 @@ def written(source: str) -> Path:
     """Return a path whose writer can be looked for. Raises BadExpression."""
     path = compile_path(source)
     for root in sorted(path.roots_used - LASTING):
-        why = f"{root} is another thing at each step, and nobody writes it; name what begins with state, tool or tokens"
-        raise BadExpression(why, max(0, source.find(root)))
+        why = f"{root} is another thing at each step; what somebody writes begins with state, tool or tokens"
+        raise BadExpression(why, source, max(0, source.find(root)))
     return path
 
 
-def blaming(walk: Walk, place: int, path: Path) -> Generator[None, None, Shown]:
-    """Look back from a place for the record that wrote what is there now.
+def blaming(walk: Walk, place: int, path: Path, here: Border) -> Generator[None, None, Shown]:
+    """Look back from a place for the record that wrote what is there now. `here` is the border at the place: it says
+    which call `tool` means.
 
     Return `path`; `value` (absent: `absent`); and `writer`, None where nothing has changed it since the session began:
     the row of its record, with `old` and `new`, and `reason` where a person gave one.
     """
-    here = walk.before(place)
     now = _value(path, here, walk, place)
     made: dict[str, Any] = {"path": path.source, "writer": None, **_shown("value", now)}
     for index in range(place, -1, -1):

@@ -26,9 +26,8 @@ from runtime.step import OPEN, REST, CallPhase, Event, Phase, State, Step, StepK
 from runtime.step import events as ev
 from runtime.step.branches import LONGEST_NOTE, checked_name
 from runtime.step.outstanding import outstanding
-from runtime.step.receipts import confirmed
 from runtime.step.replay import rebased
-from runtime.vocab import Message, evolve
+from runtime.vocab import Message
 
 FLUSH_SECONDS: Final = 0.05
 """How long a record may wait for company on its way to the disk when no effect waits for it."""
@@ -270,7 +269,7 @@ class Dispatcher:
         Raises JournalError. It grows with the session and is there until the session is unloaded.
         """
         if session.timeline is None:
-            session.timeline = Timeline(session, self.journal)
+            session.timeline = Timeline(session.id, session=session, journal=self.journal)
         await session.timeline.load()
         return session.timeline
 
@@ -305,10 +304,8 @@ class Dispatcher:
         return self.control(session, ev.Marked(session.state.seq if seq is None else seq, name, by, note), by)
 
     def _branch(self, session: Session, timeline: Timeline, seq: int, event: ev.Branched) -> Step:
-        origin, known = timeline.at(seq), timeline.known(seq)
-        confirmed(timeline.receipt(seq), event.receipt)
-        event = evolve(event, results=known.results, sent=known.sent)
-        step = self._apply(session, event, event.by, rebased(origin, session.state))
+        event = timeline.branch(seq, event)
+        step = self._apply(session, event, event.by, rebased(timeline.at(seq), session.state))
         self.underway.prune(session)
         if session.state.hold is not None:  # it stands before another step now
             kind, call, _ = self.next(session)

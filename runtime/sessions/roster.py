@@ -13,7 +13,6 @@ from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.session import FIRST_SNAPSHOT, Session
 from runtime.step import OPEN, REST, Phase, State
 from runtime.step import events as ev
-from runtime.step.receipts import confirmed
 
 
 @define(eq=False)
@@ -47,12 +46,8 @@ class Roster:
         timeline = await self.dispatcher.timeline(session)
         if name in self.live or name in self.parked:
             raise InputError(f"There is a session {name} already.")
-        origin, known = timeline.at(seq), timeline.known(seq)
-        confirmed(timeline.receipt(seq), receipt)
-        digest = origin.digest.hex()
-        event = ev.Forked(origin, session.id, seq, digest, by, reason, known.results, known.sent, receipt)
         child = Session(State(name))
-        self.dispatcher.control(child, event, by)
+        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt), by)
         self.live[name] = child
         try:
             if session.state.hold is not None:

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
 from pyrsistent import PVector, pvector
 
-from runtime.errors import JournalCorrupt, JournalNewer
+from runtime.errors import JournalCorrupt, JournalError, JournalNewer
 from runtime.step.events import EVENTS, Branched, Event, On
 from runtime.step.machine import Step
 from runtime.step.state import State
@@ -217,7 +217,7 @@ def unpack(
         for old in range(version, SCHEMA):
             plain = UPGRADES[old](plain)
         for path, name in plain.pop("big", ()):
-            _put(plain["event"], path, blob(name).decode("utf-8", "surrogatepass"))
+            _put(plain["event"], path, _blob(name, blob, at).decode("utf-8", "surrogatepass"))
         kind = EVENTS[On(plain.pop("on"))]
         event = CONVERTER.structure(plain.pop("event"), kind)
         return Record(event=event, **{**plain, "v": SCHEMA, "labels": tuple(plain.get("labels", ()))})
@@ -225,6 +225,13 @@ def unpack(
         raise JournalCorrupt(f"{at}: {'; '.join(transform_error(exc))}") from exc
     except _UNREADABLE as exc:
         raise JournalCorrupt(f"{at}: {type(exc).__name__}: {exc}") from exc
+
+
+def _blob(name: str, blob: Callable[[str], bytes], at: str) -> bytes:
+    try:
+        return blob(name)
+    except JournalError as exc:
+        raise JournalCorrupt(f"{at}: {exc}") from exc
 
 
 def _load(body: bytes, codec: Codec) -> dict[str, Any]:

@@ -1,0 +1,187 @@
+"""Commands about branches: begin one, go on with another, mark a record, fork a session, begin a frame anew.
+
+What happened outside since is on the receipt that a person has to confirm first; the kernel sees to that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import asdict, define
+
+from debugger.controller.engine import Debugger
+from debugger.controller.finding import by, driven, find, hold_of
+from debugger.controller.stopping import standing
+from debugger.controller.travel import branch, here, path_to, shown_receipt, timeline_of
+from debugger.inspect.plain import cut
+from debugger.protocol import params as p
+from debugger.protocol.errors import Failure
+from debugger.server import Caller, Handler
+from debugger.time import Walk
+from runtime.sessions.session import Session
+from runtime.step import StepKind
+from runtime.step.branches import Branch, Note
+
+NAME = 200
+
+
+@define(eq=False)
+class Branching:
+    """Handlers. Each takes caller and params (`debugger.protocol.params`)."""
+
+    debugger: Debugger
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return them by the names of their commands."""
+        return {
+            "branches": self.branches,
+            "receipt": self.receipt,
+            "branch": self.branch,
+            "switch": self.switch,
+            "restart": self.restart,
+            "mark": self.mark,
+            "fork": self.fork,
+        }
+
+    async def branches(self, caller: Caller, params: p.Session) -> Any:
+        """All branches with their names and notes."""
+        session = find(self.debugger, params.session)
+        timeline = await timeline_of(self.debugger, session)
+        at = self.debugger.look(session).at
+        notes = [_note(one) for one in timeline.notes()]
+        return {"branches": [_row(one) for one in timeline.branches()], "notes": notes, "here": at}
+
+    async def receipt(self, caller: Caller, params: p.At) -> Any:
+        """What going back to a record would leave as it is."""
+        session = find(self.debugger, params.session)
+        timeline = await timeline_of(self.debugger, session)
+        seq = await self._seq(session, params.at)
+        return shown_receipt(timeline.receipt(seq))
+
+    async def _seq(self, session: Session, at: int | None) -> int:
+        """Return the record that is meant: one that is named, else where one looks. Raises Failure."""
+        if at is not None:
+            walk, place = await path_to(self.debugger, session, at)
+        else:
+            walk, place = await here(self.debugger, session)
+        return walk.path[place].seq
+
+    async def branch(self, caller: Caller, params: p.Branch) -> Any:
+        """Begin a branch; the session stands there then."""
+        session = self._held(caller, params.session)
+        seq = await self._seq(session, params.at)
+        await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        return self._standing(session)
+
+    async def switch(self, caller: Caller, params: p.Switch) -> Any:
+        """Go on with another branch."""
+        debugger, session = self.debugger, self._held(caller, params.session)
+        await timeline_of(debugger, session)
+        hold_of(session)
+        before = session.state.branch
+        await debugger.dispatcher.switch(session, params.branch, by(caller), params.receipt)
+        await debugger.audit.write(
+            "switch",
+            user=caller.user,
+            connection=caller.connection,
+            session=session.id,
+            before=before,
+            after={"branch": params.branch, "receipt": params.receipt},
+        )
+        return self._standing(session)
+
+    async def restart(self, caller: Caller, params: p.Restart) -> Any:
+        """Begin a frame anew: on a branch before its first step."""
+        session = self._held(caller, params.session)
+        walk, place = await here(self.debugger, session)
+        self._there(session, params.at)
+        name = params.call or self.debugger.here(session).call
+        begin = {"call": lambda: _of_call(walk, place, name), "turn": lambda: _of_turn(walk, place)}
+        found = begin.get(params.frame, lambda: _of_session(walk))()
+        if found is None:
+            what = f"call {name!r}" if params.frame == "call" and name else f"a {params.frame}"
+            raise Failure("refused", f"session {session.id} does not stand in {what} that could begin anew")
+        reason = params.reason or f"restart {params.frame}"
+        await branch(self.debugger, caller, session, walk.path[found].seq, "", reason, params.receipt)
+        return self._standing(session)
+
+    async def mark(self, caller: Caller, params: p.Mark) -> Any:
+        """Give a record a name or a note."""
+        if not params.name and not params.note:
+            raise Failure("bad_params", "needs a name or a note", at="with.name")
+        debugger, session = self.debugger, driven(self.debugger, caller, params.session)
+        seq = debugger.look(session).at if params.at is None else params.at
+        step = debugger.dispatcher.mark(session, params.name, by(caller), params.note, seq)
+        told = {"at": seq, "name": params.name, "note": params.note}
+        await debugger.audit.write(
+            "mark", user=caller.user, connection=caller.connection, session=session.id, after=told
+        )
+        return told | {"by": step.after.seq}
+
+    async def fork(self, caller: Caller, params: p.Fork) -> Any:
+        """Begin a session of its own as this one was at a record."""
+        debugger, session = self.debugger, driven(self.debugger, caller, params.session)
+        seq = await self._seq(session, params.at)
+        child = await debugger.names.fork(
+            session, seq, params.name, by(caller), params.reason, params.receipt, copied=params.files == "copied"
+        )
+        told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
+        await debugger.audit.write(
+            "fork",
+            user=caller.user,
+            connection=caller.connection,
+            session=session.id,
+            reason=params.reason,
+            after=told,
+        )
+        return self._standing(child) | {"of": session.id, "from": seq}
+
+    def _held(self, caller: Caller, name: str) -> Session:
+        session = driven(self.debugger, caller, name)
+        hold_of(session)
+        return session
+
+    def _there(self, session: Session, at: int | None) -> None:
+        now = self.debugger.look(session).at
+        if at is not None and at != now:
+            raise Failure("moved", f"session {session.id} is at {now} now, not at {at}: look again", at="with.at")
+
+    def _standing(self, session: Session) -> dict[str, Any]:
+        return standing(self.debugger.look(session), self.debugger.here(session))
+
+
+def _row(one: Branch) -> dict[str, Any]:
+    return asdict(one) | {
+        "name": cut(one.name, NAME),
+        "parent": cut(one.parent, NAME),
+        "notes": [_note(note) for note in one.notes],
+    }
+
+
+def _note(one: Note) -> dict[str, Any]:
+    return {"at": one.seq, "name": cut(one.name, NAME), "note": cut(one.text, NAME), "by": cut(one.by, NAME)}
+
+
+def _of_call(walk: Walk, place: int, name: str) -> int | None:
+    """The place before the first step of a call of the open turn."""
+    found = None
+    index = walk.step_before(place)
+    while name and index is not None and walk.path[index].step.kind is not StepKind.MODEL_RESPONSE:
+        found = index - 1 if walk.path[index].step.call == name else found
+        index = walk.step_before(index - 1)
+    return found
+
+
+def _of_turn(walk: Walk, place: int) -> int | None:
+    """The place before the last turn that began."""
+    index = walk.step_before(place)
+    while index is not None and index > 0:
+        if walk.path[index].step.kind is StepKind.TURN_START:
+            return index - 1
+        index = walk.step_before(index - 1)
+    return None
+
+
+def _of_session(walk: Walk) -> int | None:
+    """The place behind the first message."""
+    kinds = (taken.step.kind for taken in walk.path)
+    return next((place for place, kind in enumerate(kinds) if kind is StepKind.MESSAGE_RECEIVE), None)
