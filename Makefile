@@ -66,6 +66,9 @@ crash: venv ## kill the gateway again and again, and see that nothing acknowledg
 loss: venv ## lose debuggers at random moments, 1,000 times: is a session left standing (LOSS="--trials 1000 --seed 0")
 	@$(RUN) tests.faults.lost_debuggers $(LOSS)
 
+journals: venv ## replay 10,000 random journals, and see that a changed one is refused (JOURNALS="--journals 10000 --seed 0")
+	@$(RUN) tests.faults.random_journals $(JOURNALS)
+
 soak: venv ## 100,000 turns, then 10,000 idle clients: does the gateway keep its memory and its pace (SOAK=, IDLE=)
 	@$(RUN) tests.acceptance.gateway.soak $(SOAK)
 	@$(RUN) tests.acceptance.gateway.idle $(IDLE)

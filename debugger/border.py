@@ -18,8 +18,8 @@ class Border:
     """Where a session stands. With the edge `before`, `event` is what would be applied next to `state`; with `after`,
     `taken` is the step that was taken and `state` the one after it.
 
-    `steps` counts the steps that the session took. `seconds` is how long the prompt has been open without the time that
-    it was held. `actor` is who caused the event, as the journal names it.
+    `steps` is the number of the last step: how many steps of the machine led here. `seconds` is how long the prompt has
+    been open without the time that it was held. `actor` is who caused the event, as the journal names it.
     """
 
     session: str
@@ -63,7 +63,7 @@ def _step(border: Border) -> Mapping[str, Any]:
         "kind": border.kind.value,
         "call": border.call,
         "edge": border.edge,
-        "number": border.steps,
+        "n": border.steps,
         "on": border.event.on.value if border.event is not None else "",
         "actor": border.actor,
     }
@@ -90,7 +90,7 @@ ROOTS: Final[Mapping[str, Callable[[Border], Any]]] = {
 """The names that an expression may begin with, and what each is at a border. None counts as absent."""
 ABOUT: Final[Mapping[str, str]] = {
     "state": "the state of the session",
-    "step": "the step at this border: kind, call, edge (before, after), number, on, actor",
+    "step": "the step at this border: kind, call, edge (before, after), n (its number on this path), on, actor",
     "tool": "the tool call that the step is about: id, name, args, phase, verdict, result",
     "event": "what is about to happen, or has just happened",
     "verdict": "what the judge said of the call, message or reply at this border",

@@ -51,7 +51,7 @@ class Asking:
         found = next((one for one in timeline.branches() if one.name == name), None)
         if found is None:
             known = ", ".join(one.name for one in timeline.branches()[:20])
-            raise Failure("bad_params", f"session {session.id} has no branch {name!r}; it has {known}", at=f"with.{at}")
+            raise Failure("no_step", f"session {session.id} has no branch {name!r}; it has {known}", at=f"with.{at}")
         return await walk_of(self.debugger, session, found.head)
 
     async def blame(self, caller: Caller, params: p.PathOf) -> Any:

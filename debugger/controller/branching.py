@@ -121,9 +121,9 @@ class Branching:
         """Begin a session of its own as this one was at a record."""
         debugger, session = self.debugger, driven(self.debugger, caller, params.session)
         seq = await self._seq(session, params.at)
-        child = await debugger.names.fork(
-            session, seq, params.name, by(caller), params.reason, params.receipt, copied=params.files == "copied"
-        )
+        if params.files == "copied":
+            raise Failure("unavailable", "files are shared: this daemon copies no workspace yet", at="with.files")
+        child = await debugger.names.fork(session, seq, params.name, by(caller), params.reason, params.receipt)
         told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
         await debugger.audit.write(
             "fork",

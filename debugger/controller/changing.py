@@ -10,9 +10,11 @@ import trio
 from attrs import define
 from cattrs import BaseValidationError, transform_error
 
+from debugger.controller.cursor import Cursor
 from debugger.controller.engine import Debugger
 from debugger.controller.faults import MODEL
-from debugger.controller.finding import by, driven, hold_of
+from debugger.controller.finding import by, driven, find, hold_of
+from debugger.controller.travel import branch, branched
 from debugger.controller.watched import Planned, Undo, Watched
 from debugger.inspect import Bounds, plain
 from debugger.inspect import diff as difference
@@ -23,7 +25,7 @@ from debugger.schema import Secret, is_secret
 from debugger.server import Caller, Handler
 from runtime.errors import NoTransition, TwinstepError
 from runtime.sessions.session import Session
-from runtime.step import CallPhase, Event, On, Phase, State, advance
+from runtime.step import CallPhase, Event, On, Phase, State, StepKind, advance, ready
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
 from runtime.step.records import CONVERTER
@@ -77,17 +79,20 @@ class Changing:
 
     async def edit(self, caller: Caller, params: p.Edit) -> Any:
         """Make changes to a held session, all or none."""
-        session, watched = self._at(caller, params.session, params.at)
+        session, watched = self._at(caller, params.session)
+        cursor = self._cursor(session, params.at)
         changes = tuple(ev.Change(one.path, one.value, one.op) for one in params.changes)
         made = ev.Edited.of(changes, caller.user, params.reason)
         if params.once and not all(one.path.partition(".")[0] in ONCE for one in changes):
             raise Failure(
                 "bad_params", f"for one request only {', '.join(sorted(ONCE))} can be changed", at="with.once"
             )
+        state = await branched(self.debugger, caller, session, cursor)
+        after = advance(state, made).after  # raises where the machine refuses
         if params.dry:
             await trio.lowlevel.checkpoint()
-            after = advance(session.state, made).after
-            return {"at": watched.mark, "dry": True} | difference(session.state, after)
+            return {"at": watched.at, "dry": True} | difference(state, after)
+        name = await self._branch(caller, session, cursor, params.reason or "edit", params.receipt)
         undo = Undo(made, inverse(session.state, made))
         ticket, answer = self._edit(caller, session, made, "edit", params.reason)
         if params.once:
@@ -96,11 +101,12 @@ class Changing:
             watched.done.append(undo)
             watched.undone.clear()
         await self._committed(ticket)
-        return answer
+        return answer | name
 
     async def undo(self, caller: Caller, params: p.Session) -> Any:
         """Take the last edit back, if the session has taken no step since."""
         session, watched = self._at(caller, params.session)
+        self._at_head(session)
         if not watched.done:
             raise Failure("refused", "there is no edit at this step that could be taken back")
         last = watched.done[-1]
@@ -112,6 +118,7 @@ class Changing:
     async def redo(self, caller: Caller, params: p.Session) -> Any:
         """Make the edit again that was taken back last."""
         session, watched = self._at(caller, params.session)
+        self._at_head(session)
         if not watched.undone:
             raise Failure("refused", "there is no edit at this step that was taken back")
         last = watched.undone[-1]
@@ -120,16 +127,32 @@ class Changing:
         await self._committed(ticket)
         return answer
 
-    def _at(self, caller: Caller, name: str, at: int | None = None) -> tuple[Session, Watched]:
-        """Return a session that is held where the caller thinks it is. Raises Failure."""
+    def _at(self, caller: Caller, name: str) -> tuple[Session, Watched]:
+        """Return a session that is held. Raises Failure."""
         session = driven(self.debugger, caller, name)
         hold_of(session)
+        return session, self.debugger.look(session)
+
+    def _cursor(self, session: Session, at: int | None) -> Cursor | None:
+        """Return where one looks in a session, which must be where the caller thinks. Raises Failure."""
         watched = self.debugger.look(session)
-        if at is not None and at != watched.mark:
+        if at is not None and at != watched.at:
             raise Failure(
-                "moved", f"session {session.id} is at {watched.mark} now, not at {at}: look again", at="with.at"
+                "moved", f"session {session.id} is at {watched.at} now, not at {at}: look again", at="with.at"
             )
-        return session, watched
+        return watched.cursor
+
+    def _at_head(self, session: Session) -> None:
+        if self.debugger.cursor(session) is not None:
+            raise Failure("refused", "edits are taken back where they were made: `goto last` looks at the head")
+
+    async def _branch(
+        self, caller: Caller, session: Session, cursor: Cursor | None, reason: str, receipt: str
+    ) -> dict[str, str]:
+        """In the past, begin the branch that a change is made on; return its name for the answer."""
+        if cursor is None:
+            return {}
+        return {"branch": await branch(self.debugger, caller, session, cursor.seq, "", reason, receipt)}
 
     def _edit(
         self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
@@ -164,24 +187,29 @@ class Changing:
     async def _done(
         self,
         caller: Caller,
-        session: Session,
+        params: p.There,
         what: str,
-        events: tuple[Event, ...],
+        make: Callable[[State], tuple[Event, ...]] = lambda state: (),
         reason: str = "",
         then: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """Let events happen that nobody's world brought: all that the machine would refuse, it refuses before any.
 
-        `then` is done with them, before this waits for the disk.
+        `make` says which for the state that they are for. `then` is done with them, before this waits for the disk.
         """
+        session = driven(self.debugger, caller, params.session)
+        cursor = self._cursor(session, params.at)
+        state = await branched(self.debugger, caller, session, cursor)
         note = ev.Edited("note", {"what": what}, caller.user, reason)
-        _tried(session.state, (note, *events))
+        events = make(state)
+        _tried(state, (note, *events))
+        name = await self._branch(caller, session, cursor, what, params.receipt)
         ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
         self.debugger.control(session, note, by(caller))
         for event in events:
             self.debugger.control(session, event, by(caller))
         self._told(session, caller, [])
-        answer = {"at": self.debugger.look(session).mark}
+        answer = {"at": self.debugger.look(session).mark} | name
         if then is not None:
             then()
         await self._committed(ticket)
@@ -191,10 +219,11 @@ class Changing:
         """Send a message as the session's user would."""
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
+        name = await self._branch(caller, session, self._cursor(session, params.at), "say", params.receipt)
         ticket = self._note(caller, session, "say", "", None, params.text)
         await debugger.names.say(session, params.text, caller.user)
         await self._committed(ticket)
-        return {"queued": len(session.state.lane)}
+        return {"queued": len(session.state.lane)} | name
 
     async def inject(self, caller: Caller, params: p.Inject) -> Any:
         """Let an event from outside happen, or time pass for the deadlines of the session (`clock`, `seconds`)."""
@@ -205,15 +234,17 @@ class Changing:
             made: Event = ev.Cancelled(caller.user, params.reason)
         else:
             made = _event(caller, params)
-        return await self._done(caller, session, f"inject {params.event}", (made,), params.reason)
+        return await self._done(caller, params, f"inject {params.event}", lambda state: (made,), params.reason)
 
     async def _jump(self, caller: Caller, session: Session, params: p.Inject) -> Any:
         seconds = params.data.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 1e9:
             raise Failure("bad_params", "must be seconds above 0", at="with.data.seconds")
-        return await self._done(
-            caller, session, "inject clock", (), params.reason, lambda: session.deadlines.jump(seconds)
-        )
+
+        def jump() -> None:
+            session.deadlines.jump(seconds)
+
+        return await self._done(caller, params, "inject clock", reason=params.reason, then=jump)
 
     async def fault(self, caller: Caller, params: p.Fault) -> Any:
         """Let a call, or the request to the model, fail."""
@@ -225,49 +256,57 @@ class Changing:
             raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
         planned = Planned(params.call, params.what, params.times, caller.user)
         what = f"fault {params.call} {params.what} x{params.times}"
-        answer = await self._done(caller, session, what, (), then=lambda: watched.faults.append(planned))
+        answer = await self._done(caller, params, what, then=lambda: watched.faults.append(planned))
         return answer | {"left": params.times}
 
     async def kill(self, caller: Caller, params: p.OneCall) -> Any:
         """End a running call; the model is told that it was stopped."""
-        session = driven(self.debugger, caller, params.session)
-        turn = session.state.turn
-        call = turn.call(params.call) if turn is not None else None
-        if call is None or call.phase is not CallPhase.RUNNING:
-            raise Failure("refused", f"session {session.id} has no running call {params.call!r}", at="with.call")
-        done = ev.Finished(call.id, cancelled(f"killed by {caller.user}"))
-        return await self._done(caller, session, "kill", (done,)) | {"call": call.id}
+        name = find(self.debugger, params.session).id
+
+        def make(state: State) -> tuple[Event, ...]:
+            call = state.turn.call(params.call) if state.turn is not None else None
+            if call is None or call.phase is not CallPhase.RUNNING:
+                raise Failure("refused", f"session {name} has no running call {params.call!r}", at="with.call")
+            return (ev.Finished(call.id, cancelled(f"killed by {caller.user}")),)
+
+        return await self._done(caller, params, "kill", make) | {"call": params.call}
 
     async def stream(self, caller: Caller, params: p.Stream) -> Any:
         """End the answer under way here, end it with other words, or ask for it again."""
         session = driven(self.debugger, caller, params.session)
-        if session.state.phase is not Phase.STREAMING:
-            raise Failure("refused", f"session {session.id} has no answer under way: it is {session.state.phase.value}")
-        waiting = sum(isinstance(event, ev.Chunk) for event, _ in session.inbox)
         ended = ev.StreamEnded(self.debugger.clock.wall(), self.debugger.chance.random())
-        events: tuple[Event, ...] = (ev.Recovered(by(caller)),)
-        if params.what == "cut":
-            events = (ev.Chunk(_words("")), ended)  # it has to say that it is over
-        elif params.what == "replace":
-            if not params.text:
+        waiting = sum(isinstance(event, ev.Chunk) for event, _ in session.inbox)
+
+        def make(state: State) -> tuple[Event, ...]:
+            if state.phase is not Phase.STREAMING:
+                text = f"session {session.id} has no answer under way: it is {state.phase.value}"
+                raise Failure("refused", text)
+            if params.what == "reissue":
+                return (ev.Recovered(by(caller)),)
+            if params.what == "replace" and not params.text:
                 raise Failure("bad_params", "must be the words that the answer ends with", at="with.text")
-            events = (ev.Chunk(_words(params.text)), ended)
-        return await self._done(caller, session, f"stream {params.what}", events) | {"dropped": waiting}
+            # It has to say that it is over, also where it is cut.
+            return (ev.Chunk(_words(params.text if params.what == "replace" else "")), ended)
+
+        return await self._done(caller, params, f"stream {params.what}", make) | {"dropped": waiting}
 
     async def verdict(self, caller: Caller, params: p.Override) -> Any:
         """Decide about a call in place of the judge, or of the person who is asked."""
-        session = driven(self.debugger, caller, params.session)
-        turn = session.state.turn
-        call = turn.call(params.call) if turn is not None else None
-        phase = call.phase if call is not None else None
-        if call is None or phase not in (CallPhase.JUDGING, CallPhase.APPROVING):
-            raise Failure("refused", f"nobody is deciding about a call {params.call!r} now", at="with.call")
         decision = Decision.ALLOW if params.decision == "allow" else Decision.BLOCK
-        made: Event = ev.Judged(call.id, Verdict(decision, OVERRIDE, params.reason), call.revision)
-        if phase is CallPhase.APPROVING:
+
+        def make(state: State) -> tuple[Event, ...]:
+            call = state.turn.call(params.call) if state.turn is not None else None
+            phase = call.phase if call is not None else None
+            judge = ev.Go(StepKind.CALL_JUDGE.value, params.call)
+            asked = (judge,) if phase is CallPhase.JUDGE and judge in ready(state) else ()
+            if call is None or (phase not in (CallPhase.JUDGING, CallPhase.APPROVING) and not asked):
+                raise Failure("refused", f"nobody is deciding about a call {params.call!r} now", at="with.call")
+            if phase is not CallPhase.APPROVING:
+                return (*asked, ev.Judged(call.id, Verdict(decision, OVERRIDE, params.reason), call.revision))
             allowed = decision is Decision.ALLOW
-            made = ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason)
-        answer = await self._done(caller, session, f"verdict {params.decision}", (made,), params.reason)
+            return (ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason),)
+
+        answer = await self._done(caller, params, f"verdict {params.decision}", make, params.reason)
         return answer | {"decision": params.decision}
 
 

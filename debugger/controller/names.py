@@ -41,6 +41,12 @@ class Names(Protocol):
     def new(self, key: str, agent: str) -> Session:
         """Begin a session. Raises InputError."""
 
+    async def fork(self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str) -> Session:
+        """Begin a session `name` (one is made where it is empty) as `session` was after its record `seq`.
+
+        Raises InputError, JournalError, ReceiptNeeded.
+        """
+
     async def say(self, session: Session, text: str, by: str) -> None:
         """Send a message as its user would; it is on disk when this returns. Raises TwinstepError."""
 
@@ -76,6 +82,12 @@ class Plain:
         if "\0" in key:
             raise InputError("the id of a session has no NUL")
         return self.roster.open(key or self.chance.uuid(), self.settings)
+
+    async def fork(self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str) -> Session:
+        """Begin a copy of a session."""
+        if "\0" in name:
+            raise InputError("the id of a session has no NUL")
+        return await self.roster.fork(session, seq, name or self.chance.uuid(), by, reason, receipt)
 
     async def say(self, session: Session, text: str, by: str) -> None:
         """Put a message into the lane."""

@@ -22,7 +22,7 @@ CODES: Final = {
     "closed": "the connection ended before the answer came",
     "not_driver": "somebody else drives the session, or nobody does",
     "no_session": "no session has this name, or several could be meant",
-    "no_step": "the session has no such record",
+    "no_step": "the session has no such record, step or branch",
     "not_held": "the session is running: pause it first",
     "stale": "the hold that was meant is over, and another one is in force",
     "moved": "the session is not at the step that was meant any more",

@@ -5,10 +5,10 @@ text, budgets, which other one was hit) is made anew from the first record on, s
 asked before. Pure.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from debugger.border import Border
 from debugger.breakpoints import Book, Hit
@@ -17,7 +17,7 @@ from debugger.breakpoints.places import UNGATED
 from debugger.expressions import Expression, ExpressionFailed
 from debugger.time.grains import Ends
 from debugger.time.walk import SLICE, Walk
-from runtime.step import StepKind
+from runtime.step import Step, StepKind
 from runtime.step.events import Fault
 
 HEAD: Final = "the end of the record"
@@ -43,22 +43,22 @@ def forward(
 
     As with live steps, the border that one stands at does not stop again.
     """
-    memory, passed, done = Memory(), False, 0
-    for index in range(0 if len(book) else start + 1, len(walk.path)):
-        if index % SLICE == SLICE - 1:
+    memory, done, asked = Memory(), 0, len(book) > 0
+    for place in range(0 if asked else start, walk.last + 1):
+        if place % SLICE == SLICE - 1:
             yield
-        if index > start and walk.path[index].step.kind.counts:
-            if passed:
-                last = walk.path[walk.step_before(index - 1) or 0].step
-                border = walk.before(index - 1)
-                done += over is not None and over(last, border.kind, border.call)
-                if (over is not None and done >= count) or (true is not None and true(border)):
-                    return Landing(index - 1, cause)
-            passed = True
-        for border, place in _borders(walk, index) if len(book) else ():
-            hit = book.recorded(border, memory)
-            if hit is not None and place > start:
-                return Landing(place, hit.cause, hit)
+        hit = _hit(walk, place, book, memory) if asked else None
+        if place <= start:
+            continue
+        if hit is not None:
+            return Landing(place, hit.cause, hit)
+        if not walk.ends_before_step(place):
+            continue
+        border, last = walk.before(place), walk.step_before(place)
+        if over is not None and last is not None and last > start:
+            done += over(walk.path[last].step, border.kind, border.call)
+        if (over is not None and done >= count) or (true is not None and true(border)):
+            return Landing(place, cause)
     return Landing(walk.last, HEAD)
 
 
@@ -66,22 +66,27 @@ def earlier_hit(walk: Walk, start: int, book: Book) -> Generator[None, None, Lan
     """Return the last place before `start` at which a breakpoint would have stopped; the first record without one."""
     memory, found = Memory(), Landing(0, FIRST)
     here = walk.settled(start)
-    for index in range(min(start, walk.last) + 1):
-        if index % SLICE == SLICE - 1:
+    for place in range(here if len(book) else 0):
+        if place % SLICE == SLICE - 1:
             yield
-        for border, place in _borders(walk, index):
-            hit = book.recorded(border, memory)
-            if hit is not None and walk.settled(place) < here:
-                found = Landing(place, hit.cause, hit)
+        hit = _hit(walk, place, book, memory)
+        if hit is not None and walk.settled(place) < here:
+            found = Landing(place, hit.cause, hit)
     return found
 
 
-def _borders(walk: Walk, index: int) -> Iterator[tuple[Border, int]]:
-    """The borders around a record at which breakpoints are asked, and the place at which each stops."""
-    step = walk.path[index].step
-    if index and (step.kind not in UNGATED or isinstance(step.event, Fault)):
-        yield walk.before(index - 1), index - 1
-    yield walk.after(index), index
+def _hit(walk: Walk, place: int, book: Book, memory: Memory) -> Hit | None:
+    """The breakpoints that stop at a place: after its record, and before the step that follows at once."""
+    met = book.recorded(walk.after(place), memory)
+    if walk.ends_before_step(place) and _gated(walk.path[place + 1].step):
+        more = book.recorded(walk.before(place), memory)
+        if more is not None:
+            return more if met is None else evolve(met, ids=(*met.ids, *more.ids))
+    return met
+
+
+def _gated(step: Step) -> bool:
+    return step.kind not in UNGATED or isinstance(step.event, Fault)
 
 
 def earlier_true(walk: Walk, start: int, expression: Expression, cause: str) -> Generator[None, None, Landing]:

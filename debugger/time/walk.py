@@ -98,6 +98,10 @@ class Walk:
         """Return the index of the last step of the machine, or None at the beginning."""
         return next((n for n in range(place, -1, -1) if self.path[n].step.kind.counts), None)
 
+    def ends_before_step(self, place: int) -> bool:
+        """Whether the very next record is a step of the machine: this is the last place before it."""
+        return place < self.last and self.path[place + 1].step.kind.counts
+
     def settled(self, place: int) -> int:
         """Return a place without the records before it that nobody sees: two places between which nothing happened
         that a person would notice have the same."""

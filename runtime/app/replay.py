@@ -27,16 +27,20 @@ examples:
   twinstep replay session.jsonl --steps       print a line for each step
   twinstep replay state.db --session ID       one session of many
   twinstep replay session.jsonl --json        one JSON object for each step or session
+  twinstep replay session.jsonl --from 12 --live               recorded up to record 12, then live in a new journal
+  twinstep replay session.jsonl --from 12 --model MODEL        what another model would have done; no tool runs
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `twinstep replay`."""
+    from runtime.app import goingon
     from runtime.app.arguments import Parser
 
     made = Parser(
         prog="twinstep replay",
-        description="Replay a journal with no model and no tools; every state is compared with the recorded one.",
+        description="Replay a journal with no model and no tools; every state is compared with the recorded one. "
+        "From a record on, it can go on in a new journal.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -45,15 +49,21 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--session", help="replay only this session")
     made.add_argument("--steps", action="store_true", help="print each step")
     made.add_argument("--json", action="store_true", help="print JSON objects")
+    goingon.add_flags(made)
     return made
 
 
 def run(argv: Sequence[str], out: TextIO) -> int:
     """Replay a journal. Raises TwinstepError."""
-    given = parser().parse_args(list(argv))
+    from runtime.app import goingon
+
+    made = parser()
+    given = made.parse_args(list(argv))
     path = Path(given.journal)
     if not path.is_file():
         raise InputError(f"{path}: no such journal.")
+    if goingon.wanted(given, made):
+        return goingon.run(given, path, out)
     shown = False
     for session, steps in sessions(path, given.session):
         _show(session, steps, path, given, out)

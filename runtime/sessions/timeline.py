@@ -38,6 +38,8 @@ class Timeline(Line):
 
     async def load(self) -> None:
         """Read the journal, in slices; what is loaded already stays. Raises JournalError, and then nothing is kept."""
+        if self._whole:  # at once: whoever goes back does it before anybody else takes a step
+            return
         async with self._lock:
             if self._whole:
                 return

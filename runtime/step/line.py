@@ -50,6 +50,16 @@ class Line:
         head = self.taken(self.last if seq is None else seq)
         return [self._all[one - 1] for one in tree.path(self._all, head.seq)]
 
+    def later(self, seq: int) -> Sequence[Taken]:
+        """Return what came after a record on the live branch, or where it is on another one, on the branch it is of."""
+        branch = self.taken(seq).record.branch
+        heads = [self.last, next(one.head for one in self.branches() if one.name == branch)]
+        for head in heads:
+            whole = tree.path(self._all, head)
+            if seq in whole:
+                return [self._all[one - 1] for one in whole[whole.index(seq) + 1 :]]
+        return []
+
     def numbered(self, number: int, seq: int | None = None) -> Taken:
         """Return the record that is step `number` of the path of a record (None: the newest). Raises JournalError."""
         one = self.taken(self.last if seq is None else seq)

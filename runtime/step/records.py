@@ -231,7 +231,7 @@ def _blob(name: str, blob: Callable[[str], bytes], at: str) -> bytes:
     try:
         return blob(name)
     except JournalError as exc:
-        raise JournalCorrupt(f"{at}: {exc}") from exc
+        raise type(exc)(f"{at}: {exc}") from exc
 
 
 def _load(body: bytes, codec: Codec) -> dict[str, Any]:

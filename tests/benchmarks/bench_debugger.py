@@ -37,7 +37,7 @@ CONDITIONS = (
     'state.model == "gemini-z"',
     "len(state.history) > 500",
     'agent == "reviewer"',
-    'step.kind == "call.run" and step.number > 100000',
+    'step.kind == "call.run" and step.n > 100000',
     'session.key == "agent:main:telegram"',
     'any(state.calls, it.name == "write_file")',
 )

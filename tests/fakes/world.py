@@ -351,6 +351,11 @@ class World:
         self.dispatcher.listeners.append(lambda session, step: steps.append(step))
         return steps
 
+    async def back(self, session: Session, seq: int, branch: str, by: str = "ann", reason: str = "") -> Step:
+        """Go back, with what happened since confirmed."""
+        receipt = (await self.dispatcher.timeline(session)).receipt(seq)
+        return await self.dispatcher.back(session, seq, branch, by, reason, receipt.digest)
+
     async def replayed(self, session: Session) -> State:
         """Return the state to which the session's journal leads, read from its first record."""
         await self.dispatcher.journal.committed(session.ticket)

@@ -281,7 +281,7 @@ async def test_a_port_that_breaks_while_it_is_stopped_harms_nobody(
         if way == "cancel":
             world.dispatcher.control(session, ev.Cancelled("ann"), "ann")
         elif way == "back":
-            world.dispatcher.back(session, session.states[-1].seq, "b1", "ann")
+            await world.back(session, session.states[-1].seq, "b1", "ann")
         elif way == "deadline":
             await trio.sleep(4000)
             assert (session.state is before) == (port == "model")  # its deadlines are its own

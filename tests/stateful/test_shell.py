@@ -154,11 +154,11 @@ class Chaos:
         value: object = {"n": 7} if path.endswith("args") else {"parts": [{"text": "x"}]} if "hist" in path else "x"
         self.world.dispatcher.control(session, ev.Edited(path, value, "ann"), "ann")
 
-    def back(self, session: Session) -> None:
+    async def back(self, session: Session) -> None:
         self.count += 1
         if session.states:
             seq = self.random.choice(session.states).seq
-            self.world.dispatcher.back(session, seq, f"b{self.count}", "ann")
+            await self.world.back(session, seq, f"b{self.count}")
 
     def junk(self, session: Session) -> None:
         some: list[ev.Event] = [ev.Finished("c0", ToolResult()), ev.Approved("c1", "eve"), ev.Judged("c0", ALLOW, 99)]

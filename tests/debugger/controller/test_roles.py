@@ -86,6 +86,9 @@ async def test_answers_have_what_the_table_says(autojump_clock: MockClock) -> No
 
 REPLACED: dict[str, dict[str, Any]] = {
     "diff": {"a": 1, "b": 4},
+    "bisect": {"expr": "state.turn == 1"},
+    "log": {"kinds": []},
+    "mark": {"at": 3},
     "lease": {"give": "ann"},
     "sessions": {"filter": ""},
     "new": {"agent": ""},
@@ -93,7 +96,10 @@ REPLACED: dict[str, dict[str, Any]] = {
     "break.delete": {"ids": [1]},
     "continue": {"generation": 1},
 }
-ELSEWHERE = {"step", "finish", "until", "lock", "edit", "undo", "redo", "inject", "kill", "stream", "verdict", "cancel"}
+ELSEWHERE = {
+    *("step", "finish", "until", "lock", "edit", "undo", "redo", "inject", "kill", "stream", "verdict", "cancel"),
+    *("back", "goto", "reverse-continue", "reverse-until", "branch", "switch", "restart", "fork", "receipt", "compare"),
+}
 """Commands that need a place of their own; other tests have them."""
 
 

@@ -108,7 +108,7 @@ async def test_a_branch_takes_back_what_was_said_before_a_restart_too(autojump_c
     async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
         await house.turn(KEY, "three", "r3")
         session = house.desk.directory.roster.live[house.entry(KEY).session]
-        house.world.dispatcher.back(session, back, "other", "tester")
+        await house.world.back(session, back, "other", "tester")
         assert texts(house, KEY) == ["one", "Hi."]
 
 

@@ -94,7 +94,7 @@ async def test_what_a_branch_left_behind_is_not_part_of_it(autojump_clock: MockC
         back = session.state.seq
         world.say(session, "second")
         await world.rest(session)
-        world.dispatcher.back(session, back, "other", "tester")
+        await world.back(session, back, "other", "tester")
     assert said(whole(steps)) == [("user", "first"), ("assistant", "One.")]
 
 

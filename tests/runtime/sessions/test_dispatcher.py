@@ -66,7 +66,7 @@ async def test_one_step_back_gives_the_same_answer_again() -> None:
         world.say(session)
         state = await world.rest(session)
         asked = next(one for one in session.states if one.phase is Phase.REQUEST and one.turn and one.turn.number == 2)
-        world.dispatcher.back(session, asked.seq, "b1", "ann")
+        await world.back(session, asked.seq, "b1", "ann")
         await world.until(session, lambda one: one.state.phase is Phase.DONE and one.state.branch == "b1")
         assert session.state.answer == state.answer
         assert world.tools.tools["read"].runs == [{"n": 1}]

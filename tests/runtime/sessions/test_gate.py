@@ -26,7 +26,9 @@ EVERYTHING = ev.Settings(
 )
 """Settings under which a session of `eventful` passes every kind of step."""
 PASSED = [
-    kind for kind in StepKind if not kind.controls and kind not in (StepKind.SESSION_OPEN, StepKind.SESSION_CLOSE)
+    kind
+    for kind in StepKind
+    if not kind.controls and kind not in (StepKind.SESSION_OPEN, StepKind.SESSION_FORK, StepKind.SESSION_CLOSE)
 ]
 ANSWERS: tuple[list[JsonObject], ...] = (
     [asking("read", 1), asking("read", 2)],

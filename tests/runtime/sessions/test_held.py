@@ -77,7 +77,7 @@ async def test_going_back_moves_the_stop_and_nothing_else(autojump_clock: MockCl
     async with running(*ANSWERS) as world:
         session = await standing(world)
         asked = next(one for one in session.states if one.phase is Phase.REQUEST)
-        step = world.dispatcher.back(session, asked.seq, "b1", "ann", "look again")
+        step = await world.back(session, asked.seq, "b1", "ann", "look again")
         assert step.kind is StepKind.CONTROL_BRANCH
         assert session.state.branch == "b1"
         hold = session.state.hold
@@ -95,8 +95,9 @@ async def test_going_back_moves_the_stop_and_nothing_else(autojump_clock: MockCl
 async def test_going_back_to_the_present_makes_a_branch_here(autojump_clock: MockClock) -> None:
     async with running(*ANSWERS) as world:
         session = await standing(world)
-        world.memory.hold()  # and nothing of it is on disk
-        world.dispatcher.back(session, session.state.seq, "b1", "ann")
+        await world.dispatcher.timeline(session)
+        world.memory.hold()  # what is known needs no disk
+        await world.back(session, session.state.seq, "b1", "ann")
         world.memory.release()
         world.dispatcher.release(session, "ann")
         assert (await world.rest(session)).answer == "done"
@@ -111,7 +112,7 @@ async def test_going_back_further_than_states_are_kept_reads_the_journal(autojum
         end = await world.rest(session)
         assert session.states[0].seq > 20
         await world.dispatcher.journal.committed(session.ticket)
-        world.dispatcher.back(session, 6, "b1", "ann")
+        await world.back(session, 6, "b1", "ann")
         await world.until(session, lambda one: one.state.phase is Phase.DONE)
         assert session.state.answer == end.answer
         assert await world.replayed(session) == session.state
@@ -123,8 +124,8 @@ async def test_going_back_to_a_record_that_is_not_there_says_so(seq: int, autoju
         session = await standing(world)
         await world.dispatcher.journal.committed(session.ticket)
         state = session.state
-        with pytest.raises(JournalError, match=f"session s has no record {seq} on disk"):
-            world.dispatcher.back(session, seq, "b1", "ann")
+        with pytest.raises(JournalError, match=f"session s has records 1 to {state.seq}, and no {seq}$"):
+            await world.back(session, seq, "b1", "ann")
         assert session.state is state
 
 
@@ -134,7 +135,7 @@ async def test_a_session_that_runs_can_go_back_too(autojump_clock: MockClock) ->
         world.say(session)
         await world.until(session, lambda one: one.state.turns == 2 and one.state.phase is Phase.STREAMING)
         planned = next(one for one in session.states if one.phase is Phase.CALLS)
-        world.dispatcher.back(session, planned.seq, "b1", "ann")
+        await world.back(session, planned.seq, "b1", "ann")
         assert (await world.rest(session)).answer == "slow done"
         assert world.tools.tools["read"].runs == [{"n": 1}, {"n": 1}]
         assert await world.replayed(session) == session.state

@@ -9,8 +9,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.sessions.session import FIRST_SNAPSHOT, Session
-from runtime.step import Phase, Step, StepKind
+from runtime.step import Phase, StepKind
 from runtime.step import events as ev
+from runtime.step.records import Record
 from runtime.stores.backlog import Bound
 from runtime.stores.memory import MemoryStore
 from runtime.vocab import Message
@@ -216,15 +217,19 @@ async def test_what_finds_no_room_in_the_journal_changes_nothing(autojump_clock:
     store = SlowStore(bound=Bound(records=100))
     async with running([5.0, text("done")], store=store) as world:
         session = world.open()
+        store.write()
+        await world.dispatcher.timeline(session)
         world.say(session)
         await wait_all_tasks_blocked()
         store._bound = Bound(records=len(store.queued()))
         state = session.state
+        with pytest.raises(JournalFull):
+            await world.back(session, session.states[-1].seq, "b1")
+        assert session.state is state
         tries: list[Callable[[], object]] = [
             lambda: world.dispatcher.hold(session, "ann"),
             lambda: world.dispatcher.control(session, ev.Cancelled("ann"), "ann"),
             lambda: world.dispatcher.control(session, ev.Edited("model", "n", "ann"), "ann"),
-            lambda: world.dispatcher.back(session, session.states[-1].seq, "b1", "ann"),
         ]
         for attempt in tries:
             with pytest.raises(JournalFull):
@@ -308,10 +313,10 @@ async def test_a_session_that_a_bug_broke_bothers_nobody_else(
         first, second = world.open("first"), world.open("second")
         append = type(world.dispatcher.journal).append
 
-        def broken(journal: object, step: Step, actor: str) -> int:
-            if step.after.session == "first" and step.after.seq > 5:
+        def broken(journal: object, record: Record) -> int:
+            if record.session == "first" and record.seq > 5:
                 raise ZeroDivisionError("oh")
-            return append(world.dispatcher.journal, step, actor)
+            return append(world.dispatcher.journal, record)
 
         monkeypatch.setattr(type(world.dispatcher.journal), "append", broken)
         world.say(first)
@@ -361,7 +366,7 @@ async def test_a_session_is_read_back_from_its_snapshot(autojump_clock: MockCloc
 async def test_a_branch_across_a_snapshot_is_read_back_as_it_was(seq: int, autojump_clock: MockClock) -> None:
     async with running(LONG, [text("again")], repeat=True) as world:
         session = await long_session(world)
-        world.dispatcher.back(session, seq, "b1", "ann")
+        await world.back(session, seq, "b1", "ann")
         assert session.state.branch == "b1"
         await world.until(session, phase(Phase.DONE))
         await world.dispatcher.journal.committed(session.ticket)

@@ -105,7 +105,7 @@ async def test_what_was_under_way_when_somebody_goes_back_never_counts(
     async with running(*ANSWERS) as world:
         trail = world.trail()
         session = await under_way(world, effect, stubborn=stubborn)
-        step = world.dispatcher.back(session, session.states[-1].seq, "b1", "ann")
+        step = await world.back(session, session.states[-1].seq, "b1", "ann")
         assert step.effects == ()
         assert (await world.rest(session)).answer == "done"
         late = LATE.get(effect, 1)
@@ -155,7 +155,7 @@ async def test_a_failure_that_waits_at_the_gate_is_forgotten_with_its_effect(
             for call in session.state.turn.calls:
                 world.dispatcher.control(session, ev.Edited(f"calls.{call.id}.args", {"n": 7}, "ann"), "ann")
         elif way == "back":
-            world.dispatcher.back(session, session.state.seq - 3, "b1", "ann")
+            await world.back(session, session.state.seq - 3, "b1", "ann")
         else:
             world.dispatcher.control(session, ev.Cancelled("ann"), "ann")
             world.say(session)
@@ -195,6 +195,8 @@ async def test_a_tool_does_not_start_once_its_call_was_given_up(way: str) -> Non
     store = SlowStore()
     async with running(*ANSWERS, store=store) as world:
         session = world.open()
+        store.write()
+        await world.dispatcher.timeline(session)
         world.say(session)
         await world.until(session, in_phase(Phase.STREAMING))
         await trio.testing.wait_all_tasks_blocked()
@@ -209,7 +211,7 @@ async def test_a_tool_does_not_start_once_its_call_was_given_up(way: str) -> Non
             world.dispatcher.control(session, ev.Cancelled("ann"), "ann")
         else:
             world.dispatcher.hold(session, "ann")
-            world.dispatcher.back(session, session.states[-1].seq - 2, "b1", "ann")
+            await world.back(session, session.states[-1].seq - 2, "b1", "ann")
         await trio.testing.wait_all_tasks_blocked()
         assert [tool.runs for tool in world.tools.tools.values()] == [[], [], []]
 

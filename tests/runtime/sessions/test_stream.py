@@ -113,7 +113,7 @@ async def test_a_crowded_inbox_does_not_outlive_its_stream(way: str, autojump_cl
         elif way == "fault":
             dispatcher.control(session, ev.Fault("test", "broke"), "ann")
         else:
-            dispatcher.back(session, asked.seq, "b1", "ann")
+            await world.back(session, asked.seq, "b1")
         assert not session.inbox
         assert session.characters == 0
         assert session.dropped == INBOX_EVENTS

@@ -8,7 +8,7 @@ from runtime.step.events import On
 from runtime.step.table import AGAIN, ALWAYS, CALL_TABLE, TABLE, CallPhase
 
 ENDS: Final = {On.CANCEL: Phase.CANCELLED, On.FAULT: Phase.FAILED, On.CLOSE: Phase.CLOSED}
-MAY_REFUSE: Final = frozenset({On.EDIT, On.RELEASE, On.MESSAGE})
+MAY_REFUSE: Final = frozenset({On.EDIT, On.RELEASE, On.MESSAGE, On.MARK, On.FORK})
 """Events that the tables let come and whose value may still be wrong."""
 
 
@@ -30,13 +30,15 @@ def always(state: State, event: ev.Event) -> frozenset[Phase]:
         return frozenset()
     if event.on in ENDS:
         return frozenset({ENDS[event.on]})
-    if event.on in (On.HOLD, On.RELEASE, On.QUEUE, On.UNQUEUE, On.COMPACT):
+    if event.on in (On.HOLD, On.RELEASE, On.QUEUE, On.UNQUEUE, On.COMPACT, On.MARK):
         return frozenset({state.phase})
     if event.on is On.EDIT:
         back = {Phase.SCREENING: Phase.SCREEN, Phase.CALLS: Phase.TURN_END}
         return frozenset({state.phase, back.get(state.phase, state.phase)})
     if state.phase is Phase.CALLS:
         return frozenset({Phase.CALLS, Phase.TURN_END})
+    if isinstance(event, ev.Branched) and event.sent and state.phase is Phase.SENDING:
+        return frozenset({Phase.DONE})
     return frozenset({AGAIN.get(state.phase, state.phase)})
 
 

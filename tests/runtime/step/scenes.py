@@ -61,6 +61,11 @@ def output(text: str = "ok") -> ToolResult:
     return ToolResult(output=text, display=text)
 
 
+def copy_of(state: State) -> ev.Forked:
+    """The event with which a copy of a session begins."""
+    return ev.Forked(state, state.session, state.seq, state.digest.hex(), "me")
+
+
 @define
 class Run:
     """One session and the steps that it took. `give` applies events, `go` takes the step that is ready."""

@@ -11,7 +11,7 @@ from runtime.step.state import Hold, Outcome
 
 NAMES = (
     "open reopen close message go screened context compressed hooked chunk ended broke waited judged invalid approved "
-    "denied finished vetted sent fault cancel edit hold release branch recover queue unqueue compact"
+    "denied finished vetted sent fault cancel edit hold release branch recover queue unqueue compact fork mark"
 )
 DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Opened: {},
@@ -49,9 +49,12 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Change: {"value": None, "op": "set"},
     ev.Held: {"call": ""},
     ev.Released: {},
-    ev.Branched: {"reason": ""},
+    ev.Branched: {"reason": "", "results": (), "sent": False, "receipt": ""},
+    ev.Answered: {},
     ev.Recovered: {"by": "system"},
     ev.Compacted: {},
+    ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": ""},
+    ev.Marked: {"note": ""},
     Settings: {
         "mode": "default",
         "workspace": "",

@@ -8,7 +8,7 @@ FROZEN = (
 ).split()
 LATER = (
     "session.open session.close control.hold control.release control.edit control.branch control.cancel "
-    "control.recover control.queue"
+    "control.recover control.queue session.fork control.mark"
 ).split()
 
 

@@ -24,6 +24,7 @@ from tests.runtime.step.scenes import (
     Run,
     call_places,
     called,
+    copy_of,
     message,
     output,
     places,
@@ -65,11 +66,13 @@ def every_event(call: str) -> Iterator[ev.Event]:
     yield from (ev.Edited(path, "x", "me") for path in ("model", "message", "nothing"))
     yield ev.Held("call.run", "test", "me", call)
     yield from (ev.Released("me", generation) for generation in (0, 1))
-    yield ev.Branched("b2", 1, "me")
+    yield from (ev.Branched("b2", 1, "me", sent=sent) for sent in (False, True))
     yield ev.Recovered()
     yield from (ev.Queued(message(name="m2"), steer) for steer in (False, True))
     yield ev.Unqueued(("m2",), "me")
     yield ev.Compacted(SHORTER, "me")
+    yield from (copy_of(run.state) for run in (Run.opened(), Run.opened().asked(), Run(State("s2"))))
+    yield from (ev.Marked(seq, "here", "me") for seq in (0, 1))
 
 
 def test_the_events_of_these_tests_are_all_events() -> None:

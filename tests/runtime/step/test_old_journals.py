@@ -81,8 +81,8 @@ def test_a_journal_is_written_today_as_it_was() -> None:
     assert (FOLDER / f"v{SCHEMA}.jsonl").read_text("utf-8").splitlines() == lines()
 
 
-def test_that_session_has_every_event_but_four() -> None:
-    missing = {ev.Invalid, ev.Denied, ev.Queued, ev.Unqueued, ev.Compacted}
+def test_that_session_has_every_event_but_six() -> None:
+    missing = {ev.Invalid, ev.Denied, ev.Queued, ev.Unqueued, ev.Compacted, ev.Forked, ev.Marked}
     assert set(ev.EVENTS.values()) - {type(step.event) for step in session()} == missing
 
 

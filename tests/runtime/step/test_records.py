@@ -226,7 +226,7 @@ def test_a_blob_that_is_missing_or_no_text_is_named_with_its_record(codec: Codec
         read(body, codec, {})
     with pytest.raises(JournalCorrupt, match=rf"^{FILE}: record 7: UnicodeDecodeError"):
         read(body, codec, {blobs[0][0]: b"\xff"})
-    with pytest.raises(JournalError, match=r"^no blob"):
+    with pytest.raises(JournalError, match=rf"^{FILE}: record 7: no blob"):
         read(body, codec)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.step import Phase
+from runtime.step import Phase, State
 from runtime.step import events as ev
 from runtime.step.events import EVENTS, On
 from runtime.step.kinds import ABOUT, StepKind
@@ -28,6 +28,7 @@ from tests.runtime.step.scenes import (
     REVIEW,
     Run,
     chunk,
+    copy_of,
     message,
     output,
     places,
@@ -86,8 +87,8 @@ def test_a_closed_session_answers_nothing() -> None:
     assert [on for on, (_, where) in ALWAYS.items() if Phase.CLOSED in where] == []
 
 
-def test_a_new_session_answers_only_being_opened() -> None:
-    assert set(TABLE[Phase.NEW]) == {On.OPEN}
+def test_a_new_session_answers_only_being_opened_or_copied() -> None:
+    assert set(TABLE[Phase.NEW]) == {On.OPEN, On.FORK}
     assert [on for on, (_, where) in ALWAYS.items() if Phase.NEW in where] == []
 
 
@@ -131,6 +132,7 @@ def test_what_a_session_always_answers_stands_in_no_row() -> None:
         On.QUEUE: REST | OPEN,
         On.UNQUEUE: REST | OPEN,
         On.COMPACT: REST,
+        On.MARK: REST | OPEN,
     }
 
 
@@ -206,6 +208,12 @@ def walks() -> list[Run]:
         # messages that steer
         steered().until(Phase.DONE),
         steered().until(Phase.SCREENING).give(ev.Screened(BLOCK)),
+        # copies
+        *(
+            Run(State("s2")).give(copy_of(run.state))
+            for phase, run in places().items()
+            if phase not in (Phase.NEW, Phase.CLOSED)
+        ),
         # at rest
         *(run.give(ev.Reopened(settings)) for phase, run in places().items() if phase in REST),
         *(run.give(ev.Received(message())) for phase, run in places().items() if phase in REST),

@@ -1,0 +1,212 @@
+"""`twinstep replay JOURNAL --from RECORD …`: a replay up to a record, which then goes on in a journal of its own.
+
+Hybrid (`--live`): model and tools are real from there on. What-if (`--model`, `--system`): the model is asked, and
+calls are answered from the record; what the record does not have is refused, or run with `--live-tools`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Final, TextIO
+
+import trio
+from attrs import define, evolve
+
+from runtime import config as settings
+from runtime.app import composition
+from runtime.app.clock import SystemChance
+from runtime.app.output import cleaned
+from runtime.app.wiring import Parts, run_with
+from runtime.errors import InputError
+from runtime.sessions.dispatcher import Dispatcher
+from runtime.sessions.recorded import Recorded
+from runtime.sessions.session import Session
+from runtime.step import OPEN, REST, State, Step, effects
+from runtime.step import events as ev
+from runtime.step.line import Line
+from runtime.step.receipts import ReceiptNeeded
+from runtime.step.records import unpack
+from runtime.step.replay import Replaying
+from runtime.vocab import ApprovalMode
+
+BY: Final = "replay"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a replay that goes on."""
+    add = parser.add_argument_group("going on from a record, in a new journal").add_argument
+    add("--from", dest="start", type=int, metavar="RECORD", help="number of the last record that is replayed")
+    add("--live", action="store_true", help="go on with the model and the tools as they are now")
+    add("--model", help="go on with this model; calls are answered from the record")
+    add("--system", metavar="TEXT", help="go on with this system text; calls are answered from the record")
+    add("--live-tools", action="store_true", help="run the calls that the record cannot answer")
+    add("--receipt", default="", metavar="DIGEST", help="confirm what happened after the record and may happen again")
+    add("--out", metavar="FILE", help="the new journal (default: beside the old one)")
+    add("--approval-mode", choices=("default", "auto_edit", "yolo", "plan"), help="which tools may run unasked")
+    add("--skip-trust", action="store_true", help="trust this folder for this run")
+    add("--fake-responses", metavar="FILE", help="answer from a recording, line by line")
+
+
+def wanted(given: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
+    """Whether the replay goes on. Raises UsageError where the flags do not fit together."""
+    asked = given.model is not None or given.system is not None
+    if given.start is None:
+        if asked or given.live or given.live_tools or given.receipt or given.out:
+            parser.error("going on needs --from RECORD")
+        return False
+    if not asked and not given.live:
+        parser.error("--from needs --live, --model or --system")
+    if given.live and (asked or given.live_tools):
+        parser.error(
+            "--live asks the recorded model and runs all tools; it goes with no --model, --system, --live-tools"
+        )
+    return True
+
+
+def line_of(path: Path, only: str | None) -> Line:
+    """Replay one session of a journal whole and return its records. Raises InputError, JournalError."""
+    from runtime.stores import open_store
+
+    store = open_store(path, readonly=True)
+    found = [one.session for one in store.sessions()]
+    if only is None and len(found) != 1:
+        raise InputError(f"{path}: name one with --session; it has {', '.join(found) or 'none'}.")
+    name = only or found[0]
+    if name not in found:
+        raise InputError(f"{path}: no session {name}; it has {', '.join(found) or 'none'}.")
+    line, replaying = Line(name), Replaying(State(name), str(path))
+    for stored in store.records(name):
+        record = unpack(stored.body, store.codec, store.blob, str(path), stored.seq)
+        line.take(replaying.take(record), record)
+    return line
+
+
+@define(eq=False)
+class GoingOn:
+    """One replay that goes on: what was asked for, how it begins, what answers it, and what it counts on the way."""
+
+    given: argparse.Namespace
+    event: ev.Forked
+    recorded: Recorded | None
+    name: str
+    target: Path
+    steps: int = 0
+    requests: int = 0
+    runs: int = 0
+
+    async def run(self, parts: Parts) -> State:
+        """Begin the copy, change what was asked for, and wait until its prompt is over."""
+        return await run_with(parts, self.target, lambda dispatcher, store: self._with_dispatcher(dispatcher))
+
+    async def _with_dispatcher(self, dispatcher: Dispatcher) -> State:
+        if self.recorded is not None:
+            dispatcher.performer.instead = self.recorded.instead
+        dispatcher.listeners.append(self._count)
+        session = Session(State(self.name))
+        dispatcher.control(session, self.event, BY)
+        changes = self._changes(session.state)
+        if changes:
+            dispatcher.control(session, ev.Edited.of(changes, BY, "what if"), BY)
+        while session.addressed or session.state.phase not in REST:
+            if session.broken is not None:
+                raise session.broken
+            await session.rested.park()
+        return session.state
+
+    def _changes(self, state: State) -> tuple[ev.Change, ...]:
+        """What is changed before it goes on. A system text that is not there yet is changed when it comes."""
+        made = [ev.Change("model", self.given.model)] if self.given.model is not None else []
+        if self.given.system is not None and state.context is not None:
+            made.append(ev.Change("system", self.given.system))
+        return tuple(made)
+
+    def _count(self, session: Session, step: Step) -> None:
+        self.steps += step.kind.counts
+        self.requests += any(isinstance(one, effects.Ask) for one in step.effects)
+        self.runs += any(isinstance(one, effects.RunTool) for one in step.effects)
+
+
+def run(given: argparse.Namespace, path: Path, out: TextIO) -> int:
+    """Replay up to the record, go on, and say what came of it. Raises TwinstepError."""
+    line = line_of(path, given.session)
+    state = line.at(given.start)
+    if state.phase not in OPEN:
+        raise InputError(f"{path}: after record {given.start} no prompt is open, so there is nothing to go on with.")
+    tools = given.live or given.live_tools
+    # Where no tool runs and no reply is sent, nothing that happened can happen again.
+    receipt = given.receipt if tools else line.receipt(given.start).digest
+    try:
+        event = line.fork(given.start, BY, "hybrid" if given.live else "what if", receipt)
+    except ReceiptNeeded as exc:
+        for entry in exc.receipt.entries:
+            print(f"  record {entry.seq}: {entry.effect}: {entry.line}", file=sys.stderr)
+        raise
+    name = SystemChance().uuid()
+    target = Path(given.out) if given.out else path.with_name(f"{path.stem}-from-{given.start}-{name[:8]}.jsonl")
+    if target.exists():
+        raise InputError(f"{target}: is there already; --out names another file.")
+    later = line.later(given.start)
+    recorded = None if given.live else Recorded.of(later, live=given.live_tools, system=given.system)
+    made = GoingOn(given, event, recorded, name, target)
+    ended = trio.run(made.run, _parts(given, state, tools=tools))
+    _show(made, ended, out)
+    return 0
+
+
+def _parts(given: argparse.Namespace, state: State, *, tools: bool) -> Parts:
+    """What the copy runs with. Where its tools run, they run in the folder of the session, and all of them are here."""
+    mode = ApprovalMode(given.approval_mode) if given.approval_mode else None
+    flags = argparse.Namespace(**vars(given), output_format=None, fake_responses_non_strict=None, record_responses=None)
+    config = composition.configuration(flags, mode)
+    made = evolve(composition.parts(config, composition.model(config, flags)), reply=_unsent)
+    if not tools:
+        return made
+    settings.require_trust(config)
+    folder = state.settings.workspace
+    if folder and folder != str(config.workspace):
+        raise InputError(f"session {state.session} belongs to the folder {folder}: go on with it there.")
+    named = state.context.toolset.names if state.context is not None else ()
+    absent = [name for name in named if made.tools.get(name) is None]
+    if absent:
+        raise InputError(f"session {state.session} has tools that cannot run here: {', '.join(absent)}.")
+    return made
+
+
+async def _unsent(session: Session, text: str) -> None:
+    """Nobody waits for the answer of a replay; it is shown at the end."""
+    await trio.lowlevel.checkpoint()
+
+
+def _show(made: GoingOn, state: State, out: TextIO) -> None:
+    recorded, event = made.recorded, made.event
+    answered = recorded.answered if recorded is not None else 0
+    missed = recorded.missed if recorded is not None else []
+    whole = {
+        "session": state.session,
+        "parent": event.parent,
+        "at": event.at,
+        "mode": event.reason,
+        "steps": made.steps,
+        "requests_made": made.requests,
+        "calls_answered": answered,
+        "calls_made": made.runs - answered,
+        "calls_not_recorded": missed,
+        "phase": state.phase.value,
+        "answer": state.answer,
+        "journal": str(made.target),
+    }
+    if made.given.json:
+        print(json.dumps(whole), file=out)
+        return
+    print(
+        f"{state.session}: a copy of {event.parent} after record {event.at} ({event.reason}) took {made.steps} steps; "
+        f"{made.requests} model requests were made, {answered} calls answered from the record, "
+        f"{made.runs - answered} run; it ends in {state.phase.value}; journal: {made.target}",
+        file=out,
+    )
+    if missed:
+        what = "run" if made.given.live_tools else "refused"
+        print(f"not in the record, {what}: {', '.join(missed)}", file=out)
+    if state.answer:
+        print(cleaned(state.answer, raw=False), file=out)

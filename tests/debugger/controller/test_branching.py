@@ -1,0 +1,275 @@
+"""Changes in the past: each makes a branch there, after a person confirmed what cannot be undone. No tool runs twice."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from debugger.protocol.commands import COMMANDS
+from runtime.sessions.session import Session
+from runtime.step import Phase, StepKind
+from tests.debugger.controller.test_roles import told as missing
+from tests.fakes.studio import House, Person, studio
+from tests.fakes.world import calls, text
+
+SHELL = ([calls(("shell", {"n": 1}))], [text("done")], [text("otherwise")], [text("more")])
+READ = ([calls(("read", {"n": 1}))], [text("done")], [text("otherwise")], [text("more")])
+
+
+async def after_the_tool(house: House) -> tuple[Session, Person, str]:
+    """A session that stands right after its only call, who drives it, and the call."""
+    session = house.open()
+    ann = await house.driver(session)
+    await ann.ask("break_add", kinds=["call.result"], edge="after", temporary=True)
+    house.world.say(session)
+    await ann.told("stopped")
+    ann.forget()
+    assert session.state.turn is not None
+    return session, ann, session.state.turn.calls[0].id
+
+
+async def goes_on(person: Person) -> None:
+    """Let the session go on."""
+    status = await person.ask("status", session="s")
+    await person.ask("continue", session="s", generation=status["generation"])
+
+
+async def runs(house: House, session: Session) -> Counter[str]:
+    """How often each call was run, as the journal says."""
+    timeline = await house.world.dispatcher.timeline(session)
+    every = [timeline.taken(seq).step for seq in range(1, timeline.last + 1)]
+    return Counter(step.call for step in every if step.kind is StepKind.CALL_RUN)
+
+
+async def test_a_change_in_the_past_makes_a_branch_once_the_receipt_is_confirmed(autojump_clock: MockClock) -> None:
+    async with studio(*SHELL) as house:
+        session, ann, call = await after_the_tool(house)
+        main = session.state.seq
+        made = await ann.ask("back", session="s", count=2)
+        assert made["step"]["kind"] == "call.run"
+        change = {"path": f"calls.{call}.result", "value": "from ann"}
+        why = await ann.refused("edit", session="s", at=made["at"], changes=[change])
+        assert (why.code, why.at) == ("receipt_needed", "with.receipt")
+        assert why.receipt is not None
+        (entry,) = [one for one in why.receipt["entries"] if one["effect"] == "irreversible"]
+        assert (entry["tool"], entry["call"], entry["undone"], why.receipt["needed"]) == ("shell", call, False, 1)
+        assert session.state.branch == "main"
+        assert session.state.seq == main
+        wrong = await ann.refused("edit", session="s", at=made["at"], changes=[change], receipt="0" * 64)
+        assert wrong.code == "receipt_needed"
+
+        digest = why.receipt["digest"]
+        answer = await ann.ask("edit", session="s", at=made["at"], changes=[change], receipt=digest)
+        assert (answer["branch"], session.state.branch) == ("b1", "b1")
+        status = await ann.ask("status", session="s")
+        assert (status["past"], status["held"], status["branch"]) == (False, True, "b1")
+        await goes_on(ann)
+        assert (await house.world.rest(session)).answer == "done"
+        assert house.world.tools.tools["shell"].runs == [{"n": 1}]
+        assert "from ann" in str(house.world.model.requests[-1].contents[-1].parts)
+        assert await runs(house, session) == {call: 1}
+
+
+async def test_both_branches_run_on_and_no_tool_runs_twice(autojump_clock: MockClock) -> None:
+    async with studio(*SHELL) as house:
+        session, ann, call = await after_the_tool(house)
+        made = await ann.ask("back", session="s", count=2)
+        receipt = (await ann.ask("receipt", session="s"))["digest"]
+        change = {"path": f"calls.{call}.result", "value": "from ann"}
+        await ann.ask("edit", session="s", at=made["at"], changes=[change], receipt=receipt)
+        await goes_on(ann)
+        await house.world.rest(session)
+        await ann.ask("pause", session="s")
+        receipt = (await ann.refused("switch", session="s", branch="main")).receipt["digest"]  # type: ignore[index]
+        switched = await ann.ask("switch", session="s", branch="main", receipt=receipt)
+        assert (switched["branch"], session.state.phase) == ("main", Phase.TURN_END)
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert house.world.tools.tools["shell"].runs == [{"n": 1}]
+        assert await runs(house, session) == {call: 1}
+        found = await ann.ask("compare", session="s", a="main", b="b1")
+        assert [(pair["a"]["ran"], pair["b"]["ran"]) for pair in found["calls"]] == [(1, 0)]
+        assert {one["name"]: one["outcome"] for one in (await ann.ask("branches", session="s"))["branches"]} == {
+            "main": "done",
+            "b1": "done",
+        }
+        assert (await house.world.replayed(session)).digest == session.state.digest
+
+
+async def test_what_can_be_done_again_needs_no_receipt(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, call = await after_the_tool(house)
+        made = await ann.ask("back", session="s", count=2)
+        assert (await ann.ask("receipt", session="s"))["needed"] == 0
+        change = {"path": f"calls.{call}.args.n", "value": 2}
+        await ann.ask("edit", session="s", at=made["at"], changes=[change])
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == [{"n": 1}, {"n": 2}]
+
+
+async def test_an_edit_that_the_machine_refuses_makes_no_branch(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, call = await after_the_tool(house)
+        made = await ann.ask("back", session="s", count=2)
+        before = session.state
+        why = await ann.refused(
+            "edit", session="s", at=made["at"], changes=[{"path": f"calls.{call}.args", "value": 3}]
+        )
+        assert why.code == "edit_refused"
+        assert session.state is before
+        tried = await ann.ask("edit", session="s", at=made["at"], dry=True, changes=[{"path": "model", "value": "x"}])
+        assert tried["dry"]
+        assert session.state is before
+
+
+async def test_an_edit_names_the_record_that_its_author_saw(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        head = (await ann.ask("status", session="s"))["at"]
+        made = await ann.ask("back", session="s", count=2)
+        changes = [{"path": "model", "value": "other"}]
+        assert (await ann.refused("edit", session="s", at=head, changes=changes)).code == "moved"
+        await ann.ask("goto", session="s", end="last")
+        assert (await ann.refused("edit", session="s", at=made["at"], changes=changes)).code == "moved"
+        assert (await ann.refused("say", session="s", at=made["at"], text="x")).code == "moved"
+        assert session.state.branch == "main"
+
+
+@pytest.mark.parametrize(
+    ("command", "params"),
+    [("say", {"text": "instead"}), ("fault", {"call": "model", "what": "429"}),
+     ("inject", {"event": "cancel"}), ("verdict", {"call": "", "decision": "block", "reason": "no"})],
+)  # fmt: skip
+async def test_every_change_in_the_past_makes_a_branch(command: str, params: Any, autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, call = await after_the_tool(house)
+        await ann.ask("reverse-until", session="s", expr="step.kind == 'call.judge'")
+        params = {**params, "call": call} if "call" in params and not params["call"] else params
+        answer = await ann.ask(command, session="s", **params)
+        assert answer["branch"] == session.state.branch == "b1"
+        assert house.debugger.cursor(session) is None
+        assert session.state.hold is not None
+
+
+async def test_what_runs_nowhere_in_the_past_cannot_be_ended_there(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, call = await after_the_tool(house)
+        await ann.ask("back", session="s")
+        for command, params in (("kill", {"call": call}), ("stream", {"what": "cut"}), ("undo", {}), ("redo", {})):
+            assert (await ann.refused(command, session="s", **params)).code == "refused"
+        assert session.state.branch == "main"
+
+
+async def test_a_running_call_whose_result_is_known_keeps_it_on_the_branch(autojump_clock: MockClock) -> None:
+    async with studio(*SHELL) as house:
+        session, ann, call = await after_the_tool(house)
+        made = await ann.ask("back", session="s")
+        assert made["step"]["kind"] == "call.result"
+        await ann.ask("branch", session="s", name="kept", note="just so")
+        assert session.state.turn is not None
+        found = session.state.turn.call(call)
+        assert found is not None
+        assert found.result is not None
+        assert found.result.output == "shell:1"
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert house.world.tools.tools["shell"].runs == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"), [("call", "call.judge"), ("turn", "turn.start"), ("session", "message.screen")]
+)
+async def test_a_frame_begins_anew_on_a_branch(frame: str, kind: str, autojump_clock: MockClock) -> None:
+    async with studio(*READ, repeat=True) as house:
+        session, ann, call = await after_the_tool(house)
+        params = {"call": call} if frame == "call" else {}
+        made = await ann.ask("restart", session="s", frame=frame, **params)
+        assert (made["branch"], made["step"]["kind"], made["held"]) == ("b1", kind, True)
+        assert missing(COMMANDS["restart"].answer, made) == []
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == [{"n": 1}, {"n": 1}]
+
+
+async def test_a_frame_in_which_one_does_not_stand_cannot_begin_anew(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        assert (await ann.refused("restart", session="s", frame="call", call="nobody")).code == "refused"
+        await ann.ask("goto", session="s", end="first")
+        assert (await ann.refused("restart", session="s", frame="turn")).code == "refused"
+        assert session.state.branch == "main"
+
+
+async def test_branches_have_names_and_notes_and_records_have_marks(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        made = await ann.ask("mark", session="s", name="good", note="so far", at=5)
+        assert (made["at"], made["name"]) == (5, "good")
+        made = await ann.ask("branch", session="s", at=5, name="other", note="to see")
+        assert missing(COMMANDS["branch"].answer, made) == []
+        found = await ann.ask("branches", session="s")
+        assert [(one["name"], one["origin"], one["live"]) for one in found["branches"]] == [
+            ("main", 0, False),
+            ("other", 5, True),
+        ]
+        assert [(one["at"], one["name"], one["note"]) for one in found["notes"]] == [(5, "good", "so far")]
+        assert missing(COMMANDS["branches"].answer, found) == []
+        assert (await ann.refused("branch", session="s", name="main")).code == "input"
+        assert (await ann.refused("switch", session="s", branch="nowhere")).code == "input"
+        assert (await ann.refused("mark", session="s")).code == "bad_params"
+        actions = [one["action"] for one in (await ann.ask("audit", session="s"))["entries"]]
+        assert {"mark", "branch"} <= set(actions)
+
+
+async def test_a_record_of_another_branch_can_be_looked_at_and_left(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        old = session.state.seq - 2
+        await ann.ask("branch", session="s", at=5)
+        made = await ann.ask("goto", session="s", to=old)
+        assert (made["at"], made["branch"], made["past"]) == (old, "main", True)
+        status = await ann.ask("status", session="s")
+        end = await ann.ask("continue", session="s", generation=status["generation"])
+        assert (end["branch"], end["past"], end["at"]) == ("main", True, end["head"])
+        assert session.state.branch == "b1"
+        made = await ann.ask("branch", session="s", at=old)
+        assert session.state.branch == "b2"
+
+
+async def test_a_fork_is_a_session_of_its_own_and_leaves_the_parent_as_it_was(autojump_clock: MockClock) -> None:
+    async with studio(*SHELL) as house:
+        session, ann, call = await after_the_tool(house)
+        before = session.state
+        made = await ann.ask("fork", session="s", name="t")
+        assert missing(COMMANDS["fork"].answer, made) == []
+        assert (made["session"], made["held"], made["of"]) == ("t", True, "s")
+        assert session.state is before
+        why = await ann.refused("fork", session="s", name="u", at=5)
+        assert why.code == "receipt_needed"
+        assert why.receipt is not None
+        await ann.ask("attach", session="t")
+        await ann.ask("continue", session="t", generation=(await ann.ask("status", session="t"))["generation"])
+        child = house.roster.live["t"]
+        assert (await house.world.rest(child)).answer == "done"
+        assert house.world.tools.tools["shell"].runs == [{"n": 1}]
+        assert (await ann.refused("fork", session="s", name="t")).code == "input"
+        receipt = why.receipt["digest"]
+        await ann.ask("fork", session="s", name="u", at=5, receipt=receipt)
+        assert house.roster.live["u"].state.hold is not None
+
+
+async def test_a_journal_with_branches_replays_and_is_audited(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, call = await after_the_tool(house)
+        for _ in range(3):
+            await ann.ask("back", session="s", count=2)
+            await ann.ask("say", session="s", text="again")
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert (await house.world.replayed(session)).digest == session.state.digest
+        found = await ann.ask("audit", limit=100, verify=True)
+        assert found["verified"]["faults"] == []
+        assert sum(one["action"] == "branch" for one in found["entries"]) == 3
+        assert (await runs(house, session))[call] >= 1
