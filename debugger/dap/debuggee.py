@@ -18,6 +18,8 @@ from debugger.repl.place import Standing
 Tell = Callable[[str, Mapping[str, Any]], None]
 """Sends an event to the editor. Never waits."""
 ALL: Final = "all"
+FORWARD: Final = frozenset({"continue", "step", "finish", "until"})
+"""Commands that let a session go, or over its record: then it stands at once."""
 
 
 @define(eq=False)
@@ -64,7 +66,9 @@ class Debuggee:
             raise Refused("nothing is attached yet: attach first")
         result = await self.client.request(command, params)
         if verb or command != "print":  # what an editor watches gets no name, as what a person prints does
-            self.threads.place = self.threads.place.answered(command, verb or command, params, result)
+            place = self.threads.place.answered(command, verb or command, params, result)
+            stands = command in FORWARD and isinstance(result, Mapping) and result.get("held")
+            self.threads.place = place.heard("stopped", result) if stands else place
         return result
 
     def frame(self, number: int) -> tuple[Thread, Frame]:

@@ -19,6 +19,7 @@ ITEMS: Final = 1_000
 TEXT: Final = 1_000_000
 """Characters of a text."""
 LARGEST: Final = 2**53
+_NAMES: Final[dict[str, str]] = {"adapter_id": "adapterID", "client_id": "clientID"}
 _WORDS: Final[dict[type, str]] = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
@@ -38,6 +39,8 @@ def structure(kind: type[T], value: Mapping[str, Any], at: str = "") -> T:
 
 def wire_name(name: str) -> str:
     """Return how a field is called on the wire: `thread_id` is `threadId`."""
+    if name in _NAMES:
+        return _NAMES[name]
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 

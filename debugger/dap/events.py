@@ -110,7 +110,7 @@ class Events:
         hit = [one for number in data.get("hits", ()) if (one := self.debuggee.points.get(number)) is not None]
         thread.reason, thread.text = reason_of(thread, data, hit), line(data.get("cause", ""), 400)
         thread.hits = tuple(number for number in data.get("hits", ()) if isinstance(number, int))
-        thread.asked, thread.purpose = False, ""
+        thread.asked, thread.purpose, thread.past = False, "", bool(data.get("past"))
         self.debuggee.moved(thread)
         if self.debuggee.configured:
             self.tell_stop(thread)

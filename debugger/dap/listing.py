@@ -15,6 +15,7 @@ _LINES: Final[tuple[tuple[int, StepKind | str], ...]] = (
     (0, "# The steps of a session, in their order; what is indented belongs to what stands above it."),
     (0, "# A breakpoint on a line stops before that step. docs/reference/steps.md says what each does."),
     (0, _K.SESSION_OPEN),
+    (0, _K.SESSION_FORK),
     (0, _K.MESSAGE_RECEIVE),
     (1, _K.MESSAGE_SCREEN),
     (1, _K.TURN_START),

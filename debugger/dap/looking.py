@@ -33,8 +33,9 @@ class Looking:
 
     async def stack(self, call: Call, args: r.StackTrace) -> Mapping[str, Any]:
         """The frames of a session that stands, innermost first."""
-        thread, standing = self.debuggee.held(args.thread_id)
+        thread, _ = self.debuggee.held(args.thread_id)
         where = await self.debuggee.ask("where", {"session": thread.session})
+        await self.debuggee.ask("status", {"session": thread.session})  # an edit may have moved it
         standing = self.debuggee.threads.held(thread)
         found = stack.frames(where["frames"], standing)
         first = 1 if self.debuggee.editor.lines_start_at1 else 0

@@ -179,10 +179,16 @@ class OneThread:
 
 @frozen(kw_only=True)
 class Step:
-    """How far to step. `targetId` chooses one of several calls."""
+    """How far to step."""
 
     thread_id: int
     granularity: Literal["statement", "line", "instruction"] | None = None
+
+
+@frozen(kw_only=True)
+class StepIn(Step):
+    """How far to step; `targetId` chooses one of several calls."""
+
     target_id: int | None = None
 
 
@@ -311,7 +317,7 @@ REQUESTS: Final[Mapping[str, Row]] = {
     "threads": Row(Nothing, "the sessions, each with its state in its name", looks=True),
     "continue": Row(OneThread, "let this session go on, and no other"),
     "next": Row(Step, "one step; over the pieces of an answer"),
-    "stepIn": Row(Step, "one step; into the pieces of an answer, or one of several calls"),
+    "stepIn": Row(StepIn, "one step; into the pieces of an answer, or one of several calls"),
     "stepOut": Row(Step, "to the end of the call, else of the turn"),
     "stepInTargets": Row(OneFrame, "the calls that could go on", looks=True),
     "stepBack": Row(Step, "look at the session one step earlier"),

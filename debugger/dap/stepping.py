@@ -16,6 +16,7 @@ from debugger.dap.errors import Refused
 from debugger.dap.listing import kind_at
 from debugger.dap.sources import Sources
 from debugger.dap.threads import Thread
+from debugger.dap.values import text_of
 from debugger.protocol.errors import Failure
 from debugger.repl.texts import line
 
@@ -64,22 +65,25 @@ class Stepping:
     # --- forward
 
     async def go_on(self, call: Call, args: r.OneThread) -> Mapping[str, Any]:
-        """Let one session go on."""
-        await self._go(call, args.thread_id, "continue", {}, "")
+        """Let one session go on; from the past over its record, and where nothing stops it there, really on."""
+        thread, standing = self.debuggee.held(args.thread_id)
+        held = {"session": thread.session, "generation": standing.generation}
+        past = thread.past
+        answer = await self._moved(call, thread, "continue", held, "")
+        if past and answer.get("held") and not answer.get("past") and not answer.get("hits"):
+            thread.later = [one for one in thread.later if one["event"] != "stopped"]
+            await self._moved(call, thread, "continue", held, "")
         return {"allThreadsContinued": False}
 
     async def next(self, call: Call, args: r.Step) -> Mapping[str, Any]:
         """One step. Over the pieces of an answer: a request and all of them are one step."""
-        return await self._step(call, args, GRAINS[args.granularity])
+        return await self._go(call, args.thread_id, "step", {"grain": GRAINS[args.granularity]}, "step")
 
-    async def step_in(self, call: Call, args: r.Step) -> Mapping[str, Any]:
+    async def step_in(self, call: Call, args: r.StepIn) -> Mapping[str, Any]:
         """One step; into the pieces of an answer, or of a call that was chosen."""
         standing = self.debuggee.held(args.thread_id)[1]
         into = args.granularity is None and standing.step.get("kind") in STREAM
-        return await self._step(call, args, "micro" if into else GRAINS[args.granularity])
-
-    async def _step(self, call: Call, args: r.Step, grain: str) -> Mapping[str, Any]:
-        params: dict[str, Any] = {"grain": grain}
+        params: dict[str, Any] = {"grain": "micro" if into else GRAINS[args.granularity]}
         if args.target_id is not None:
             params["call"] = self._target(args.thread_id, args.target_id).call
         return await self._go(call, args.thread_id, "step", params, "step")
@@ -192,7 +196,10 @@ class Stepping:
         put = self.debuggee.references.put
         return {
             "targets": [
-                {"id": put(thread.session, Target(call=row["id"])), "label": line(f"{row['name']} {row['args']}", 120)}
+                {
+                    "id": put(thread.session, Target(call=row["id"])),
+                    "label": line(f"{row['name']} {text_of(row['args'])}", 120),
+                }
                 for row in rows
                 if row.get("phase") not in ("finished", "queued")
             ]

@@ -32,6 +32,8 @@ class Thread:
     reason: str = ""
     text: str = ""
     hits: tuple[int, ...] = ()
+    past: bool = False
+    """Whether an earlier record is looked at."""
     busy: int = 0
     later: list[Mapping[str, Any]] = field(factory=list)
 

@@ -114,7 +114,10 @@ class Variables:
 
     async def _asked(self, session: str, command: str) -> Any:
         if command != STOP:
-            return await self.debuggee.ask(command, {"session": session})
+            try:
+                return await self.debuggee.ask(command, {"session": session})
+            except Failure as exc:  # as of a request that cannot be made yet
+                return {"none": str(exc)}
         await trio.lowlevel.checkpoint()
         thread = self.debuggee.threads.of(session)
         if thread is None:

@@ -1,4 +1,4 @@
-"""A daemon with two sessions that keep taking turns, as the shared probe wants it: a scripted model, a driver, a server.
+"""A daemon with two sessions that keep taking turns, as the shared probe wants it, and a server for editors.
 
 Turn n asks for the shell where n is even and for a file where it is odd; the shell's command does nothing, and every
 fourth turn it is one that the judge refuses. What the judge wants a person for is approved at once.
@@ -53,7 +53,7 @@ def call(turn: int) -> dict[str, Any]:
 
 @define(eq=False)
 class Driver:
-    """Sends the next message to each session as soon as the reply to the last one is there, and approves what is asked."""
+    """Sends the next message to each session when the reply to the last one is there, and approves what is asked."""
 
     link: Client | None = None
     asked: list[str] = field(factory=list)
@@ -135,7 +135,7 @@ async def server(process: Process, *flags: str) -> AsyncIterator[Served]:
     words = [sys.executable, "-m", "runtime.app.main", "dap", "--listen", "127.0.0.1:0", "--json"]
     words += ["--state", str(process.journal), "--user", "probe", *flags]
     with (home / "dap.log").open("ab") as log:
-        running = subprocess.Popen(
+        running = subprocess.Popen(  # noqa: ASYNC220 - as the gateway of this harness
             words, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
         )
     assert running.stdout is not None

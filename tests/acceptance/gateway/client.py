@@ -36,7 +36,7 @@ class Client:
 
     socket: WebSocketConnection
     heard: Heard
-    asked: Heard = lambda payload: None  # noqa: E731
+    asked: Heard = lambda payload: None
     hello: dict[str, Any] = field(factory=dict)
     lost: trio.Event = field(factory=trio.Event)
     _number: int = 0

@@ -1,0 +1,104 @@
+"""Whatever an editor sends is answered, or ends its own connection; nothing crashes and nothing hangs."""
+
+import json
+import random
+from typing import Any, Final
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from debugger.dap.requests import REQUESTS
+from tests.debugger.dap.editor import editing
+from tests.fakes.studio import studio
+from tests.fakes.world import text
+
+SLOW: tuple[Any, ...] = ([text("a", None), 1_000_000.0, text("b")],)
+VALUES: Final[tuple[Any, ...]] = (
+    None, True, -1, 0, 1, 2**40, 1.5, "", "s", "all", "x" * 5_000, "\ud800", "__import__('os')", [], [1], {}, {"a": 1},
+    "state.history", "tool:*", "call.run", "defender.block", {"path": "/etc/passwd"}, {"sourceReference": 1},
+    [{"line": 5}], [{"name": "call.run"}], [{"dataId": "state.turn"}], [{"filterId": "loop"}],
+)  # fmt: skip
+MEMBERS: Final = (
+    "threadId frameId variablesReference name value expression context text column line source breakpoints filters "
+    "filterOptions targetId granularity start count session token requestId progressId arguments data dataId hitCondition"
+).split()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_arguments_are_answered_once_each(seed: int, autojump_clock: MockClock) -> None:
+    chance = random.Random(seed)
+    async with studio(*SLOW, repeat=True) as house, editing(house) as editor:
+        session = house.open("s")
+        house.world.say(session)
+        await trio.sleep(1)
+        await editor.ready()
+        names = [name for name in REQUESTS if name not in ("disconnect", "terminate", "initialize")]
+        asked = []
+        for _ in range(150):
+            name = chance.choice(names) if chance.random() < 0.95 else "agent/" + chance.choice(("print", "edit", "x"))
+            given = {member: chance.choice(VALUES) for member in chance.sample(MEMBERS, 6)}
+            if chance.random() < 0.5:
+                given["threadId"] = 1
+            asked.append(await editor.begin(name, **given))
+        for number in asked:
+            await editor.answer(number)
+        answers = [one["request_seq"] for one in editor.heard if one["type"] == "response"]
+        assert len(answers) == len(set(answers))
+        assert not [one for one in editor.heard if "fault of this server" in str(one.get("message"))]
+        assert (await editor.ask("threads"))["threads"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"type": "request"}', b'{"type": "event", "seq": 1}', b"[" * 50_000],
+)
+async def test_a_message_that_is_none_is_answered_and_the_next_one_is_read(
+    body: bytes, autojump_clock: MockClock
+) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        await editor.send(body)
+        assert (await editor.until(lambda one: one["type"] == "response"))["success"] is False
+        assert (await editor.ask("initialize", adapterID="x"))["supportsStepBack"]
+
+
+async def test_a_stream_that_is_none_ends_with_a_word(autojump_clock: MockClock) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ready()
+        await editor.stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await trio.sleep(10)
+        assert "cannot be read" in editor.output()
+        assert not house.studio.service.links
+
+
+async def test_a_request_can_be_cancelled(autojump_clock: MockClock) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ask("initialize", adapterID="x")
+        number = await editor.begin("attach", session="s")
+        await editor.told("initialized")
+        await editor.ask("cancel", requestId=number)
+        assert (await editor.answer(number))["message"] == "cancelled"
+        await editor.ask("cancel", requestId=12345)
+
+
+async def test_an_editor_that_does_not_read_loses_output_and_then_the_connection(autojump_clock: MockClock) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ready()
+        deaf = editor.session
+        for number in range(3_000):
+            deaf.debuggee.say(f"line {number}")
+        await trio.sleep(1)
+        assert "left out" in editor.output()
+        await editor.ask("threads")
+
+
+async def test_numbers_that_are_used_twice_are_answered_twice(autojump_clock: MockClock) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        body = json.dumps({"seq": 7, "type": "request", "command": "initialize", "arguments": {}}).encode()
+        await editor.send(body)
+        await editor.send(body)
+        await trio.sleep(1)
+        assert [one["request_seq"] for one in editor.heard] == [7, 7]
