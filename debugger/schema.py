@@ -90,7 +90,7 @@ def text_of(chunk: Mapping[str, Any]) -> str:
 
 
 _HIDDEN: Final[Mapping[type, frozenset[str]]] = {
-    State: frozenset({"rolled", "turn"}),
+    State: frozenset({"number", "rolled", "turn"}),
     Turn: frozenset({"rolled"}),
 }
 _MADE: Final[Mapping[type, tuple[Field, ...]]] = {

@@ -265,7 +265,7 @@ class Debugger:
             event,
             taken,
             call,
-            session.steps,
+            session.state.number,
             key,
             agent,
             self._actor(session, event) if event is not None else "",

@@ -11,7 +11,7 @@ from debugger.repl.forms import Act, Form, Local, Words, asked, choices_of
 from debugger.repl.looking import _VALUE
 from debugger.repl.place import Place
 from debugger.repl.running import lock
-from debugger.repl.standing import call_of, here, stopped
+from debugger.repl.standing import call_of, here, stopped, there
 
 FAULTS: Final = choices_of("fault", "what")
 STREAMS: Final = choices_of("stream", "what")
@@ -153,11 +153,11 @@ def _back(command: str) -> Any:
 
 
 def _say(words: Words, place: Place) -> tuple[Act, ...]:
-    return asked(words, "say", here(words, place) | {"text": words.all("what to say")})
+    return asked(words, "say", there(words, place) | {"text": words.all("what to say")})
 
 
 def _inject(words: Words, place: Place) -> tuple[Act, ...]:
-    params = here(words, place) | {"event": words.needed("the name of an event")}
+    params = there(words, place) | {"event": words.needed("the name of an event")}
     if words.rest:
         params["data"] = words.json("its data")
     return asked(words, "inject", params)
@@ -165,7 +165,7 @@ def _inject(words: Words, place: Place) -> tuple[Act, ...]:
 
 def _fault(words: Words, place: Place) -> tuple[Act, ...]:
     call = words.needed("a call, a tool, or model")
-    params = here(words, place) | {"call": call_of(words, place, call)}
+    params = there(words, place) | {"call": call_of(words, place, call)}
     params["what"] = words.chosen("a fault", FAULTS)
     if times := words.word():
         found = re.fullmatch(r"x?([0-9]{1,9})", times)
@@ -176,11 +176,11 @@ def _fault(words: Words, place: Place) -> tuple[Act, ...]:
 
 
 def _kill(words: Words, place: Place) -> tuple[Act, ...]:
-    return asked(words, "kill", here(words, place) | {"call": call_of(words, place, words.word())})
+    return asked(words, "kill", there(words, place) | {"call": call_of(words, place, words.word())})
 
 
 def _stream(words: Words, place: Place) -> tuple[Act, ...]:
-    params = here(words, place) | {"what": words.chosen("the rest", STREAMS)}
+    params = there(words, place) | {"what": words.chosen("the rest", STREAMS)}
     if params["what"] == "replace":
         params["text"] = words.all("the words that the answer ends with")
     return asked(words, "stream", params)
@@ -190,7 +190,7 @@ def _verdict(words: Words, place: Place) -> tuple[Act, ...]:
     call = words.word()
     if call in ("allow", "block"):
         words.rest, call = f"{call} {words.rest}".strip(), ""
-    params = here(words, place) | {"call": call_of(words, place, call)}
+    params = there(words, place) | {"call": call_of(words, place, call)}
     params["decision"] = words.chosen("a verdict", ("allow", "block"))
     if "--reason" not in words.options:
         words.wrong('needs --reason "..."')

@@ -12,6 +12,7 @@ from debugger.repl.looking import TOPICS
 from debugger.repl.place import Place
 from debugger.repl.pointing import CATCHES
 from debugger.repl.running import LOCKS
+from debugger.repl.traveling import FRAMES
 from runtime.step import StepKind
 from runtime.step.edits import EDITABLE
 from runtime.tools.declarations import SPECS
@@ -29,7 +30,11 @@ class Offer:
 
 KINDS: Final = tuple(kind.value for kind in StepKind)
 _PLACES: Final = (*KINDS, "tool:", "agent:", "event:", "turn:", "new-session", "before", "after", "session", "if")
-_EXPRESSIONS: Final = frozenset({"print", "until", "watch", "rwatch", "display", "tree", "x"})
+_EXPRESSIONS: Final = frozenset({"print", "until", "watch", "rwatch", "display", "tree", "x"}) | {
+    "blame",
+    "bisect",
+    "reverse-until",
+}
 _SESSIONS: Final = frozenset({"attach", "session"})
 _EDITS: Final = frozenset({"set", "edit", "insert", "move", "delete"})
 _BREAKS: Final = frozenset({"break", "tbreak", "logpoint"})
@@ -43,6 +48,9 @@ _WORDS: Final = {
     "continue": ("all",),
     "set": ("scheduler-lock",),
     "stream": ("cut", "replace", "reissue"),
+    "goto": ("first", "last", "step"),
+    "restart-frame": FRAMES,
+    "log": KINDS,
 }
 _CONDITION: Final = re.compile(r"(?:^|\s)if\s+(.*)$|^\s*[0-9]+\s+(.*)$", re.DOTALL)
 TOOLS: Final = tuple(sorted(spec.name for spec in SPECS))

@@ -15,14 +15,15 @@ from runtime.step.edits import EDITABLE
 GROUPS: Final[Mapping[str, str]] = {
     "sessions": "Sessions",
     "run": "Stand and go",
+    "time": "Time",
     "breakpoints": "Breakpoints",
     "look": "Look",
     "change": "Change",
     "out": "The rest",
 }
 MORE: Final = (
-    'The beginning of a name is enough where it fits no other. Changes take --reason "..." and --dry-run. '
-    "`help paths` lists what can be edited, `help COMMAND` has an example."
+    'The beginning of a name is enough where it fits no other. Changes take --reason "..." and --dry-run; what goes '
+    "back, --receipt DIGEST or --yes. `help paths` lists what can be edited, `help COMMAND` has an example."
 )
 
 

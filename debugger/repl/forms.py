@@ -21,12 +21,13 @@ class BadLine(InputError):
 @frozen
 class Asked:
     """A request to the daemon. `verb` is the command as it is named here, `goes` whether it lets the session go on,
-    and a stop is to be waited for."""
+    and a stop is to be waited for. With `confirmed`, whatever receipt it needs is confirmed."""
 
     command: str
     params: Mapping[str, Any]
     verb: str
     goes: bool = False
+    confirmed: bool = False
 
 
 @frozen
@@ -58,7 +59,7 @@ class Form:
     options: tuple[str, ...] = ()
 
 
-COMMON: Final = ("--reason=", "--dry-run")
+COMMON: Final = ("--reason=", "--dry-run", "--receipt=", "--yes")
 """Options of every command, as far as what it asks for has a place for them. One with `=` takes a value."""
 _OPTION: Final = re.compile(r"""(--[a-z][a-z-]*)(?:(?:\s+|=)("(?:[^"\\]|\\.)*"|[^\s"]+))?""")
 _TAIL: Final = re.compile(r"""(?:^|\s)(--[a-z][a-z-]*)(?:(?:\s+|=)("(?:[^"\\]|\\.)*"|[^\s"]+))?$""")
@@ -220,11 +221,24 @@ def asked(
         made["dry"] = True
         dry = False
         goes = False
+    confirmed = _confirmed(words, members, made)
     words.end()
     _checked(words, command, made)
     if dry:
         return (Local("dry", {"command": command, "params": made}),)
-    return (Asked(command, made, verb or words.name, goes),)
+    return (Asked(command, made, verb or words.name, goes, confirmed),)
+
+
+def _confirmed(words: Words, members: set[str], made: dict[str, Any]) -> bool:
+    """Take what confirms a receipt: its digest, or that whatever it says is confirmed."""
+    digest, yes = words.option("--receipt"), words.option("--yes") is not None
+    if digest is None and not yes:
+        return False
+    if "receipt" not in members:
+        words.wrong(f"takes no {'--yes' if yes else '--receipt'}: it undoes nothing")
+    if digest is not None:
+        made["receipt"] = digest
+    return yes
 
 
 def _checked(words: Words, command: str, params: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from debugger.repl.looking import LOOK
 from debugger.repl.place import Block, Place, Standing
 from debugger.repl.pointing import BREAK
 from debugger.repl.running import OUT, RUN, SESSIONS
+from debugger.repl.traveling import TIME
 
 LONGEST: Final = 1_000_000
 """Characters of a line. What is said to a session may be long."""
@@ -70,7 +71,7 @@ _OUT: Final = (
     Form(("unalias",), "unalias NAME", "drop an alias", "unalias ta", "out", _unalias),
 )
 # fmt: on
-FORMS: Final[tuple[Form, ...]] = (*SESSIONS, *RUN, *BREAK, *LOOK, *CHANGE, *_OUT, *OUT)
+FORMS: Final[tuple[Form, ...]] = (*SESSIONS, *RUN, *TIME, *BREAK, *LOOK, *CHANGE, *_OUT, *OUT)
 """Every command, in the order in which they are explained."""
 _NAMES: Final[Mapping[str, Form]] = {name: form for form in FORMS for name in form.names}
 

@@ -46,11 +46,11 @@ def _session(command: str) -> Any:
 
 def _print(words: Words, place: Place) -> tuple[Act, ...]:
     text = with_values(words, place, words.all("an expression"))
-    _compiled(words, text)
+    compiled(words, text)
     return asked(words, "print", here(words, place) | {"expr": text})
 
 
-def _compiled(words: Words, text: str) -> None:
+def compiled(words: Words, text: str) -> None:
     """Refuse an expression that the daemon would refuse, with the place of what is wrong."""
     from debugger.expressions import compile_expression
 
@@ -99,12 +99,6 @@ def _long(words: Words, place: Place) -> tuple[Act, ...]:
     return asked(words, "history", here(words, place) | {"start": -200, "count": 200})
 
 
-def _log(words: Words, place: Place) -> tuple[Act, ...]:
-    count = words.number("how many", 20)
-    params = here(words, place) | ({"start": -count, "count": count} if count != 20 else {})
-    return asked(words, "log", params)
-
-
 def _request(words: Words, place: Place) -> tuple[Act, ...]:
     diff = words.option("--diff") is not None
     return asked(words, "request", here(words, place) | ({"diff": True} if diff else {}))
@@ -125,7 +119,7 @@ def _display(words: Words, place: Place) -> tuple[Act, ...]:
     params = here(words, place)
     if words.rest:
         params["add"] = with_values(words, place, words.all())
-        _compiled(words, params["add"])
+        compiled(words, params["add"])
     return asked(words, "display", params)
 
 
@@ -181,7 +175,6 @@ LOOK: Final = (
          "x state.history[-1]", "look", _bytes),
     Form(("request",), "request [--diff]", "the next request to the model by parts, and what is new in it",
          "request --diff", "look", _request, options=("--diff",)),
-    Form(("log",), "log [N]", "the records that were taken last", "log 10", "look", _log),
     Form(("diff",), "diff A [B]", "what differs between two records, or one and now", "diff 12 17", "look", _diff),
     Form(("find",), "find TEXT", "where a text stands in the session", "find deploy", "look", _find),
     Form(("display",), "display [EXPR]", "show an expression at each stop, or list what is shown",

@@ -16,7 +16,8 @@ NAMES: Final = 1_000
 
 @frozen
 class Standing:
-    """One session as it was last told. `at` is what an edit names, `generation` what a command to go on names."""
+    """One session as it was last told. `at` is what an edit names, `generation` what a command to go on names. With
+    `past` one looks at record `at` of `branch`, whose last one is `head`."""
 
     session: str
     key: str = ""
@@ -24,6 +25,10 @@ class Standing:
     held: bool = False
     generation: int = 0
     at: int = 0
+    number: int = 0
+    past: bool = False
+    branch: str = ""
+    head: int = 0
     turn: int = 0
     step: Mapping[str, Any] = field(factory=dict)
     cause: str = ""
@@ -119,7 +124,9 @@ class Place:
                 place = evolve(place._with(session, driving=driving), session=session, frame=0, edits=None)
             elif verb == "use":
                 place = evolve(place, session=session, frame=0, edits=None)
-        elif command in ("continue", "step", "finish", "until") and session in place.sessions:
+        elif command in _MOVES and session in place.sessions and found.get("held"):
+            place = place._with(str(session), **_stood(found))
+        elif command in _GOES and session in place.sessions:
             place = place._let_go(str(session), params.get("generation"))
         elif command == "say" and session in place.sessions:
             place = place._with(str(session), phase="")
@@ -150,6 +157,8 @@ class Place:
         if command == "edit" and params.get("dry"):
             return evolve(self, edits=tuple(params["changes"])) if verb == "preview" else self
         place = evolve(self, edits=None) if verb == "commit" else self
+        if isinstance(found.get("branch"), str) and params.get("session") in place.sessions:
+            place = place._with(str(params["session"]), past=False, branch=found["branch"])
         session, at = str(params.get("session")), found.get("at")
         if session not in place.sessions or not isinstance(at, int):
             return place
@@ -173,6 +182,11 @@ class Place:
         return evolve(place, session="", edits=None, frame=0) if session == self.session else place
 
 
+_GOES: Final = frozenset({"continue", "step", "finish", "until"})
+_MOVES: Final = _GOES | {"back", "goto", "reverse-continue", "reverse-until", "branch", "switch", "restart"}
+"""Commands that are answered with where one stands then; those that go on only over the record."""
+
+
 def _name(found: Mapping[str, Any]) -> str | None:
     name = found.get("session")
     return name if isinstance(name, str) and name else None
@@ -188,6 +202,10 @@ _TYPES: Final[Mapping[str, type]] = {
     "held": bool,
     "generation": int,
     "at": int,
+    "number": int,
+    "past": bool,
+    "branch": str,
+    "head": int,
     "turn": int,
     "cause": str,
     "by": str,
@@ -234,7 +252,7 @@ def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _EVENTS: Final[Mapping[str, Any]] = {
-    "continued": lambda place, data: {"held": False, "cause": "", "by": "", "hits": ()},
+    "continued": lambda place, data: {"held": False, "past": False, "cause": "", "by": "", "hits": ()},
     "edited": _moved,
     "output": lambda place, data: {"phase": "streaming"},
     "rested": _rested,

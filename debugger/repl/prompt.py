@@ -287,6 +287,8 @@ def head(place: Place) -> str:
         return f"{name}{turn} {'closed' if standing.closed else standing.phase if resting else 'running'}"
     step = in_a_line(standing.step.get("kind", ""), 40)
     by = in_a_line(standing.by.removeprefix("debugger:"), 40)
+    if standing.past:
+        return f"{name}{turn} {step} #{standing.at}/{standing.head} ⏪ by:{by}"
     return f"{name}{turn} {step} #{standing.at} ⏸ by:{by}"
 
 
@@ -297,6 +299,8 @@ def side(place: Place) -> str:
     """Return what the right side of the prompt shows."""
     standing = place.standing
     said = [
+        ("in the past", standing.past),
+        (f"branch {in_a_line(standing.branch, 40)}", standing.branch not in ("", "main")),
         ("observing", bool(place.session) and not standing.driving),
         (f"{len(place.edits or ())} edits begun", place.edits is not None),
         (f"{standing.tokens} tokens", standing.tokens is not None),
@@ -306,4 +310,6 @@ def side(place: Place) -> str:
 
 
 def _colour(place: Place) -> str:
+    if place.standing.past:
+        return "ansicyan"
     return "ansiyellow" if place.standing.held else "ansigreen" if place.session else "ansibrightblack"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from debugger.protocol.errors import Failure
+from debugger.repl import retold
 from debugger.repl.forms import Asked
 from debugger.repl.place import Place
 from debugger.repl.texts import Style, cleaned, line, literal, outline, table
@@ -62,6 +63,9 @@ def standing(data: Shown, style: Style = PLAIN) -> str:
         return f"{name} {rests}: {line(phase)} ({turn}record {data.get('at', '?')})"
     cause = f": {line(data['cause'])}" if data.get("cause") else ""
     by = f" [{line(data['by'])}]" if data.get("by") else ""
+    if data.get("past"):
+        where = f"{turn}record {data.get('at', '?')} of {data.get('head', '?')}, step {data.get('number', '?')}"
+        return style(f"{name} stood {place}", "cyan") + f" ({where}){cause}{by}"
     return style(f"{name} stands {place}", "yellow") + f" ({turn}record {data.get('at', '?')}){cause}{by}"
 
 
@@ -232,8 +236,13 @@ def _changes(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
         kept = f"{len(place.edits or ())} in the transaction; `commit` makes them"
         word = kept if asked.verb == "preview" else "tried"
         return [*(found or ["nothing would change"]), *more, f"({word})"]
-    at = [f"record {result['at']}"] if "at" in result else []
+    at = [f"record {result['at']}" + _on(result)] if "at" in result else []
     return [*(found or (["nothing differs"] if asked.command == "diff" else [])), *more, *at]
+
+
+def _on(result: Shown) -> str:
+    """On which branch a change was made, where it made one."""
+    return f" on branch {line(result['branch'])}" if result.get("branch") else ""
 
 
 def _change(one: Shown, style: Style) -> str:
@@ -252,8 +261,17 @@ def _find(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     return (found or ["it is nowhere"]) + ([] if result["complete"] else ["… not all was looked at, or there is more"])
 
 
-def _log(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return table(result["steps"], ("number", "kind", "on", "call", "actor")) or ["no records"]
+def _branched(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    return [f"on branch {line(result['branch'])} now"]
+
+
+def _forked(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    name = line(result.get("key") or result["session"])
+    return [f"{name} begins as {_named({'session': result['of']}, place)} was; attach {name}"]
+
+
+def _marked(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    return [f"record {result['at']} is {line(result['name'])}"]
 
 
 def _display(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -349,7 +367,16 @@ _ANSWERS: Final[Mapping[str, Show]] = {
     "undo": _changes,
     "redo": _changes,
     "find": _find,
-    "log": _log,
+    "log": lambda result, place, asked, style: retold.log(result),
+    "branches": lambda result, place, asked, style: retold.branches(result),
+    "receipt": lambda result, place, asked, style: retold.receipt(result, style),
+    "blame": lambda result, place, asked, style: retold.blame(result),
+    "bisect": lambda result, place, asked, style: retold.bisect(result),
+    "compare": lambda result, place, asked, style: retold.compare(result, style),
+    **dict.fromkeys(("back", "goto", "reverse-continue", "reverse-until"), _goes),
+    **dict.fromkeys(("branch", "switch", "restart"), _branched),
+    "fork": _forked,
+    "mark": _marked,
     "display": _display,
     "break.add": _breakpoint,
     "break.change": _breakpoint,

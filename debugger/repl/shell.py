@@ -12,14 +12,16 @@ from attrs import define, evolve, field
 
 from debugger.client import Client
 from debugger.protocol.errors import Failure
-from debugger.repl import editing, lines
+from debugger.repl import editing, lines, retold
 from debugger.repl.explaining import explained
 from debugger.repl.forms import Asked, BadLine, Local
 from debugger.repl.place import Block, Place
 from debugger.repl.screen import Screen
+from debugger.repl.texts import Style
 from debugger.repl.texts import line as in_a_line
 from runtime.errors import TwinstepError
 
+PLAIN: Final = Style()
 Dial = Callable[[], Awaitable[Client]]
 Ask = Callable[[str], Awaitable[str]]
 """Puts a question to the person at the terminal."""
@@ -114,12 +116,29 @@ class Shell:
         session = str(asked.params.get("session"))
         if asked.command in MARKED:
             self._marks[session] = self._rests(session)
-        result = await self.query(asked.command, asked.params)
+        result = await self._answer(asked)
         self.place = self.place.answered(asked.command, asked.verb, asked.params, result)
         self.screen.answered(asked, result, self.place)
         if asked.goes and waits:
             await self.stop(session, self.seconds)
         return result
+
+    async def _answer(self, asked: Asked) -> Any:
+        """Ask, and where a receipt is needed, once more when it is confirmed. Raises Failure."""
+        try:
+            return await self.query(asked.command, asked.params)
+        except Failure as exc:
+            if exc.code != "receipt_needed" or exc.receipt is None:
+                raise
+            self.screen.told("receipt", exc.receipt, retold.receipt(exc.receipt, PLAIN))
+            if not await self._confirmed(asked):
+                raise Failure(exc.code, f"{exc}: --receipt DIGEST, or --yes", receipt=exc.receipt) from exc
+            return await self.query(asked.command, {**asked.params, "receipt": str(exc.receipt.get("digest", ""))})
+
+    async def _confirmed(self, asked: Asked) -> bool:
+        if asked.confirmed or self.ask is None:
+            return asked.confirmed
+        return (await self.ask("go back, though this stays as it is? [no] ")).strip().lower() in ("y", "yes")
 
     def _rests(self, session: str) -> int:
         one = self.place.sessions.get(session)

@@ -16,6 +16,13 @@ def here(words: Words, place: Place) -> dict[str, Any]:
     return {"session": current(words, place).session}
 
 
+def there(words: Words, place: Place) -> dict[str, Any]:
+    """Return the current session as a param, and in the past the record that is meant: a change makes a branch there,
+    and must not be made anywhere else."""
+    standing = current(words, place)
+    return {"session": standing.session} | ({"at": standing.at} if standing.past else {})
+
+
 def current(words: Words, place: Place) -> Standing:
     """Return the current session. Raises BadLine where there is none."""
     if not place.session:

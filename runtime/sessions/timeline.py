@@ -3,6 +3,7 @@
 Loaded from the journal in slices, so that no other session waits; from then on it grows with the session.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -41,18 +42,32 @@ class Timeline(Line):
         if self._whole:  # at once: whoever goes back does it before anybody else takes a step
             return
         async with self._lock:
-            if self._whole:
-                return
-            self._meanwhile = []
-            try:
-                await self._read(self.session.state.seq)
-                for step, record in self._meanwhile:
-                    self.take(step, record)
-                self._whole = True
-            finally:
-                self._meanwhile = None
-                if not self._whole:
-                    self._all.clear()
+            if not self._whole:
+                await self._load()
+
+    async def _load(self) -> None:
+        meanwhile: list[tuple[Step, Record]] = []
+        self._meanwhile = meanwhile
+        try:
+            await self._read(self.session.state.seq)
+            if not meanwhile:
+                self._share()
+            for step, record in meanwhile:
+                self.take(step, record)
+            self._whole = True
+        finally:
+            self._meanwhile = None
+            if not self._whole:
+                self._all.clear()
+
+    def _share(self) -> None:
+        """Let the session have the very states that are kept here, which are equal to its own, and not the content of
+        both twice."""
+        session = self.session
+        if not self._all or self.at(session.state.seq).digest != session.state.digest:
+            return
+        session.state = self.at(session.state.seq)
+        session.states = deque((self.at(one.seq) for one in session.states if one.seq), session.states.maxlen)
 
     async def _read(self, upto: int) -> None:
         with trio.move_on_after(WRITTEN_SECONDS) as scope:

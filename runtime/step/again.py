@@ -32,7 +32,16 @@ def forked(state: State, event: ev.Forked) -> Moved:
         raise LocalError(f"the state of {event.parent} after its record {event.at} is not the one that was copied")
     if origin.phase in (Phase.NEW, Phase.CLOSED):
         raise NoTransition(f"FORK of a session in {origin.phase.name} (session {event.parent})")
-    begun = evolve(origin, session=state.session, seq=state.seq, branch=state.branch, hold=None, generation=0, lane=())
+    begun = evolve(
+        origin,
+        session=state.session,
+        seq=state.seq,
+        number=state.number,
+        branch=state.branch,
+        hold=None,
+        generation=0,
+        lane=(),
+    )
     return evolve(_known(begun, event), touched=True), ()
 
 

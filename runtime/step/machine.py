@@ -44,7 +44,8 @@ def advance(state: State, event: Event) -> Step:
     after, wanted = _HANDLERS[event.on](state, event)
     if after.phase not in allowed:
         raise LocalError(f"{event.on.name} led from {state.phase.name} to {after.phase.name}, which no table allows")
-    return Step(state, event, evolve(after, seq=state.seq + 1), wanted, kind, getattr(event, "call", ""))
+    after = evolve(after, seq=state.seq + 1, number=state.number + kind.counts)
+    return Step(state, event, after, wanted, kind, getattr(event, "call", ""))
 
 
 def ready(state: State) -> tuple[ev.Go, ...]:

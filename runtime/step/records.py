@@ -262,9 +262,14 @@ def thaw(body: bytes, codec: Codec) -> State | None:
     """Return the state of a snapshot, or None where it cannot be trusted: the records have the truth then."""
     try:
         plain = _load(body, codec)
-        if plain["v"] != SCHEMA:
+        if plain["v"] != SCHEMA or _uncounted(plain["state"]):
             return None
         state: State = CONVERTER.structure(plain["state"], State)
         return state if state.digest.hex() == plain["digest"] else None
     except (*_UNREADABLE, BaseValidationError):
         return None
+
+
+def _uncounted(plain: Mapping[str, Any]) -> bool:
+    """Whether a state was written before states said how many steps led to them."""
+    return "seq" in plain and "number" not in plain

@@ -165,6 +165,7 @@ class Waiting:
 @frozen
 class State:
     """A session at one moment. `seq` is the number of the last event that was applied; it counts over all branches.
+    `number` counts the steps of the machine that led here, and no control records: it is that of the path.
 
     `lane` holds the messages that wait, oldest first; `steering` is the one that the judge looks at before it joins the
     open prompt.
@@ -173,6 +174,7 @@ class State:
     session: str
     phase: Phase = Phase.NEW
     seq: int = 0
+    number: int = 0
     branch: str = "main"
     settings: Settings = field(factory=lambda: Settings(model=""))
     context: Context | None = None
@@ -195,7 +197,7 @@ class State:
 
     @property
     def digest(self) -> bytes:
-        """Digest over everything but `seq` and `branch`: equal states on two branches have equal digests."""
+        """Digest over everything but `seq`, `number` and `branch`: equal states on two branches have equal digests."""
         hold, use = self.hold, self.usage
         head: tuple[Any, ...] = (
             self.session,

@@ -95,7 +95,8 @@ class Walk:
             if isinstance(event, ev.Finished) and self.random.random() < 0.2:
                 return evolve(event, result=self.result())
             if isinstance(event, ev.Chunk):
-                return self.random.choice([event, ev.StreamEnded(STAMP), called(*self.random.sample(NAMES, 3))])
+                pieces: list[ev.Event] = [event, ev.StreamEnded(STAMP), called(*self.random.sample(NAMES, 3))]
+                return self.random.choice(pieces)
             if isinstance(event, ev.Received):
                 return ev.Received(message(self.text(), f"m{len(self.bodies)}"))
             return event

@@ -157,7 +157,7 @@ class Chaos:
     async def back(self, session: Session) -> None:
         self.count += 1
         if session.states:
-            seq = self.random.choice(session.states).seq
+            seq = max(1, self.random.choice(session.states).seq)
             await self.world.back(session, seq, f"b{self.count}")
 
     def junk(self, session: Session) -> None:

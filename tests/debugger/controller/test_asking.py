@@ -55,7 +55,8 @@ async def test_records_are_listed_by_kind_text_and_branch(autojump_clock: MockCl
         found = await ann.ask("log", session="s", text="read:2")
         assert [row["kind"] for row in found["steps"]] == ["call.result"]
         assert (await ann.refused("log", session="s", kinds=["nothing"])).at == "with.kinds[0]"
-        await ann.ask("branch", session="s", at=5, name="other")
+        receipt = (await ann.ask("receipt", session="s", at=5))["digest"]
+        await ann.ask("branch", session="s", at=5, name="other", receipt=receipt)
         assert (await ann.ask("log", session="s"))["total"] == 7  # with the branch and its stop
         assert (await ann.ask("log", session="s", branch="main"))["total"] == every["total"]
         assert (await ann.refused("log", session="s", branch="nobody")).code == "no_step"

@@ -1,4 +1,4 @@
-"""Changes in the past: each makes a branch there, after a person confirmed what cannot be undone. No tool runs twice."""
+"""Changes in the past: each makes a branch there, once a person has confirmed what cannot be undone."""
 
 from collections import Counter
 from typing import Any
@@ -204,7 +204,7 @@ async def test_a_frame_in_which_one_does_not_stand_cannot_begin_anew(autojump_cl
 
 async def test_branches_have_names_and_notes_and_records_have_marks(autojump_clock: MockClock) -> None:
     async with studio(*READ) as house:
-        session, ann, _ = await after_the_tool(house)
+        _, ann, _ = await after_the_tool(house)
         made = await ann.ask("mark", session="s", name="good", note="so far", at=5)
         assert (made["at"], made["name"]) == (5, "good")
         made = await ann.ask("branch", session="s", at=5, name="other", note="to see")
@@ -240,7 +240,7 @@ async def test_a_record_of_another_branch_can_be_looked_at_and_left(autojump_clo
 
 async def test_a_fork_is_a_session_of_its_own_and_leaves_the_parent_as_it_was(autojump_clock: MockClock) -> None:
     async with studio(*SHELL) as house:
-        session, ann, call = await after_the_tool(house)
+        session, ann, _ = await after_the_tool(house)
         before = session.state
         made = await ann.ask("fork", session="s", name="t")
         assert missing(COMMANDS["fork"].answer, made) == []

@@ -86,6 +86,7 @@ async def test_answers_have_what_the_table_says(autojump_clock: MockClock) -> No
 
 REPLACED: dict[str, dict[str, Any]] = {
     "diff": {"a": 1, "b": 4},
+    "blame": {"path": "state.history"},
     "bisect": {"expr": "state.turn == 1"},
     "log": {"kinds": []},
     "mark": {"at": 3},

@@ -40,9 +40,9 @@ async def test_going_back_moves_nothing_but_where_one_looks(autojump_clock: Mock
         session, ann = await at_rest(house)
         before, runs = session.state, list(house.world.tools.tools["read"].runs)
         made = await ann.ask("back", session="s", count=3)
-        assert (made["past"], made["held"], made["head"]) == (True, True, session.state.seq - 0)
+        assert (made["past"], made["held"], made["head"]) == (True, True, session.state.seq)
         assert made["at"] < made["head"]
-        assert made["step"]["kind"] == "reply.judge" or made["step"]["number"] == made["number"]
+        assert made["step"]["number"] == made["number"]
         assert session.state is before
         assert house.world.tools.tools["read"].runs == runs
         assert (await ann.ask("status", session="s"))["at"] == made["at"]
@@ -58,7 +58,7 @@ async def test_all_looks_show_the_state_at_the_cursor(autojump_clock: MockClock)
         assert told["context"]["displays"][0]["value"] == 2
         assert told["context"]["call"]["phase"] == "scheduled"
         assert (await ann.ask("print", session="s", expr="tool.args.n"))["value"] == 2
-        assert (await ann.ask("print", session="s", expr="state.outcome"))["absent"]
+        assert (await ann.ask("print", session="s", expr="state.outcome.status"))["absent"]
         assert len((await ann.ask("history", session="s"))["rows"]) == 2
         assert (await ann.ask("tree", session="s", path="state.calls"))["size"] == 2
         frames = (await ann.ask("where", session="s"))["frames"]
@@ -211,7 +211,6 @@ async def test_going_on_detaching_and_losing_the_driver_end_the_look_at_the_past
         assert not (await ann.told("stopped"))["past"]
         assert house.debugger.cursor(session) is None
 
-        await ann.ask("lease", session="s", take=True) if house.debugger.leases.of("s") else None
         house.world.dispatcher.release(session, "test")
         await trio.testing.wait_all_tasks_blocked()
         assert house.debugger.cursor(session) is None
@@ -224,7 +223,7 @@ async def test_a_message_that_comes_in_leaves_one_in_the_past(autojump_clock: Mo
         house.world.say(session, "more")
         status = await ann.ask("status", session="s")
         assert (status["at"], status["past"]) == (made["at"], True)
-        assert len(session.state.lane) == 1
+        assert session.addressed
 
 
 async def test_step_numbers_go_by_the_path_in_stops_and_conditions(autojump_clock: MockClock) -> None:

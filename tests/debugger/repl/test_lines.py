@@ -121,7 +121,39 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
     ("tree", "tree", S),
     ("t state.history --depth 3", "tree", S | {"path": "state.history", "depth": 3}),
     ("request --diff", "request", S | {"diff": True}),
+    ("log", "log", S),
     ("log 5", "log", S | {"start": -5, "count": 5}),
+    ("log /a \\/ b/ call.* 3 control.edit --branch b1", "log",
+     S | {"text": "a / b", "kinds": ["call.*", "control.edit"], "start": -3, "count": 3, "branch": "b1"}),
+    ("back", "back", S),
+    ("rs 2 .", "back", S | {"count": 2, "call": "c1"}),
+    ("rn 3", "back", S | {"grain": "call", "count": 3}),
+    ("rc", "reverse-continue", S),
+    ("reverse-until state.turn == $1", "reverse-until", S | {"expr": "state.turn == 7"}),
+    ("goto 17", "goto", S | {"to": 17}),
+    ("goto step 4", "goto", S | {"number": 4}),
+    ("goto last", "goto", S | {"end": "last"}),
+    ("first", "goto", S | {"end": "first"}),
+    ("last", "goto", S | {"end": "last"}),
+    ("branches", "branches", S),
+    ("branch", "branch", S),
+    ("branch --at 9 other to see --receipt abc", "branch",
+     S | {"at": 9, "name": "other", "note": "to see", "receipt": "abc"}),
+    ("switch main --receipt abc", "switch", S | {"branch": "main", "receipt": "abc"}),
+    ("fork", "fork", S),
+    ("fork twin --files copy", "fork", S | {"name": "twin", "files": "copied"}),
+    ("fork --files none --at 3", "fork", S | {"files": "shared", "at": 3}),
+    ("mark good before the deploy", "mark", S | {"name": "good", "note": "before the deploy"}),
+    ("mark --at 5 good", "mark", S | {"name": "good", "at": 5}),
+    ("restart", "restart", S | {"frame": "call", "call": "c1"}),
+    ("restart-frame call c9 --reason x", "restart", S | {"frame": "call", "call": "c9", "reason": "x"}),
+    ("restart turn", "restart", S | {"frame": "turn"}),
+    ("receipt", "receipt", S),
+    ("receipt 9", "receipt", S | {"at": 9}),
+    ("blame state.settings.model", "blame", S | {"path": "state.settings.model"}),
+    ("bisect tokens > $1", "bisect", S | {"expr": "tokens > 7"}),
+    ("compare main", "compare", S | {"a": "main"}),
+    ("compare main b1", "compare", S | {"a": "main", "b": "b1"}),
     ("diff 12", "diff", S | {"a": 12}),
     ("diff 12 17", "diff", S | {"a": 12, "b": 17}),
     ("find two words", "find", S | {"text": "two words"}),
@@ -183,6 +215,25 @@ def test_a_line_becomes_the_request_that_it_means(line: str, command: str, param
     assert made == {name: value for name, value in params.items() if name != "changes"}
     assert [dict(one) for one in act.params.get("changes", ())] == params.get("changes", [])
     structure(COMMANDS[command].params, dict(act.params), "with")
+
+
+PAST = evolve(PLACE, sessions={"s-42": evolve(HELD, past=True, head=30)})
+
+
+@pytest.mark.parametrize("line", ["say x", "inject cancel", "fault model 429", "verdict c1 block --reason no"])
+def test_a_change_in_the_past_names_the_record_that_it_is_meant_for(line: str) -> None:
+    (act,) = read(line, PAST)
+    assert isinstance(act, Asked)
+    assert act.params["at"] == HELD.at
+
+
+def test_what_undoes_nothing_takes_no_receipt_and_what_goes_back_takes_any() -> None:
+    (act,) = read("switch main --yes", PLACE)
+    assert isinstance(act, Asked)
+    assert act.confirmed
+    for line in ("print tokens --yes", "step --receipt abc", "goto 3 --yes"):
+        with pytest.raises(BadLine, match="undoes nothing"):
+            read(line, PLACE)
 
 
 LOCALS = [

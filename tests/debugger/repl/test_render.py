@@ -26,7 +26,14 @@ def test_the_documented_answer_of_every_command_is_shown(command: Any) -> None:
     place = STANDS.answered(command.name, command.name, command.example, command.answer)
     shown = render.answer(asked, command.answer, place)
     assert all("\n" not in one for one in shown)
-    assert shown or command.name in ("pause", "new", "continue", "step", "finish", "until")
+    assert shown or command.name in TOLD
+
+
+TOLD = {
+    *("pause", "new", "continue", "step", "finish", "until"),
+    *("back", "goto", "reverse-continue", "reverse-until"),
+}
+"""Commands that end in a stop, which shows where."""
 
 
 @pytest.mark.parametrize("told", EVENTS.values(), ids=lambda one: one.name)

@@ -122,7 +122,7 @@ async def test_going_back_further_than_states_are_kept_reads_the_journal(autojum
 async def test_going_back_to_a_record_that_is_not_there_says_so(seq: int, autojump_clock: MockClock) -> None:
     async with running(*ANSWERS) as world:
         session = await standing(world)
-        await world.dispatcher.journal.committed(session.ticket)
+        await world.dispatcher.timeline(session)
         state = session.state
         with pytest.raises(JournalError, match=f"session s has records 1 to {state.seq}, and no {seq}$"):
             await world.back(session, seq, "b1", "ann")

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime.errors import JournalError, JournalFull, LocalError
 from runtime.sessions.session import FIRST_SNAPSHOT, Session
-from runtime.step import Phase, StepKind
+from runtime.step import Phase, Step, StepKind
 from runtime.step import events as ev
 from runtime.step.records import Record
 from runtime.stores.backlog import Bound

@@ -84,6 +84,6 @@ def test_a_record_that_is_not_there_is_refused(seq: int) -> None:
 
 @pytest.mark.parametrize("name", ["", " b", "b\n", "\x1b[2J", "x" * (LONGEST_NAME + 1), "main"])
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="^branch: "):
+    with pytest.raises(InputError, match=r"^branch: "):
         checked_name(name, {"main"})
     assert checked_name("who pays?", {"main"}) == "who pays?"

@@ -49,7 +49,7 @@ def history(run: Run) -> list[str]:
 
 def test_a_session_begins_with_its_settings() -> None:
     run = Run(State("s1")).give(ev.Opened(OTHER))
-    assert run.state == State("s1", Phase.IDLE, 1, settings=OTHER)
+    assert run.state == State("s1", Phase.IDLE, 1, 1, settings=OTHER)
 
 
 def test_a_session_that_is_opened_again_builds_its_context_anew_and_counts_turns_anew() -> None:
