@@ -9,6 +9,7 @@ import hmac
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import trio
@@ -229,10 +230,22 @@ class Joining:
     async def _released(self) -> None:
         for thread in self._suspended:
             standing = self.debuggee.threads.standing(thread)
-            if standing.held:
+            if standing.held and not await self._wanted(thread, str(standing.step.get("kind", ""))):
                 thread.asked, thread.purpose = True, ""
                 held = {"session": thread.session, "generation": standing.generation}
                 await self.debuggee.ask("continue", held)
+
+    async def _wanted(self, thread: Thread, kind: str) -> bool:
+        """Whether a breakpoint stops the session where it stands: going on from a stop passes those that are there."""
+        for one in self.debuggee.points:
+            globs = one.wanted.spec.get("kinds", ())
+            if one.id is None or one.wanted.spec.get("log") or not any(fnmatchcase(kind, glob) for glob in globs):
+                continue
+            when = one.wanted.spec.get("when")
+            if not when or (await self.debuggee.ask("print", {"session": thread.session, "expr": when})).get("value"):
+                thread.reason, thread.hits, thread.text = one.wanted.sort, (one.id,), f"breakpoint {one.id}"
+                return True
+        return False
 
     async def threads(self, call: Call, args: r.Nothing) -> Mapping[str, Any]:
         """The sessions; their names say what they do."""

@@ -142,7 +142,7 @@ class Session:
             try:
                 request = decode(body)
             except BadMessage as exc:
-                self._answer(Request(exc.seq, exc.command, {}), None, exc)
+                self._refuse(exc)
                 continue
             await self._room.acquire()
             self._scopes[request.seq] = trio.CancelScope()
@@ -247,6 +247,13 @@ class Session:
             made |= {"message": text, "body": {"error": error}}
         self._out.put_answer(packed(made))
         self._wake.set()
+
+    def _refuse(self, exc: BadMessage) -> None:
+        """Answer what is no request; one that has no number is told of, because no answer could name it."""
+        if exc.seq:
+            self._answer(Request(exc.seq, exc.command, {}), None, exc)
+        else:
+            self.debuggee.say(f"a message was passed over: {exc}", "important")
 
     def tell(self, event: str, body: Mapping[str, Any]) -> None:
         """Send an event. Output is dropped where an editor does not read; nothing else is, as long as there is any."""

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from debugger.dap.listing import LINES
 from runtime.step import Phase
+from runtime.step import events as ev
 from tests.debugger.dap.editor import editing
 from tests.fakes.studio import studio
 from tests.fakes.world import calls, text
@@ -65,10 +66,11 @@ async def test_what_the_server_was_started_for_is_attached_to(autojump_clock: Mo
 async def test_sessions_that_begin_and_end_are_threads_that_do(autojump_clock: MockClock) -> None:
     async with studio(*SLOW) as house, editing(house) as editor:
         await editor.ready("all")
-        house.open("new")
-        assert (await editor.told("thread"))["reason"] == "started"
-        house.roster.close("new", "test") if hasattr(house.roster, "close") else None
-        assert len((await editor.ask("threads"))["threads"]) <= 1
+        session = house.open("new")
+        assert await editor.told("thread") == {"reason": "started", "threadId": 1}
+        house.world.dispatcher.control(session, ev.Closed("test"), "system")
+        assert await editor.told("thread") == {"reason": "exited", "threadId": 1}
+        assert (await editor.ask("threads"))["threads"] == []
 
 
 async def test_a_breakpoint_that_is_set_first_stops_the_very_first_step(autojump_clock: MockClock) -> None:

@@ -146,7 +146,7 @@ async def test_expressions_of_each_context(autojump_clock: MockClock) -> None:
             return await editor.ask("evaluate", expression=expression, context=context, frameId=frame)
 
         assert (await said("state.turns", "watch"))["result"] == "1"
-        assert (await said("state.steering", "watch"))["result"] == "absent"
+        assert (await said("tool.args.nothing", "watch"))["result"] == "absent"
         opened = await said("tool.args.deep", "hover")
         assert (await editor.variables(opened["variablesReference"]))["list"]["value"] == "[1,2,3]"
         assert '"list"' in (await said("tool.args.deep", "clipboard"))["result"]
