@@ -23,7 +23,8 @@ LONGEST_NOTE: Final = 1_000
 
 @frozen
 class Taken:
-    """One record with the step that it is of. `number` counts the steps of the machine on its path up to it."""
+    """One record with the step that it is of. `number` counts the steps of the machine that began on its
+    path up to it."""
 
     seq: int
     number: int
@@ -86,7 +87,7 @@ def branches(taken: Sequence[Taken]) -> tuple[Branch, ...]:
         name = one.record.branch
         first.setdefault(name, one)
         last[name] = one
-        steps[name] = steps.get(name, 0) + one.step.kind.counts
+        steps[name] = steps.get(name, 0) + one.step.begins
     noted = notes(taken)
     return tuple(_branch(name, begun, last[name], steps[name], taken, noted) for name, begun in first.items())
 

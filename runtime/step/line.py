@@ -28,7 +28,7 @@ class Line:
     def take(self, step: Step, record: Record) -> None:
         """Take in the next record and the step that it is of."""
         before = self._all[record.parent - 1].number if record.parent else 0
-        self._all.append(Taken(record.seq, before + step.kind.counts, record, step))
+        self._all.append(Taken(record.seq, before + step.begins, record, step))
 
     @property
     def last(self) -> int:
@@ -64,9 +64,9 @@ class Line:
         """Return the record that is step `number` of the path of a record (None: the newest). Raises JournalError."""
         one = self.taken(self.last if seq is None else seq)
         highest = one.number
-        while one.record.parent and (one.number > number or not one.step.kind.counts):
+        while one.record.parent and (one.number > number or not one.step.begins):
             one = self._all[one.record.parent - 1]
-        if one.number != number or not one.step.kind.counts:
+        if one.number != number or not one.step.begins:
             raise JournalError(f"session {self.name} has steps 1 to {highest} there, and no {number}")
         return one
 
