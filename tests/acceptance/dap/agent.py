@@ -57,7 +57,7 @@ async def probe(modules: Path, node: str, served: Served, report: str) -> int:
         **os.environ,
         "PATHS": json.dumps(PATHS),
         "TOOLS": json.dumps(TOOLS),
-        "ATTACH": json.dumps({"token": served.token, "session": "all"}),
+        "ATTACH": json.dumps({"token": served.token, "session": "all", "suspend": True}),
     }
     words = [node, "dap_probe.mjs", "--port", str(served.port), "--scenario", "scenarios/agent.mjs", "--strict"]
     words += ["--timeout", str(1000 * (SECONDS - 20)), *(["--json", report] if report else [])]

@@ -1,7 +1,8 @@
 """A daemon with two sessions that keep taking turns, as the shared probe wants it, and a server for editors.
 
-Turn n asks for the shell where n is even and for a file where it is odd; the shell's command does nothing, and every
-fourth turn it is one that the judge refuses. What the judge wants a person for is approved at once.
+The sessions begin when somebody holds both of them, so that their first steps are those after they were let go. Turn n
+asks for the shell where n is even and for a file where it is odd; the shell's command does nothing, and every fourth
+turn it is one that the judge refuses. What the judge wants a person for is approved at once.
 """
 
 import json
@@ -18,6 +19,8 @@ from typing import Any, Final
 import trio
 from attrs import define, field, frozen
 
+from debugger.client import connect
+from debugger.protocol import VERSION, Hello
 from tests.acceptance.gateway.client import Client, connected
 from tests.acceptance.gateway.model import StubModel, chunk
 from tests.acceptance.gateway.process import ROOT, Process, free_port
@@ -119,12 +122,27 @@ async def sessions(home: Path) -> AsyncIterator[Process]:
                 link.asked, driver.link = driver.wanted, link
                 for session in SESSIONS:
                     await link.call("sessions.create", {"key": session, "permissionMode": "workspace"})
-                    nursery.start_soon(driver.talk, session)
                 nursery.start_soon(driver.approve)
+                nursery.start_soon(begun, process, driver, nursery)
                 yield process
                 nursery.cancel_scope.cancel()
         finally:
             process.kill()
+
+
+async def begun(process: Process, driver: Driver, nursery: trio.Nursery) -> None:
+    """Let the driver begin when both sessions are held."""
+    client = await connect(process.home / "debugger" / "gateway.sock", Hello(VERSION, "driver", "driver", "observer"))
+    async with trio.open_nursery() as own:
+        own.start_soon(client.run)
+        while True:  # another client's doing, of which only those are told who attach
+            rows = (await client.request("sessions", {"filter": "agent:main:"}))["sessions"]
+            if sum(row["held"] for row in rows if row["key"] in SESSIONS) == len(SESSIONS):
+                break
+            await trio.sleep(PAUSE)
+        await client.aclose()
+    for session in SESSIONS:
+        nursery.start_soon(driver.talk, session)
 
 
 @asynccontextmanager
