@@ -24,6 +24,7 @@ examples:
   twinstep dap --stdio                           for an editor that starts it: one connection, no token
   twinstep dap --listen 127.0.0.1:5678           for editors that connect; it says where the token is
   twinstep dap --listen 5678 --session all       ... with all sessions as threads
+  twinstep dap --listing                         the file whose lines are the steps: breakpoints are set there
 
 The socket is that of `twinstep serve` with the same settings; --state names another state file, --socket the socket.
 An editor sends the token as `token` in the arguments of attach. How: docs/how-to/vscode.md, neovim.md, vim.md.
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     way = made.add_mutually_exclusive_group(required=True)
     way.add_argument("--listen", type=address, metavar="HOST:PORT", help="listen on a port; alone, PORT is on loopback")
     way.add_argument("--stdio", action="store_true", help="speak on standard input and output")
+    way.add_argument("--listing", action="store_true", help="write the listing of the steps, and say where it is")
     shared(made)
     add("--session", metavar="KEY", default="", help="what is attached to where an editor names none: id, key, or all")
     add("--role", choices=ROLES, default="mutator", help="what editors may do at most")
@@ -69,8 +71,11 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
+    folder = made["history"].parent / "dap"
+    if given.listing:
+        return _listing(folder, out)
     try:
-        return trio.run(partial(_main, given, made, dict(os.environ), out))
+        return trio.run(partial(_main, given, made, folder, out))
     except BaseExceptionGroup as group:
         ours = group.subgroup(TwinstepError)
         if ours is None:
@@ -84,11 +89,21 @@ def alone(group: BaseExceptionGroup[Any]) -> BaseException:
     return alone(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def _main(given: Any, made: Mapping[str, Any], environ: Mapping[str, str], out: Pipe) -> int:
+def _listing(folder: Path, out: Pipe) -> int:
+    from debugger.dap.sources import written
+
+    path = written(folder).get("path")
+    if path is None:
+        print(f"twinstep: {folder}: the listing cannot be written here", file=sys.stderr)
+        return 1
+    print(path, file=out)
+    return 0
+
+
+async def _main(given: Any, made: Mapping[str, Any], folder: Path, out: Pipe) -> int:
     from debugger.dap import serve
     from debugger.dap.tokens import NAME, token_of
 
-    folder = made["history"].parent / "dap"
     path = Path(given.token_file) if given.token_file else folder / NAME
     options = serve.Options(
         socket=made["socket"],

@@ -59,7 +59,7 @@ def gateway() -> bool:
 
 
 def dap() -> bool:
-    """Let an unmodified client drive the DAP server, where node and its packages are; return whether all checks passed."""
+    """Let an unmodified client drive the DAP server, where node is; return whether all checks passed."""
     words = [sys.executable, "-m", "tests.acceptance.dap.agent"]
     return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
 
