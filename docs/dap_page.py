@@ -108,7 +108,7 @@ params, and `threadId` in place of a session: `{CUSTOM}blame`, `{CUSTOM}fork`.
 ## Going back
 
 `stepBack`, `reverseContinue` and `goto` move only where all look who debug this session. Going forward goes over the
-record: nothing runs, and breakpoints stop there as well. `continue` goes over the record and, if nothing stops it there,
+record: nothing runs, and breakpoints stop there as well. `continue` goes over the record and, if nothing stops it,
 lets the session go on. `restartFrame` begins the turn or call anew on a branch; where something has happened
 since that cannot be undone, it only goes there to look, and the output says what to type to confirm it.
 """
