@@ -4,8 +4,12 @@ What happened outside since is on the receipt that a person has to confirm first
 """
 
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
+import trio
 from attrs import asdict, define
 
 from debugger.controller.engine import Debugger
@@ -17,6 +21,7 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from debugger.time import Walk
+from runtime.sessions.copying import copied
 from runtime.sessions.session import Session
 from runtime.step import StepKind
 from runtime.step.branches import Branch, Note
@@ -69,7 +74,9 @@ class Branching:
         """Begin a branch; the session stands there then."""
         session = self._held(caller, params.session)
         seq = await self._seq(session, params.at)
-        await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        name = await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        if params.note:
+            self.debugger.dispatcher.mark(session, name, by(caller), params.note)
         return self._standing(session)
 
     async def switch(self, caller: Caller, params: p.Switch) -> Any:
@@ -121,9 +128,16 @@ class Branching:
         """Begin a session of its own as this one was at a record."""
         debugger, session = self.debugger, driven(self.debugger, caller, params.session)
         seq = await self._seq(session, params.at)
-        if params.files == "copied":
-            raise Failure("unavailable", "files are shared: this daemon copies no workspace yet", at="with.files")
-        child = await debugger.names.fork(session, seq, params.name, by(caller), params.reason, params.receipt)
+        workspace = await self._files(caller, session, seq, params) if params.files == "copied" else ""
+        try:
+            child = await debugger.names.fork(
+                session, seq, params.name, by(caller), params.reason, params.receipt, workspace
+            )
+        except BaseException:
+            if workspace:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(partial(rmtree, workspace, ignore_errors=True))
+            raise
         told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
         await debugger.audit.write(
             "fork",
@@ -134,6 +148,19 @@ class Branching:
             after=told,
         )
         return self._standing(child) | {"of": session.id, "from": seq}
+
+    async def _files(self, caller: Caller, session: Session, seq: int, params: p.Fork) -> str:
+        """Copy the folder that a session works in, once it is sure that it may be forked; return the copy."""
+        (await timeline_of(self.debugger, session)).fork(seq, by(caller), params.reason, params.receipt)
+        folder = session.state.settings.workspace
+        if not folder:
+            raise Failure("refused", f"session {session.id} works in no folder that could be copied", at="with.files")
+
+        def told(done: int, total: int) -> None:
+            about = {"session": session.id, "what": "fork", "done": done, "total": total}
+            self.debugger.tell("progress", about, session.id)
+
+        return str(await copied(Path(folder), params.name or self.debugger.chance.uuid(), told))
 
     def _held(self, caller: Caller, name: str) -> Session:
         session = driven(self.debugger, caller, name)

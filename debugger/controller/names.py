@@ -41,10 +41,13 @@ class Names(Protocol):
     def new(self, key: str, agent: str) -> Session:
         """Begin a session. Raises InputError."""
 
-    async def fork(self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str) -> Session:
+    async def fork(
+        self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str, workspace: str
+    ) -> Session:
         """Begin a session `name` (one is made where it is empty) as `session` was after its record `seq`.
 
-        Raises InputError, JournalError, ReceiptNeeded.
+        It works in the folder `workspace`, or that of `session` where this is empty. Raises InputError, JournalError,
+        ReceiptNeeded.
         """
 
     async def say(self, session: Session, text: str, by: str) -> None:
@@ -83,11 +86,13 @@ class Plain:
             raise InputError("the id of a session has no NUL")
         return self.roster.open(key or self.chance.uuid(), self.settings)
 
-    async def fork(self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str) -> Session:
+    async def fork(
+        self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str, workspace: str
+    ) -> Session:
         """Begin a copy of a session."""
         if "\0" in name:
             raise InputError("the id of a session has no NUL")
-        return await self.roster.fork(session, seq, name or self.chance.uuid(), by, reason, receipt)
+        return await self.roster.fork(session, seq, name or self.chance.uuid(), by, reason, receipt, workspace)
 
     async def say(self, session: Session, text: str, by: str) -> None:
         """Put a message into the lane."""

@@ -46,10 +46,15 @@ async def timeline_of(debugger: Debugger, session: Session) -> Timeline:
 
 
 async def walk_of(debugger: Debugger, session: Session, seq: int | None = None) -> Walk:
-    """Return the path of a record; without one, that of the head of the live branch."""
-    timeline = await timeline_of(debugger, session)
+    """Return the path of a record; without one, that of the head of the live branch. The last one is kept: most moves
+    stay on it."""
+    timeline, watched = await timeline_of(debugger, session), debugger.look(session)
+    kept = watched.walk
+    if kept is not None and kept.path[kept.last].seq == (timeline.last if seq is None else seq):
+        return kept
     key, agent = debugger.names.of(session.id)
-    return Walk(session.id, timeline.path(seq), key, agent)
+    watched.walk = Walk(session.id, timeline.path(seq), key, agent)
+    return watched.walk
 
 
 async def here(debugger: Debugger, session: Session) -> tuple[Walk, int]:
@@ -75,7 +80,7 @@ async def path_to(debugger: Debugger, session: Session, seq: int) -> tuple[Walk,
     place = walk.place(seq)
     if place is not None:
         return walk, place
-    name = timeline.taken(seq).record.branch
+    name = timeline.taken(seq).branch
     head = next(one.head for one in timeline.branches() if one.name == name)
     walk = await walk_of(debugger, session, head)
     place = walk.place(seq)
@@ -86,7 +91,7 @@ async def path_to(debugger: Debugger, session: Session, seq: int) -> tuple[Walk,
 def at_head(session: Session, walk: Walk, place: int) -> bool:
     """Whether nothing that a person would notice lies between a place and the head of the live branch."""
     last = walk.path[walk.last]
-    if last.record.branch != session.state.branch:
+    if last.branch != session.state.branch:
         return False
     return walk.settled(place) == walk.settled(walk.last)
 

@@ -10,6 +10,7 @@ from attrs import define, field
 
 from debugger.controller.cursor import Cursor
 from debugger.expressions import Expression
+from debugger.time import Walk
 from runtime.sessions.session import Session
 from runtime.step import Step, StepKind
 from runtime.step.events import Edited
@@ -50,7 +51,8 @@ class Watched:
     """One session under the debugger. `mark` is the number of the last record that an edit must know of.
 
     `last` is the step that was taken last. `once` undoes the edits that were meant for one request. `displays` are by
-    connection and number. `cursor` is where somebody looks, None at the head.
+    connection and number. `cursor` is where somebody looks, None at the head;
+    `walk` is the path that somebody looked at last.
     """
 
     session: Session
@@ -64,6 +66,7 @@ class Watched:
     once: list[Edited] = field(factory=list)
     displays: dict[str, dict[int, Expression]] = field(factory=dict)
     cursor: Cursor | None = None
+    walk: Walk | None = None
 
     @property
     def at(self) -> int:
@@ -89,7 +92,7 @@ class Watched:
         it names places that may hold something else by now.
         """
         if step.kind in _LEAVES:
-            self.cursor = None
+            self.cursor = self.walk = None
         if step.kind in _PASSIVE:
             return
         self.mark = step.after.seq

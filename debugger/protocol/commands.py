@@ -274,6 +274,9 @@ _EVENTS: Final = (
     Told("closed", "a session ended or was put away", _S),
     Told("lease", "the driver of a session changed", {**_S, "driver": "bob", "was": "ann", "why": "given"}),
     Told("breakpoint", "a breakpoint changed, failed or was muted", {"id": 3, "what": "muted", "why": "10 errors"}),
+    Told(
+        "progress", "how far a copy of files is, in bytes", {**_S, "what": "fork", "done": 16_777_216, "total": 2 << 24}
+    ),
     Told("lag", "events were dropped here, because they were not read in time", {"dropped": 12}),
     Told("goodbye", "the daemon ends this connection", {"reason": "the daemon stops"}),
 )

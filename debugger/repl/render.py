@@ -423,6 +423,7 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
         f"{line(data['driver'] or 'nobody')} drives {_named(data, place)} ({line(data['why'])})"
     ],
     "breakpoint": _pointed,
+    "progress": lambda data, place, style: [f"{line(data['what'])}: {data['done']:,} of {data['total']:,} bytes"],
     "lag": lambda data, place, style: [style(f"{data['dropped']} events were not read in time and are lost", "red")],
     "goodbye": lambda data, place, style: [style(f"the daemon ends the connection: {line(data['reason'])}", "red")],
 }

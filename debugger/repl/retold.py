@@ -118,4 +118,5 @@ def _call(call: Shown | None) -> str:
     ran = f"ran {call['ran']}x" if call["ran"] else "did not run"
     edited = ", edited" if call["edited"] else ""
     asked = f"{line(call['name'])} {line(call['args'], 80)}"
-    return f"{asked} {line(call['verdict'])}, {ran}{edited}: {line(call['result'], 80)}"
+    judged = line(call["verdict"] or "not judged")
+    return f"{asked} {judged}, {ran}{edited}: {line(call['result'], 80)}"

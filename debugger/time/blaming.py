@@ -40,16 +40,17 @@ def blaming(walk: Walk, place: int, path: Path, here: Border) -> Generator[None,
     """
     now = _value(path, here, walk, place)
     made: dict[str, Any] = {"path": path.source, "writer": None, **_shown("value", now)}
+    new = now
     for index in range(place, -1, -1):
         if (place - index) % SLICE == SLICE - 1:
             yield
-        new = _value(path, here, walk, index)
         old = _value(path, here, walk, index - 1) if index else ABSENT
         if differs(old, new):
             event = walk.path[index].step.event
             reason = event.reason if isinstance(event, Edited) else ""
             found = row(walk.path[index]) | _shown("old", old) | _shown("new", new)
             return made | {"writer": found | ({"reason": reason} if reason else {})}
+        new = old
     return made
 
 

@@ -99,7 +99,7 @@ class _Side:
         last = path[-1]
         state = last.state
         return {
-            "branch": cut(last.record.branch, TEXT),
+            "branch": cut(last.branch, TEXT),
             "head": last.seq,
             "number": last.number,
             "steps": len(self.steps),

@@ -19,7 +19,7 @@ NAME: Final = 200
 def row(taken: Taken) -> Shown:
     """Return a record as a row: `at` (its number), `number` of the step, `kind`, `on`, `call`, `tool`, `actor`,
     `branch`, `wall` and `about`: what it was about, in short."""
-    step, record = taken.step, taken.record
+    step = taken.step
     turn = step.after.turn or step.before.turn
     call = turn.call(step.call) if turn is not None and step.call else None
     return {
@@ -29,9 +29,9 @@ def row(taken: Taken) -> Shown:
         "on": step.event.on.value,
         "call": cut(step.call, NAME),
         "tool": cut(call.name, NAME) if call is not None else "",
-        "actor": cut(record.actor, NAME),
-        "branch": cut(record.branch, NAME),
-        "wall": record.wall,
+        "actor": cut(taken.actor, NAME),
+        "branch": cut(taken.branch, NAME),
+        "wall": taken.wall,
         "about": cut(" ".join(about(step.event).split()), LINE),
     }
 
@@ -85,5 +85,5 @@ def listing(
 
 
 def _holds(taken: Taken, text: str) -> bool:
-    said: list[Any] = [taken.step.kind.value, taken.step.call, taken.record.actor, taken.record.branch]
+    said: list[Any] = [taken.step.kind.value, taken.step.call, taken.actor, taken.branch]
     return holds(said, text) or holds(taken.step.event, text)

@@ -40,7 +40,7 @@ class _Clock:
     since: int | None = None
 
     def saw(self, taken: Taken) -> None:
-        on, wall = taken.step.event.on, taken.record.wall
+        on, wall = taken.step.event.on, taken.wall
         if on is On.MESSAGE:
             self.began, self.held, self.since = wall, 0, None
         elif on is On.HOLD and self.since is None:
@@ -114,8 +114,8 @@ class Walk:
         index = self.step_after(place)
         state = self.state(place)
         if index is not None:
-            step, record = self.path[index].step, self.path[index].record
-            return self._border(place, state, step.kind, step.call, step.event, record.actor)
+            step = self.path[index].step
+            return self._border(place, state, step.kind, step.call, step.event, self.path[index].actor)
         kind, call, event = upcoming(state)
         return self._border(place, state, kind, call, event, "")
 
@@ -123,7 +123,7 @@ class Walk:
         """Return the border right after the record of a place."""
         taken = self.path[place]
         step = taken.step
-        return self._border(place, step.after, step.kind, step.call, step.event, taken.record.actor, step)
+        return self._border(place, step.after, step.kind, step.call, step.event, taken.actor, step)
 
     def _border(
         self,
@@ -155,7 +155,7 @@ class Walk:
         while len(seconds) <= place:
             taken = self.path[len(seconds)]
             clock.saw(taken)
-            seconds.append(clock.seconds(taken.record.wall))
+            seconds.append(clock.seconds(taken.wall))
         return seconds[place]
 
 

@@ -64,6 +64,21 @@ class GatewayNames:
         self.desk.changed(entry, "create")
         return directory.roster.get(entry.session)
 
+    async def fork(
+        self, session: Session, seq: int, name: str, by: str, reason: str, receipt: str, workspace: str
+    ) -> Session:
+        """Begin a session under a key of its own as another one was."""
+        directory = self.desk.directory
+        entry = directory.of(session.id)
+        if entry is None:
+            raise InputError(f"session {session.id} has no key any more")
+        key = directory.key(name or f"fork-{self.desk.chance.uuid()[:8]}", entry.agent)
+        if directory.get(key) is not None:
+            raise InputError(f"there is a session {key} already")
+        made = await directory.fork(entry, key, seq, by, reason, receipt, workspace)
+        self.desk.changed(made, "create")
+        return directory.roster.get(made.session)
+
     async def say(self, session: Session, text: str, by: str) -> None:
         """Send a message as a client would; it is a run like any other."""
         entry = self.desk.directory.of(session.id)

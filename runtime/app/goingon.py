@@ -58,9 +58,7 @@ def wanted(given: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
     if not asked and not given.live:
         parser.error("--from needs --live, --model or --system")
     if given.live and (asked or given.live_tools):
-        parser.error(
-            "--live asks the recorded model and runs all tools; it goes with no --model, --system, --live-tools"
-        )
+        parser.error("--live changes nothing and runs all tools: no --model, --system or --live-tools with it")
     return True
 
 

@@ -163,6 +163,28 @@ class Directory:
             raise
         return entry
 
+    async def fork(self, entry: Entry, key: str, seq: int, by: str, reason: str, receipt: str, workspace: str) -> Entry:
+        """Begin a session under another key as the one of an entry was after its record `seq`; `Roster.fork` says how.
+
+        With a `workspace` it works there. Raises what `Roster.fork` does.
+        """
+        now = self.clock.wall()
+        members = {**entry.members, **({"sessionRoot": workspace} if workspace else {})}
+        names = {name: getattr(entry, name) for name in ("agent", "model", "thinking", "mode", "queue")}
+        made = Entry(key, self.chance.uuid(), self.chance.uuid(), created=now, updated=now, born=now, members=members,
+                     via="debugger", title=entry.title, **names)  # fmt: skip
+        self.by_session[made.session] = key
+        self._given[made.session] = self.settings_of(made)
+        try:
+            await self.roster.fork(self.roster.get(entry.session), seq, made.session, by, reason, receipt, workspace)
+            self.by_id[made.id] = key
+            self._written(self.shelf.put(key, made))
+        except TwinstepError:
+            self._close(made, "not kept")
+            raise
+        self._look_for_room()
+        return made
+
     def _open(self, entry: Entry) -> None:
         self.by_session[entry.session] = entry.key
         try:

@@ -60,7 +60,8 @@ class Line:
 class Transcript:
     """The messages of one session. `provider` and `model` name who answers.
 
-    `seq` is the last record that was taken in. One that begins at the record `since` lacks what was before it, until
+    `left` has the messages of the branches that were left, by their names: a session may go on with them. `seq` is the
+    last record that was taken in. One that begins at the record `since` lacks what was before it, until
     `preceded` gives it that.
     """
 
@@ -71,6 +72,8 @@ class Transcript:
     run: str = ""
     seq: int = 0
     since: int = 0
+    branch: str = ""
+    left: dict[str, list[Line]] = field(factory=dict)
 
     def read(self, steps: Iterable[tuple[Step, int]], notes: Sequence[Note] = ()) -> None:
         """Take in steps with the time of their records, and what was put between them (sorted by `after`)."""
@@ -86,6 +89,7 @@ class Transcript:
         """Take in one step; return the messages that it added."""
         known = len(self.lines)
         self.seq = step.after.seq
+        self.branch = self.branch or step.before.branch
         match step.event:
             case ev.Chunk() | ev.Go():
                 return []
@@ -95,9 +99,13 @@ class Transcript:
                 self._said(step.before.steering, step, now, opens=False)
             case ev.StreamEnded() if step.after.phase in (Phase.CALLS, Phase.TURN_END):
                 self._answered(step, now)
-            case ev.Branched(_, origin):
-                self.lines = [line for line in self.lines if line.seq <= origin]
+            case ev.Branched(branch, origin):
+                self.left[self.branch] = self.lines
+                self.lines = [line for line in self.left.get(step.before.branch, self.lines) if line.seq <= origin]
+                self.branch = branch
                 return []
+            case ev.Forked():
+                self._copied(step, now)
             case ev.Edited(path="history"):
                 self._cut(len(step.before.history) - len(step.after.history))
                 return []
@@ -112,6 +120,8 @@ class Transcript:
         """Take in what was before the record at which this one began, from a transcript that ends there."""
         known = len(earlier.lines)
         self.lines = [*earlier.lines, *(_numbered(line, line.number + known) for line in self.lines)]
+        self.left = {**earlier.left, **self.left}
+        self.branch = self.branch or earlier.branch
         self.since = 0
 
     def note(self, note: Note) -> Line:
@@ -140,6 +150,26 @@ class Transcript:
         about: dict[str, Any] = {"kind": "compaction", "itemId": uuid_of(self.session, f"{seq}/summary")}
         about["tokensBefore"] = step.before.last_prompt_tokens
         self._line(seq, body, now, max(0, len(step.after.history) - 1), about)
+
+    def _copied(self, step: Step, now: int) -> None:
+        """Take over what was said in the session that this one began as a copy of."""
+        seq, context = step.after.seq, step.after.context
+        opening = context.opening if context is not None else ()
+        for place, content in enumerate(step.after.history):
+            if content.is_results:
+                answers = [part["functionResponse"] for part in content.parts if "functionResponse" in part]
+                for number, one in enumerate(answers):
+                    said = one.get("response", {})
+                    failed = ToolResult.failed("execution_failed", str(said["error"])) if "error" in said else None
+                    result = failed or ToolResult(output=str(said.get("output", "")))
+                    body = result_of(one.get("id", ""), one.get("name", ""), result) | {"timestamp": now}
+                    self._line(seq, body, now, place, name=f"{place}/{number}")
+                continue
+            parts = content.parts[len(opening) :] if content.parts[: len(opening)] == opening else content.parts
+            told: dict[str, Any] = {"role": "user", "content": Content("user", parts).text}
+            if content.role != "user":
+                told = {"role": "assistant", "content": list(blocks(content)), "provider": self.provider}
+            self._line(seq, told | {"timestamp": now}, now, place, name=str(place))
 
     def _said(self, message: Message, step: Step, now: int, *, opens: bool = True) -> None:
         if opens:

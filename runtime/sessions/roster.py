@@ -36,18 +36,19 @@ class Roster:
         return session
 
     async def fork(
-        self, session: Session, seq: int, name: str, by: str, reason: str = "", receipt: str = ""
+        self, session: Session, seq: int, name: str, by: str, reason: str = "", receipt: str = "", workspace: str = ""
     ) -> Session:
         """Begin a session `name` as a copy of `session` after its record `seq`; that one goes on as it was.
 
-        Both share all that is big. The copy is held where `session` is. Raises InputError where there is one of that
+        Both share all that is big, and the folder where they work unless `workspace` names another one
+        (`runtime.sessions.copying`). The copy is held where `session` is. Raises InputError where there is one of that
         name, and as `Dispatcher.back`: what happened since that record could happen again in the copy.
         """
         timeline = await self.dispatcher.timeline(session)
         if name in self.live or name in self.parked:
             raise InputError(f"There is a session {name} already.")
         child = Session(State(name))
-        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt), by)
+        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt, workspace), by)
         self.live[name] = child
         try:
             if session.state.hold is not None:

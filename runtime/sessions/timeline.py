@@ -58,13 +58,13 @@ class Timeline(Line):
         finally:
             self._meanwhile = None
             if not self._whole:
-                self._all.clear()
+                self._clear()
 
     def _share(self) -> None:
         """Let the session have the very states that are kept here, which are equal to its own, and not the content of
         both twice."""
         session = self.session
-        if not self._all or self.at(session.state.seq).digest != session.state.digest:
+        if not self.last or self.at(session.state.seq).digest != session.state.digest:
             return
         session.state = self.at(session.state.seq)
         session.states = deque((self.at(one.seq) for one in session.states if one.seq), session.states.maxlen)
@@ -81,8 +81,8 @@ class Timeline(Line):
             self.take(replaying.take(record), record)
             if record.seq % SLICE == 0:
                 await trio.lowlevel.checkpoint()
-        if len(self._all) < upto:
-            raise JournalError(f"{self.journal.name}: session {self.session.id} has no record {len(self._all) + 1}")
+        if self.last < upto:
+            raise JournalError(f"{self.journal.name}: session {self.session.id} has no record {self.last + 1}")
 
     def _records(self, upto: int) -> Iterator[Record]:
         if not upto:

@@ -32,8 +32,12 @@ def forked(state: State, event: ev.Forked) -> Moved:
         raise LocalError(f"the state of {event.parent} after its record {event.at} is not the one that was copied")
     if origin.phase in (Phase.NEW, Phase.CLOSED):
         raise NoTransition(f"FORK of a session in {origin.phase.name} (session {event.parent})")
+    settings = origin.settings
+    if event.workspace:
+        settings = evolve(settings, workspace=event.workspace)
     begun = evolve(
         origin,
+        settings=settings,
         session=state.session,
         seq=state.seq,
         number=state.number,

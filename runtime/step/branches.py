@@ -10,9 +10,10 @@ from typing import Final
 from attrs import frozen
 
 from runtime.errors import InputError
-from runtime.step.events import Marked
+from runtime.step.events import Branched, Marked
+from runtime.step.kinds import StepKind
 from runtime.step.machine import Step
-from runtime.step.records import Record
+from runtime.step.records import Record, record_of
 from runtime.step.state import State
 
 LONGEST_NAME: Final = 64
@@ -24,17 +25,65 @@ LONGEST_NOTE: Final = 1_000
 @frozen
 class Taken:
     """One record with the step that it is of. `number` counts the steps of the machine that began on its
-    path up to it."""
+    path up to it.
+
+    `actor`, `wall` and `mono` are as in a `Record`, and all else of the record follows from the step.
+    """
 
     seq: int
     number: int
-    record: Record
     step: Step
+    actor: str
+    wall: int
+    mono: int
 
     @property
     def state(self) -> State:
         """The state after it."""
         return self.step.after
+
+    @property
+    def kind(self) -> StepKind:
+        """The kind of its step."""
+        return self.step.kind
+
+    @property
+    def branch(self) -> str:
+        """The name of the branch that it is on."""
+        return self.step.after.branch
+
+    @property
+    def parent(self) -> int:
+        """The record before it on its path, 0 before the first one."""
+        return parent_of(self.step)
+
+    @property
+    def record(self) -> Record:
+        """The whole record, made anew: it takes as long as the digest of its state."""
+        return record_of(self.step, self.actor, self.wall, self.mono)
+
+
+@frozen
+class Past:
+    """The steps of all records of a session from record 1 on, and for each the number of the record before it on its
+    path. Both are shared with whoever lets them grow."""
+
+    steps: Sequence[Step]
+    parents: Sequence[int]
+
+    def path(self, seq: int) -> list[int]:
+        """Return the numbers of the records that led to record `seq`, first to last."""
+        found: list[int] = []
+        parents = self.parents
+        while seq:
+            found.append(seq)
+            seq = parents[seq - 1]
+        found.reverse()
+        return found
+
+    def state(self, seq: int) -> State:
+        """Return the state after record `seq`."""
+        return self.steps[seq - 1].after
 
 
 @frozen
@@ -69,54 +118,49 @@ class Branch:
     outcome: str
 
 
-def path(taken: Sequence[Taken], seq: int) -> tuple[int, ...]:
-    """Return the numbers of the records that led to record `seq`, first to last. `taken` are all from record 1 on."""
-    found: list[int] = []
-    while seq:
-        found.append(seq)
-        seq = taken[seq - 1].record.parent
-    return tuple(reversed(found))
-
-
-def branches(taken: Sequence[Taken]) -> tuple[Branch, ...]:
-    """Return all branches, oldest first. `taken` are all records, from record 1 on."""
-    first: dict[str, Taken] = {}
-    last: dict[str, Taken] = {}
+def branches(past: Past) -> tuple[Branch, ...]:
+    """Return all branches, oldest first."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
     steps: dict[str, int] = {}
-    for one in taken:
-        name = one.record.branch
-        first.setdefault(name, one)
-        last[name] = one
-        steps[name] = steps.get(name, 0) + one.step.begins
-    noted = notes(taken)
-    return tuple(_branch(name, begun, last[name], steps[name], taken, noted) for name, begun in first.items())
+    for seq, step in enumerate(past.steps, 1):
+        name = step.after.branch
+        first.setdefault(name, seq)
+        last[name] = seq
+        steps[name] = steps.get(name, 0) + step.begins
+    noted = notes(past)
+    return tuple(_branch(name, seq, last[name], steps[name], past, noted) for name, seq in first.items())
 
 
-def _branch(name: str, first: Taken, last: Taken, steps: int, taken: Sequence[Taken], noted: Sequence[Note]) -> Branch:
-    origin = first.record.parent
-    before = taken[origin - 1] if origin else None
-    outcome = last.state.outcome
+def _branch(name: str, first: int, head: int, steps: int, past: Past, noted: Sequence[Note]) -> Branch:
+    origin, state = past.parents[first - 1], past.state(head)
+    before = past.state(origin) if origin else None
     return Branch(
         name=name,
-        parent=before.record.branch if before is not None else "",
+        parent=before.branch if before is not None else "",
         origin=origin,
-        head=last.seq,
+        head=head,
         steps=steps,
-        number=last.number,
-        live=last.seq == taken[-1].seq,
-        notes=tuple(one for one in noted if taken[one.seq - 1].record.branch == name),
-        tokens=last.state.usage.total - (before.state.usage.total if before is not None else 0),
-        outcome=outcome.status if outcome is not None else "",
+        number=sum(past.steps[seq - 1].begins for seq in past.path(head)),
+        live=head == len(past.steps),
+        notes=tuple(one for one in noted if past.state(one.seq).branch == name),
+        tokens=state.usage.total - (before.usage.total if before is not None else 0),
+        outcome=state.outcome.status if state.outcome is not None else "",
     )
 
 
-def notes(taken: Sequence[Taken]) -> tuple[Note, ...]:
+def notes(past: Past) -> tuple[Note, ...]:
     """Return the names and notes that were given to records, oldest first."""
     return tuple(
-        Note(mark.seq, mark.name, mark.note, mark.by, one.seq)
-        for one in taken
-        if isinstance(mark := one.step.event, Marked)
+        Note(mark.seq, mark.name, mark.note, mark.by, at)
+        for at, step in enumerate(past.steps, 1)
+        if isinstance(mark := step.event, Marked)
     )
+
+
+def parent_of(step: Step) -> int:
+    """Return the number of the record that a step follows on its path."""
+    return step.event.origin if isinstance(step.event, Branched) else step.before.seq
 
 
 def checked_name(name: str, taken: Collection[str] = ()) -> str:

@@ -384,7 +384,7 @@ class Forked:
     """The session begins as a copy of another one: first record of a session of its own, which needs no other journal.
 
     `state` is the whole state of the session `parent` after its record `at`, `digest` the digest of that state in hex.
-    `results`, `sent` and `receipt` are as in `Branched`.
+    `results`, `sent` and `receipt` are as in `Branched`. `workspace` is the folder of the copy, where that is another.
     """
 
     on: ClassVar = On.FORK
@@ -397,6 +397,7 @@ class Forked:
     results: tuple[Answered, ...] = ()
     sent: bool = False
     receipt: str = ""
+    workspace: str = ""
 
 
 @frozen

@@ -3,14 +3,16 @@
 It only grows. Going back makes an event here and changes nothing; whoever applies it to the session journals it.
 """
 
+from array import array
 from collections.abc import Sequence
+from sys import intern
 
 from attrs import define, evolve, field
 
 from runtime.errors import JournalError
 from runtime.step import branches as tree
 from runtime.step import receipts
-from runtime.step.branches import Branch, Note, Taken
+from runtime.step.branches import Branch, Note, Past, Taken, parent_of
 from runtime.step.events import Branched, Forked
 from runtime.step.machine import Step
 from runtime.step.receipts import Known, Receipt
@@ -23,68 +25,95 @@ class Line:
     """The records of session `name`, from the first one on, those of all branches."""
 
     name: str
-    _all: list[Taken] = field(factory=list)
+    _steps: list[Step] = field(factory=list)
+    _parents: "array[int]" = field(factory=lambda: array("q"))
+    _numbers: "array[int]" = field(factory=lambda: array("q"))
+    _actors: list[str] = field(factory=list)
+    _walls: list[int] = field(factory=list)
+    _monos: list[int] = field(factory=list)
+    _past: Past = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._past = Past(self._steps, self._parents)
 
     def take(self, step: Step, record: Record) -> None:
-        """Take in the next record and the step that it is of."""
-        before = self._all[record.parent - 1].number if record.parent else 0
-        self._all.append(Taken(record.seq, before + step.begins, record, step))
+        """Take in the next step and what its record tells beside it."""
+        parent = parent_of(step)
+        self._steps.append(step)
+        self._parents.append(parent)
+        self._numbers.append((self._numbers[parent - 1] if parent else 0) + step.begins)
+        self._actors.append(intern(record.actor))
+        self._walls.append(record.wall)
+        self._monos.append(record.mono)
+
+    def _clear(self) -> None:
+        for column in (self._steps, self._actors, self._walls, self._monos):
+            column.clear()
+        del self._parents[:], self._numbers[:]
 
     @property
     def last(self) -> int:
         """The number of the newest record."""
-        return len(self._all)
+        return len(self._steps)
 
     def at(self, seq: int) -> State:
         """Return the state after a record. Raises JournalError where there is no such record."""
-        return self.taken(seq).step.after
+        return self._steps[self._place(seq)].after
 
     def taken(self, seq: int) -> Taken:
         """Return a record with its step. Raises JournalError where there is no such record."""
-        if not 1 <= seq <= len(self._all):
-            raise JournalError(f"session {self.name} has records 1 to {len(self._all)}, and no {seq}")
-        return self._all[seq - 1]
+        return self._taken(self._place(seq))
+
+    def _taken(self, place: int) -> Taken:
+        told = (self._actors[place], self._walls[place], self._monos[place])
+        return Taken(place + 1, self._numbers[place], self._steps[place], *told)
+
+    def _place(self, seq: int) -> int:
+        if not 1 <= seq <= len(self._steps):
+            raise JournalError(f"session {self.name} has records 1 to {len(self._steps)}, and no {seq}")
+        return seq - 1
 
     def path(self, seq: int | None = None) -> Sequence[Taken]:
         """Return what led to a record, root first; None means the newest record, the head of the live branch."""
-        head = self.taken(self.last if seq is None else seq)
-        return [self._all[one - 1] for one in tree.path(self._all, head.seq)]
+        head = self.last if seq is None else seq
+        return [self._taken(one - 1) for one in self._past.path(self._place(head) + 1)]
 
     def later(self, seq: int) -> Sequence[Taken]:
         """Return what came after a record on the live branch, or where it is on another one, on the branch it is of."""
-        branch = self.taken(seq).record.branch
+        branch = self.at(seq).branch
         heads = [self.last, next(one.head for one in self.branches() if one.name == branch)]
         for head in heads:
-            whole = tree.path(self._all, head)
+            whole = self._past.path(head)
             if seq in whole:
-                return [self._all[one - 1] for one in whole[whole.index(seq) + 1 :]]
+                return [self._taken(one - 1) for one in whole[whole.index(seq) + 1 :]]
         return []
 
     def numbered(self, number: int, seq: int | None = None) -> Taken:
         """Return the record that is step `number` of the path of a record (None: the newest). Raises JournalError."""
-        one = self.taken(self.last if seq is None else seq)
-        highest = one.number
-        while one.record.parent and (one.number > number or not one.step.begins):
-            one = self._all[one.record.parent - 1]
-        if one.number != number or not one.step.begins:
+        place = self._place(self.last if seq is None else seq)
+        highest, counts = self._numbers[place], self._steps[place].begins
+        while self._parents[place] and (self._numbers[place] > number or not counts):
+            place = self._parents[place] - 1
+            counts = self._steps[place].begins
+        if self._numbers[place] != number or not counts:
             raise JournalError(f"session {self.name} has steps 1 to {highest} there, and no {number}")
-        return one
+        return self._taken(place)
 
     def branches(self) -> tuple[Branch, ...]:
         """Return all branches, oldest first."""
-        return tree.branches(self._all)
+        return tree.branches(self._past)
 
     def notes(self) -> tuple[Note, ...]:
         """Return the names and notes that records were given, oldest first."""
-        return tree.notes(self._all)
+        return tree.notes(self._past)
 
     def receipt(self, seq: int) -> Receipt:
         """Return what happened outside and is not undone by going back to the state after record `seq`."""
-        return receipts.receipt(self._all, self.taken(seq).seq)
+        return receipts.receipt(self._past, self._place(seq) + 1)
 
     def known(self, seq: int) -> Known:
         """Return what is known of the effects that were under way at record `seq`."""
-        return receipts.known(self._all, self.taken(seq).seq)
+        return receipts.known(self._past, self._place(seq) + 1)
 
     def branch(self, seq: int, event: Branched) -> Branched:
         """Return the event with what is known at record `seq`, for whoever goes back to the state after it.
@@ -96,8 +125,9 @@ class Line:
         told = self.known(seq)
         return evolve(event, origin=seq, results=told.results, sent=told.sent)
 
-    def fork(self, seq: int, by: str, reason: str = "", receipt: str = "") -> Forked:
-        """Return the event with which another session begins as a copy of this one after record `seq`.
+    def fork(self, seq: int, by: str, reason: str = "", receipt: str = "", workspace: str = "") -> Forked:
+        """Return the event with which another session begins as a copy of this one after record `seq`, in the folder
+        `workspace` if that is named.
 
         Raises as `branch`: what happened since could happen again in the copy.
         """
@@ -105,4 +135,4 @@ class Line:
         receipts.confirmed(self.receipt(seq), receipt)
         told = self.known(seq)
         digest = state.digest.hex()
-        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt)
+        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace)

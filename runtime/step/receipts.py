@@ -5,18 +5,19 @@ branch that is left, those on other branches that came off it, and those under w
 long as one of them is irreversible, nobody may go back before a person confirmed exactly this list, by its digest.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Final
 
-from attrs import astuple, frozen
+from attrs import frozen
 
 from runtime.errors import Refused
 from runtime.step import effects
 from runtime.step.again import effect_of
-from runtime.step.branches import Taken, path
+from runtime.step.branches import Past
 from runtime.step.events import Answered, Branched, Finished, Recovered, Sent
 from runtime.step.outstanding import key_of, outstanding
 from runtime.step.secrets import brief
+from runtime.step.state import State
 from runtime.vocab import EffectClass, digest, encode
 
 LINE: Final = 80
@@ -74,41 +75,43 @@ class Known:
     sent: bool = False
 
 
-def receipt(taken: Sequence[Taken], at: int, undone: Collection[int] = ()) -> Receipt:
-    """Return the receipt for going back to the state after record `at`. `taken` are all records, from record 1 on.
+def receipt(past: Past, at: int, undone: Collection[int] = ()) -> Receipt:
+    """Return the receipt for going back to the state after record `at`.
 
     `undone` are the numbers of records whose effects are taken back together with it.
     """
-    behind = frozenset(path(taken, at))
-    left = [seq for seq in path(taken, taken[-1].seq) if seq not in behind]
-    numbers = sorted({*left, *_descendants(taken, at), *_again(taken, at)})
-    entries = tuple(entry for seq in numbers for entry in _entries(taken[seq - 1], seq in undone))
-    session = taken[at - 1].state.session
-    return Receipt(at, entries, digest(encode([session, at, [astuple(one) for one in entries]])).hex())
+    behind = frozenset(past.path(at))
+    left = (seq for seq in past.path(len(past.steps)) if seq not in behind)
+    numbers = sorted({*left, *_descendants(past, at), *_again(past, at)})
+    entries = tuple(
+        entry for seq in numbers if past.steps[seq - 1].effects for entry in _entries(past, seq, seq in undone)
+    )
+    told = [[one.seq, one.kind, one.call, one.tool, one.effect, one.line, one.undone] for one in entries]
+    return Receipt(at, entries, digest(encode([past.state(at).session, at, told])).hex())
 
 
-def _descendants(taken: Sequence[Taken], at: int) -> set[int]:
+def _descendants(past: Past, at: int) -> set[int]:
     """The records that came of record `at`, on whatever branch."""
-    found: set[int] = set()
-    for one in taken[at:]:
-        if one.record.parent == at or one.record.parent in found:
-            found.add(one.seq)
-    return found
+    found = {at}
+    for seq, parent in enumerate(past.parents[at:], at + 1):
+        if parent in found:
+            found.add(seq)
+    return found - {at}
 
 
-def _again(taken: Sequence[Taken], at: int) -> Iterator[int]:
+def _again(past: Past, at: int) -> Iterator[int]:
     """The records whose effects are under way at record `at` and would be done again, because nothing is known of what
     came of them. A call that may not run twice is none of them: it is interrupted."""
-    state = taken[at - 1].state
+    state = past.state(at)
     wanted = set(outstanding(state))
     if not wanted:
         return
-    told = known(taken, at)
+    told = known(past, at)
     done = {one.call for one in told.results}
     calls = state.turn.calls if state.turn is not None else ()
     done |= {call.id for call in calls if not effect_of(state, call).repeatable}
-    for seq in reversed(path(taken, at)):
-        for effect in taken[seq - 1].step.effects:
+    for seq in reversed(past.path(at)):
+        for effect in past.steps[seq - 1].effects:
             key = key_of(effect)
             if key not in wanted:
                 continue
@@ -120,20 +123,21 @@ def _again(taken: Sequence[Taken], at: int) -> Iterator[int]:
             return
 
 
-def _entries(one: Taken, undone: bool) -> Iterator[Entry]:
-    for effect in one.step.effects:
-        told = _told(one, effect)
+def _entries(past: Past, seq: int, undone: bool) -> Iterator[Entry]:
+    step = past.steps[seq - 1]
+    for effect in step.effects:
+        told = _told(step.before, effect)
         if told is not None:
             call, tool, kind, line = told
-            yield Entry(one.seq, one.record.kind, call, tool, kind.value, line, undone)
+            yield Entry(seq, step.kind.value, call, tool, kind.value, line, undone)
 
 
-def _told(one: Taken, effect: effects.Effect) -> tuple[str, str, EffectClass, str] | None:
+def _told(state: State, effect: effects.Effect) -> tuple[str, str, EffectClass, str] | None:
     """Call, tool, class and line of an effect; None of one that the world does not notice."""
     match effect:
         case effects.RunTool(call):
             line = f"{call.name}({brief(call.args, LINE)})"
-            return call.id, call.name, effect_of(one.step.before, call), line
+            return call.id, call.name, effect_of(state, call), line
         case effects.Send(text):
             return "", "", EffectClass.IRREVERSIBLE, f"reply: {brief({'text': text}, LINE)}"
         case effects.Ask(request):
@@ -145,24 +149,25 @@ def _told(one: Taken, effect: effects.Effect) -> tuple[str, str, EffectClass, st
     return None
 
 
-def known(taken: Sequence[Taken], at: int) -> Known:
+def known(past: Past, at: int) -> Known:
     """Return what the journal knows of the effects under way at record `at`, on whatever branch it learned it."""
-    waits = frozenset(key for key in outstanding(taken[at - 1].state) if key[0] in ("RunTool", "Send"))
+    waits = frozenset(key for key in outstanding(past.state(at)) if key[0] in ("RunTool", "Send"))
     results: dict[str, Answered] = {}
     sent = False
     same = {at}  # the records up to which it was still under way: an id may be used again later
-    for one in taken[at:] if waits else ():
-        if one.record.parent not in same:
+    for seq, parent in enumerate(past.parents[at:] if waits else (), at + 1):
+        if parent not in same:
             continue
-        event = one.step.event
+        step = past.steps[seq - 1]
+        event = step.event
         if isinstance(event, Branched):  # made ready again there, but for what was known
             sent |= event.sent
             results |= {each.call: each for each in event.results if each.call not in results}
         elif isinstance(event, Finished) and any(call == event.call for _, call, _ in waits):
-            results.setdefault(event.call, Answered(event.call, one.seq, event.result))
+            results.setdefault(event.call, Answered(event.call, seq, event.result))
         sent |= isinstance(event, Sent)
-        if not isinstance(event, (Branched, Recovered)) and waits & outstanding(one.state):
-            same.add(one.seq)
+        if not isinstance(event, (Branched, Recovered)) and waits & outstanding(step.after):
+            same.add(seq)
     return Known(tuple(results[call] for call in sorted(results)), sent)
 
 

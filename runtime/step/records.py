@@ -1,7 +1,8 @@
 """The journal's record of one step, and its two encodings. Writes and reads no files.
 
 A record holds the event whole, where it stands (sequence, branch, parent), who caused it, when, and the digest of the
-state after it. Text above `BLOB_AT` bytes is put aside under its hash; `big` says where it belongs.
+state after it. Text above `BLOB_AT` bytes is put aside under its hash; `big` says where it belongs. Of a copy the whole
+state is put aside, as JSON; `whole` says where that belongs.
 """
 
 import json
@@ -15,7 +16,7 @@ from cattrs import BaseValidationError, Converter, transform_error
 from pyrsistent import PVector, pvector
 
 from runtime.errors import JournalCorrupt, JournalError, JournalNewer
-from runtime.step.events import EVENTS, Branched, Event, On
+from runtime.step.events import EVENTS, Branched, Event, Forked, On
 from runtime.step.machine import Step
 from runtime.step.state import State
 from runtime.vocab import JsonObject
@@ -128,15 +129,16 @@ def _labels(event: Event) -> tuple[str, ...]:
 def pack(record: Record, codec: Codec) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
     """Return the record as bytes, and the blobs (name, bytes) that it needs."""
     plain = _plain(record)
+    blobs: dict[str, bytes] = {}
+    if isinstance(record.event, Forked):
+        _whole_aside(plain, blobs)
     body = _dump(plain, codec)
     if len(body) <= BLOB_AT:
-        return body, ()
-    blobs: dict[str, bytes] = {}
+        return body, tuple(blobs.items())
     places: list[list[Any]] = []
     plain["event"] = _aside(plain["event"], (), blobs, places)
-    if not blobs:
-        return body, ()
-    plain["big"] = places
+    if places:
+        plain["big"] = places
     return _dump(plain, codec), tuple(blobs.items())
 
 
@@ -161,6 +163,16 @@ def _plain(record: Record) -> dict[str, Any]:
         if value:
             plain[name] = value
     return plain
+
+
+def _whole_aside(plain: dict[str, Any], blobs: dict[str, bytes]) -> None:
+    """Put the state of a copy aside as one piece: to look through it for long texts would take longer than the rest."""
+    data = _json(plain["event"]["state"])
+    if len(data) > BLOB_AT:
+        name = sha256(data).hexdigest()
+        blobs[name] = data
+        plain["event"] = {**plain["event"], "state": None}
+        plain["whole"] = [["state"], name]
 
 
 def _dump(plain: dict[str, Any], codec: Codec) -> bytes:
@@ -218,6 +230,9 @@ def unpack(
             plain = UPGRADES[old](plain)
         for path, name in plain.pop("big", ()):
             _put(plain["event"], path, _blob(name, blob, at).decode("utf-8", "surrogatepass"))
+        if "whole" in plain:
+            path, name = plain.pop("whole")
+            _put(plain["event"], path, json.loads(_blob(name, blob, at)))
         kind = EVENTS[On(plain.pop("on"))]
         event = CONVERTER.structure(plain.pop("event"), kind)
         return Record(event=event, **{**plain, "v": SCHEMA, "labels": tuple(plain.get("labels", ()))})

@@ -40,6 +40,8 @@ PURE: Final = (
     "debugger.inspect.why",
     "debugger.protocol",
     "debugger.protocol.*",
+    "debugger.time",
+    "debugger.time.*",
     "debugger.leases",
     "debugger.repl.changing",
     "debugger.repl.completing",
@@ -51,9 +53,11 @@ PURE: Final = (
     "debugger.repl.place",
     "debugger.repl.pointing",
     "debugger.repl.render",
+    "debugger.repl.retold",
     "debugger.repl.running",
     "debugger.repl.standing",
     "debugger.repl.texts",
+    "debugger.repl.traveling",
 )
 
 # fmt: off

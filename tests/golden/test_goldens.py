@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from runtime.app.replay import sessions
 from tests.e2e.command import ROOT
 from tests.fakes import gemini_stub as stub
 from tests.golden.normal import compared
@@ -36,11 +37,20 @@ async def test_a_scenario_goes_as_with_gemini_cli(name: str, tmp_path: Path) -> 
                 cwd=folder / "ws",
                 env=environ,
             )
+        asked = len(server.requests)
+        replayed = sum(replay_of(path) for path in (folder / "home").rglob("*.jsonl"))
+        assert len(server.requests) == asked, "a replay asked the model"
     assert b"Traceback" not in ran.stderr, ran.stderr.decode()
+    assert replayed > 0
     found = compared([json.loads(line) for line in ran.stdout.splitlines()], server.requests, ran.returncode, folder)
     wanted = json.loads((RECORDED / f"{name}.json").read_text())
     del wanted["peer"]
     assert found == wanted | DELIBERATE.get(name, {})
+
+
+def replay_of(path: Path) -> int:
+    """Replay a journal, in which every state is compared, and return how many records it has."""
+    return sum(1 for _, steps in sessions(path) for _ in steps)
 
 
 def test_every_recording_has_its_scenario() -> None:

@@ -98,8 +98,8 @@ SETTINGS: Final = st.builds(
     hooks=st.sets(st.sampled_from([*HOOK_BEFORE.values()])).map(lambda some: tuple(sorted(some))),
 )
 # A direct BRANCH is none of the world's: whoever goes back starts from an earlier state (see `back`). CLOSE would end
-# too many sessions early (see `befall`).
-FOREIGN: Final = st.one_of([made for kind, made in BY_CLASS.items() if kind not in (ev.Branched, ev.Closed)])
+# too many sessions early (see `befall`). With FORK a session can only begin.
+FOREIGN: Final = st.one_of([made for kind, made in BY_CLASS.items() if kind not in (ev.Branched, ev.Closed, ev.Forked)])
 
 
 class Machine(RuleBasedStateMachine):

@@ -1,6 +1,7 @@
 """Changes in the past: each makes a branch there, once a person has confirmed what cannot be undone."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from trio.testing import MockClock
 from debugger.protocol.commands import COMMANDS
 from runtime.sessions.session import Session
 from runtime.step import Phase, StepKind
+from runtime.step import events as ev
 from tests.debugger.controller.test_roles import told as missing
 from tests.fakes.studio import House, Person, studio
 from tests.fakes.world import calls, text
@@ -214,7 +216,9 @@ async def test_branches_have_names_and_notes_and_records_have_marks(autojump_clo
             ("main", 0, False),
             ("other", 5, True),
         ]
-        assert [(one["at"], one["name"], one["note"]) for one in found["notes"]] == [(5, "good", "so far")]
+        notes = [(one["name"], one["note"]) for one in found["notes"]]
+        assert notes == [("good", "so far"), ("other", "to see")]
+        assert [one["note"] for row in found["branches"] for one in row["notes"]] == ["so far", "to see"]
         assert missing(COMMANDS["branches"].answer, found) == []
         assert (await ann.refused("branch", session="s", name="main")).code == "input"
         assert (await ann.refused("switch", session="s", branch="nowhere")).code == "input"
@@ -245,7 +249,7 @@ async def test_a_fork_is_a_session_of_its_own_and_leaves_the_parent_as_it_was(au
         made = await ann.ask("fork", session="s", name="t")
         assert missing(COMMANDS["fork"].answer, made) == []
         assert (made["session"], made["held"], made["of"]) == ("t", True, "s")
-        assert session.state is before
+        assert session.state == before
         why = await ann.refused("fork", session="s", name="u", at=5)
         assert why.code == "receipt_needed"
         assert why.receipt is not None
@@ -258,6 +262,36 @@ async def test_a_fork_is_a_session_of_its_own_and_leaves_the_parent_as_it_was(au
         receipt = why.receipt["digest"]
         await ann.ask("fork", session="s", name="u", at=5, receipt=receipt)
         assert house.roster.live["u"].state.hold is not None
+
+
+async def test_a_fork_may_work_on_a_copy_of_the_files(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    async with studio(*SHELL) as house:
+        session = house.open(settings=ev.Settings(model="test-model", workspace=str(folder)))
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["call.result"], edge="after", temporary=True)
+        house.world.say(session)
+        await ann.told("stopped")
+        why = await ann.refused("fork", session="s", at=5, files="copied", name="t")
+        assert why.code == "receipt_needed"
+        assert [one.name for one in tmp_path.iterdir()] == ["work"]
+        await ann.ask("fork", session="s", files="copied", name="t")
+        told = await ann.told("progress")
+        assert (told["done"], told["total"]) == (1, 1)
+        copy = Path(house.roster.live["t"].state.settings.workspace)
+        assert copy.parent == tmp_path
+        assert (copy / "a.txt").read_text() == "a"
+        assert session.state.settings.workspace == str(folder)
+        assert (await ann.refused("fork", session="s", files="copied", name="t")).code == "input"
+        assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["work", copy.name])
+
+
+async def test_a_session_without_a_folder_has_none_to_copy(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        _, ann, _ = await after_the_tool(house)
+        assert (await ann.refused("fork", session="s", files="copied")).at == "with.files"
 
 
 async def test_a_journal_with_branches_replays_and_is_audited(autojump_clock: MockClock) -> None:

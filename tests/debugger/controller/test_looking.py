@@ -76,7 +76,7 @@ async def look(person: Person, session: Session) -> dict[str, str]:
             codes[f"{command} {dict(params)}"] = getattr(exc, "code", type(exc).__name__)
             shown = str(exc)
         assert SECRET not in shown.replace(f"'{SECRET}'", ""), command
-    assert session.state is before
+    assert session.state == before
     return codes
 
 

@@ -43,7 +43,7 @@ async def test_going_back_moves_nothing_but_where_one_looks(autojump_clock: Mock
         assert (made["past"], made["held"], made["head"]) == (True, True, session.state.seq)
         assert made["at"] < made["head"]
         assert made["step"]["number"] == made["number"]
-        assert session.state is before
+        assert session.state == before
         assert house.world.tools.tools["read"].runs == runs
         assert (await ann.ask("status", session="s"))["at"] == made["at"]
 
@@ -159,9 +159,11 @@ async def test_one_goes_to_records_steps_and_ends(autojump_clock: MockClock) -> 
         assert same["number"] == made["number"]
         assert (await ann.ask("goto", session="s", end="first"))["at"] == 1
         assert not (await ann.ask("goto", session="s", end="last"))["past"]
-        for params in ({"to": 0}, {"to": head + 1}, {"number": 10**6}):
+        nowhere: list[dict[str, Any]] = [{"to": 0}, {"to": head + 1}, {"number": 10**6}]
+        for params in nowhere:
             assert (await ann.refused("goto", session="s", **params)).code == "no_step"
-        for params in ({}, {"to": 1, "end": "last"}):
+        unclear: list[dict[str, Any]] = [{}, {"to": 1, "end": "last"}]
+        for params in unclear:
             assert (await ann.refused("goto", session="s", **params)).code == "bad_params"
         assert (await ann.ask("status", session="s"))["at"] == (await ann.ask("status", session="s"))["head"]
 

@@ -35,7 +35,7 @@ NONE = Book()
 
 def stops(walk: Walk, grain: Grain, call: str = "", start: int = 0) -> list[tuple[str, str, str]]:
     """Where one comes by steps of a grain, to the end."""
-    where = []
+    where: list[tuple[str, str, str]] = []
     place = start
     while True:
         landing = found(forward(walk, place, NONE, "step", ends(grain, call)))

@@ -20,7 +20,7 @@ def test_step_numbers_count_steps_of_the_machine_once_and_no_control_records() -
     assert numbers == list(range(1, len(numbers) + 1))
     assert all(one.number == walk.path[n].number for n, one in enumerate(walk.path[1:]) if not one.step.begins)
     others = {one.step.kind.value for one in walk.path if not one.step.begins}
-    assert others == {"control.hold", "control.release", "control.edit", "message.screen", "context.build"} & others
+    assert {"message.screen", "context.build"} <= others
 
 
 def test_step_numbers_of_a_branch_go_on_from_its_origin() -> None:
@@ -29,7 +29,7 @@ def test_step_numbers_of_a_branch_go_on_from_its_origin() -> None:
     back_to(run, origin.after.seq).until(Phase.STREAMING)
     line = line_of(run.steps)
     before = line.taken(origin.after.seq).number
-    branch = [one for one in line.path() if one.record.branch == "b1"]
+    branch = [one for one in line.path() if one.branch == "b1"]
     begun = [one.number for one in branch if one.step.begins]
     assert begun == list(range(before + 1, before + 1 + len(begun)))
     assert branch[0].seq > origin.after.seq + 1

@@ -4,7 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from runtime.errors import JournalFull, LocalError
+from runtime.app.debugging import GatewayNames
+from runtime.errors import InputError, JournalFull, LocalError
 from runtime.gateway.directory import CONTENT_BYTES, day_of, shortened
 from runtime.gateway.entries import Entry, Loose, Past
 from runtime.gateway.frames import GatewayError
@@ -110,6 +111,29 @@ async def test_a_branch_takes_back_what_was_said_before_a_restart_too(autojump_c
         session = house.desk.directory.roster.live[house.entry(KEY).session]
         await house.world.back(session, back, "other", "tester")
         assert texts(house, KEY) == ["one", "Hi."]
+
+
+async def test_a_fork_has_a_key_of_its_own_and_what_was_said_before(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], [text("Hi again.")], families=FAMILIES, kept=kept) as house:
+        await house.turn(KEY, "one", "r1")
+        entry = house.entry(KEY)
+        session = house.desk.directory.roster.live[entry.session]
+        names = GatewayNames(house.desk)
+        made = await names.fork(session, session.state.seq, "twin", "ann", "to see", "", "/elsewhere")
+        key, agent = names.of(made.id)
+        assert (key.rpartition(":")[2], agent) == ("twin", entry.agent)
+        assert texts(house, key) == ["one", "Hi."]
+        assert made.state.settings.workspace == "/elsewhere"
+        assert house.entry(key).members["sessionRoot"] == "/elsewhere"
+        with pytest.raises(InputError, match="there is a session"):
+            await names.fork(session, session.state.seq, "twin", "ann", "", "", "")
+        await house.turn(key, "two", "r2")
+        assert texts(house, key)[-2] == "two"
+        assert texts(house, KEY) == ["one", "Hi."]
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
+        assert texts(house, key)[:3] == ["one", "Hi.", "two"]
 
 
 async def test_who_fails_to_hear_of_a_message_does_not_stop_the_conversation(autojump_clock: MockClock) -> None:

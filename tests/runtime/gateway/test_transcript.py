@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from runtime.errors import ModelError
 from runtime.gateway.entries import Note
 from runtime.gateway.transcript import Line, Transcript, inject, tally
+from runtime.sessions.roster import Roster
 from runtime.step import State, Step, StepKind
 from runtime.step import events as ev
 from runtime.step.state import rewritten
@@ -96,6 +97,44 @@ async def test_what_a_branch_left_behind_is_not_part_of_it(autojump_clock: MockC
         await world.rest(session)
         await world.back(session, back, "other", "tester")
     assert said(whole(steps)) == [("user", "first"), ("assistant", "One.")]
+
+
+async def test_a_branch_that_is_gone_on_with_has_its_messages_again(autojump_clock: MockClock) -> None:
+    async with running([text("One.")], [text("Two.")], [text("Three.")]) as world:
+        steps = world.trail()
+        session = world.open()
+        world.say(session, "first")
+        await world.rest(session)
+        back = session.state.seq
+        world.say(session, "second")
+        await world.rest(session)
+        await world.back(session, back, "other", "tester")
+        world.say(session, "third")
+        await world.rest(session)
+        digest = (await world.dispatcher.timeline(session)).receipt(_head(steps, "main")).digest
+        await world.dispatcher.switch(session, "main", "tester", digest)
+    made = whole(steps)
+    assert [text for _, text in said(made)][:3] == ["first", "One.", "second"]
+    assert "third" not in str(said(made))
+
+
+def _head(steps: list[Step], branch: str) -> int:
+    """The last record of a branch."""
+    return max(step.after.seq for step in steps if step.after.branch == branch)
+
+
+async def test_a_session_that_began_as_a_copy_has_what_was_said_in_the_other_one(autojump_clock: MockClock) -> None:
+    async with running([calls(("read", {"n": 1}))], [text("Done.")]) as world:
+        steps = world.trail()
+        session = world.open()
+        world.say(session, "read it")
+        await world.rest(session)
+        child = await Roster(world.dispatcher).fork(session, session.state.seq, "t", "tester")
+    other = Transcript("t", "google", "m")
+    other.read([(step, 0) for step in steps if step.after.session == child.id])
+    assert [(line.role, line.text) for line in other.lines] == [
+        (line.role, line.text) for line in whole([one for one in steps if one.after.session == "s"]).lines
+    ]
 
 
 async def test_a_note_stands_after_the_record_that_it_came_after(autojump_clock: MockClock) -> None:

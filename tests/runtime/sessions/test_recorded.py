@@ -5,7 +5,7 @@ from trio.testing import MockClock
 
 from runtime.sessions.recorded import REFUSED, Recorded, key_of
 from runtime.sessions.session import Session
-from runtime.step import State
+from runtime.step import State, StepKind
 from runtime.step import events as ev
 from tests.fakes.world import World, calls, running, text
 
@@ -19,7 +19,7 @@ async def recorded(*, live: bool = False, system: str | None = None) -> tuple[Re
         world.say(session)
         await world.rest(session)
         line = await world.dispatcher.timeline(session)
-        seq = next(one.seq for one in line.path() if one.record.kind == "turn.start")
+        seq = next(one.seq for one in line.path() if one.kind is StepKind.TURN_START)
         event = line.fork(seq, "ann", receipt=line.receipt(seq).digest)
         return Recorded.of(line.later(seq), live=live, system=system), event
 

@@ -229,6 +229,16 @@ async def test_a_copy_of_a_session_that_runs_runs(autojump_clock: MockClock) -> 
         assert [one for one, _ in world.sent] == ["s", "copy"]
 
 
+async def test_a_copy_may_work_in_a_folder_of_its_own(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m", workspace="/work"))
+        copy = await roster.fork(session, 1, "copy", "ann", workspace="/work-copy")
+        assert copy.state.settings.workspace == "/work-copy"
+        assert session.state.settings.workspace == "/work"
+        assert await world.replayed(copy) == copy.state
+
+
 @pytest.mark.parametrize("name", ["s", "parked", "copy"])
 async def test_a_copy_needs_a_name_of_its_own(name: str, autojump_clock: MockClock) -> None:
     async with running(*ANSWERS) as world:

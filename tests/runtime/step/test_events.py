@@ -53,7 +53,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Answered: {},
     ev.Recovered: {"by": "system"},
     ev.Compacted: {},
-    ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": ""},
+    ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": "", "workspace": ""},
     ev.Marked: {"note": ""},
     Settings: {
         "mode": "default",

@@ -3,10 +3,12 @@
 import pytest
 from attrs import evolve
 
-from runtime.step import Phase
+from runtime.errors import LocalError
+from runtime.step import Phase, State, advance
 from runtime.step import events as ev
+from runtime.step.branches import Past, parent_of
 from runtime.step.calls import INTERRUPTED
-from runtime.step.receipts import ReceiptNeeded
+from runtime.step.receipts import ReceiptNeeded, receipt
 from runtime.step.table import CallPhase
 from runtime.vocab import ToolResult
 from tests.runtime.step.lines import Travel
@@ -38,7 +40,7 @@ def test_effects_after_the_record_are_listed_with_their_class() -> None:
         ("model.request", "", "pure"),
         ("reply.send", "", "irreversible"),
     ]
-    assert [run.line.taken(one.seq).record.kind for one in entries] == [one.kind for one in entries]
+    assert [run.line.taken(one.seq).kind.value for one in entries] == [one.kind for one in entries]
     assert not any(one.undone for one in entries)
 
 
@@ -110,15 +112,13 @@ def test_switching_lists_what_happened_on_the_branch_that_is_left() -> None:
 
 
 def test_an_effect_that_is_taken_back_with_it_needs_nobody() -> None:
-    from runtime.step.receipts import receipt
-
     run = shell()
     here = run.here
     run.ran(SHELL)
     seq = run.line.receipt(here).entries[0].seq
-    taken = [run.line.taken(n) for n in range(1, run.line.last + 1)]
-    assert receipt(taken, here, {seq}).needed == ()
-    assert receipt(taken, here, {seq}).entries[0].undone
+    past = Past(run.steps, [parent_of(step) for step in run.steps])
+    assert receipt(past, here, {seq}).needed == ()
+    assert receipt(past, here, {seq}).entries[0].undone
 
 
 # --- what was under way
@@ -235,9 +235,6 @@ def test_a_copy_keeps_known_results_and_leaves_waiting_messages_and_holds_behind
 
 
 def test_a_copied_state_that_is_not_what_its_digest_says_is_refused() -> None:
-    from runtime.errors import LocalError
-    from runtime.step import State, advance
-
     run = done()
     event = run.line.fork(run.here, "ann")
     forged = evolve(event.state.history[1], parts=({"text": "forged"},))
