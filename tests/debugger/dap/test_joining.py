@@ -7,11 +7,18 @@ import trio
 from trio.testing import MockClock
 
 from debugger.dap.listing import LINES
+from runtime.sessions.session import Session
 from runtime.step import Phase
 from runtime.step import events as ev
 from tests.debugger.dap.editor import editing
 from tests.fakes.studio import studio
 from tests.fakes.world import calls, text
+
+
+def is_held(session: Session) -> bool:
+    """Whether a session stands."""
+    return session.state.hold is not None
+
 
 SLOW: tuple[Any, ...] = ([text("a", None), 1_000.0, text("b")],)
 
@@ -92,15 +99,12 @@ async def test_sessions_stand_still_until_breakpoints_are_set(flag: str, autojum
         session = house.open("s")
         house.world.say(session)
         await trio.sleep(1)
-        await editor.attach(**{flag: True})
-        assert session.state.hold is not None
+        await editor.attach("s", **{flag: True})
+        assert is_held(session)
         await editor.ask("configurationDone")
         await trio.sleep(1)
-        if flag == "suspend":
-            assert session.state.hold is None
-            assert editor.events("stopped") == []
-        else:
-            assert (await editor.told("stopped"))["reason"] == "entry"
+        assert is_held(session) is (flag == "stopOnEntry")
+        assert [stop["reason"] for stop in editor.events("stopped")] == ["entry"] * (flag == "stopOnEntry")
         assert editor.events("continued") == []
 
 

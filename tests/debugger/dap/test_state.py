@@ -113,13 +113,14 @@ async def test_references_die_when_the_session_moves_and_not_when_it_is_edited(a
         await editor.variables(scope)
         await editor.ask("next", threadId=1)
         await editor.told("stopped")
-        for request, arguments in [
+        stale: list[tuple[str, dict[str, Any]]] = [
             ("variables", {"variablesReference": scope}),
             ("setVariable", {"variablesReference": scope, "name": "args", "value": "{}"}),
             ("scopes", {"frameId": frame["id"]}),
             ("evaluate", {"expression": "state.model", "frameId": frame["id"], "context": "watch"}),
             ("restartFrame", {"frameId": frame["id"]}),
-        ]:
+        ]
+        for request, arguments in stale:
             assert "moved on" in await editor.refused(request, **arguments)
 
 

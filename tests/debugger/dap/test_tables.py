@@ -1,5 +1,7 @@
 """The tables: listing, arguments, references, breakpoints as specs, completions; each alone."""
 
+from typing import Any
+
 import pytest
 from attrs import fields
 
@@ -40,10 +42,14 @@ def test_a_line_without_a_name_means_the_next_one_with_one() -> None:
 
 
 def test_arguments_are_typed_and_their_errors_have_a_path() -> None:
-    given = {"source": {"path": "x", "new": 1}, "breakpoints": [{"line": 3, "condition": None}], "more": True}
+    given: dict[str, Any] = {
+        "source": {"path": "x", "new": 1},
+        "breakpoints": [{"line": 3, "condition": None}],
+        "more": True,
+    }
     made = structure(r.SetBreakpoints, given)
     assert made == r.SetBreakpoints(source=r.Source(path="x"), breakpoints=(r.LineBreakpoint(line=3),))
-    for bad, why in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"source": {}, "breakpoints": [{"line": "3"}]}, r"breakpoints\[0\]\.line must be a whole number"),
         ({"source": {}, "breakpoints": [{}]}, r"breakpoints\[0\]\.line is missing"),
         ({"source": {}, "breakpoints": {}}, "breakpoints must be a list"),
@@ -51,7 +57,8 @@ def test_arguments_are_typed_and_their_errors_have_a_path() -> None:
         ({}, "source is missing"),
         ({"source": {"path": True}}, r"source\.path must be text"),
         ({"source": {}, "lines": [2**60]}, r"lines\[0\] is out of bounds"),
-    ]:
+    ]
+    for bad, why in cases:
         with pytest.raises(Refused, match=why):
             structure(r.SetBreakpoints, bad)
     with pytest.raises(Refused, match="granularity must be one of"):
