@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from debugger.dap.debuggee import Call, Debuggee, Handler
 from debugger.dap.decoding import structure
@@ -29,7 +29,7 @@ from runtime.errors import TwinstepError
 
 CHUNK: Final = 65_536
 UNDER_WAY: Final = 32
-"""Requests that are done at a time. More are not read."""
+"""Requests that are not answered yet, or whose answers have not left. More are not read."""
 SEND_SECONDS: Final = 30.0
 """How long one message may take to leave. An editor that reads nothing for so long is gone."""
 JOIN_SECONDS: Final = 60.0
@@ -46,6 +46,14 @@ Done = tuple[Mapping[str, Any] | None, TwinstepError | None]
 """The body of an answer, or why there is none."""
 
 
+@frozen
+class Outgoing:
+    """A message on its way, without its number. One that `answers` frees the place of its request when it has left."""
+
+    data: bytes
+    answers: bool = False
+
+
 @define(eq=False)
 class Session:
     """A connection. In `background` lives the one to the daemon, which still has to be told of the end of this one.
@@ -57,7 +65,7 @@ class Session:
     background: trio.Nursery
     complain: Callable[[str, Exception], None] = field(default=lambda where, exc: None)
     _reader: Reader = field(factory=Reader)
-    _out: Queue[bytes] = field(factory=Queue)
+    _out: Queue[Outgoing] = field(factory=Queue)
     _wake: trio.Event = field(factory=trio.Event)
     _seq: int = 0
     _over: bool = False
@@ -139,12 +147,12 @@ class Session:
                     return
                 self._reader.feed(bytes(data))
                 continue
+            await self._room.acquire()
             try:
                 request = decode(body)
             except BadMessage as exc:
                 self._refuse(exc)
                 continue
-            await self._room.acquire()
             self._scopes[request.seq] = trio.CancelScope()
             if _waits(request.command):
                 await lane.send(request)
@@ -164,7 +172,6 @@ class Session:
             body, exc = await self._tried(call, scope)
             self._answer(request, body, exc)
         finally:
-            self._room.release()
             if self._scopes.get(request.seq) is scope:
                 del self._scopes[request.seq]
             self._after(call)
@@ -245,7 +252,7 @@ class Session:
             text = str(exc) or exc.code
             error = {"id": IDS.get(exc.code, OTHER), "format": "{text}", "variables": {"text": text}, "showUser": False}
             made |= {"message": text, "body": {"error": error}}
-        self._out.put_answer(packed(made))
+        self._out.put_answer(Outgoing(packed(made), answers=True))
         self._wake.set()
 
     def _refuse(self, exc: BadMessage) -> None:
@@ -253,12 +260,13 @@ class Session:
         if exc.seq:
             self._answer(Request(exc.seq, exc.command, {}), None, exc)
         else:
+            self._room.release()
             self.debuggee.say(f"a message was passed over: {exc}", "important")
 
     def tell(self, event: str, body: Mapping[str, Any]) -> None:
         """Send an event. Output is dropped where an editor does not read; nothing else is, as long as there is any."""
         data = packed({"type": "event", "event": event, "body": body})
-        self._out.put_event(data, len(data), kept=event != "output")
+        self._out.put_event(Outgoing(data), len(data), kept=event != "output")
         self._wake.set()
 
     async def _write(self, everything: trio.CancelScope) -> None:
@@ -267,13 +275,15 @@ class Session:
                 if isinstance(item, Lost):
                     text = f"{item.count} lines were left out: they were not read in time\n"
                     body = {"category": "important", "output": text}
-                    item = packed({"type": "event", "event": "output", "body": body})
+                    item = Outgoing(packed({"type": "event", "event": "output", "body": body}))
                 self._seq += 1
                 with trio.move_on_after(SEND_SECONDS) as scope:
-                    await self.stream.send_all(numbered(self._seq, item))
+                    await self.stream.send_all(numbered(self._seq, item.data))
                 if scope.cancelled_caught:
                     everything.cancel()
                     return
+                if item.answers:
+                    self._room.release()
             if self._over:
                 everything.cancel()
                 return

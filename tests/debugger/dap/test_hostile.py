@@ -6,10 +6,15 @@ from typing import Any, Final
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, lockstep_stream_pair
 
+from debugger.client import Client
+from debugger.dap.joining import Door
 from debugger.dap.requests import REQUESTS
-from tests.debugger.dap.editor import editing
+from debugger.dap.session import UNDER_WAY, Session
+from debugger.protocol import Role
+from debugger.server import Caller
+from tests.debugger.dap.editor import LISTING, editing
 from tests.fakes.studio import studio
 from tests.fakes.world import text
 
@@ -106,3 +111,48 @@ async def test_numbers_that_are_used_twice_are_answered_twice(autojump_clock: Mo
         await editor.send(body)
         await trio.sleep(1)
         assert [one["request_seq"] for one in editor.heard] == [7, 7]
+
+
+async def test_what_takes_long_shows_its_progress_and_can_be_given_up(autojump_clock: MockClock) -> None:
+    async def slow(caller: Caller, params: Any) -> Any:
+        await trio.sleep(4)
+        return {"driver": "nobody"}
+
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        house.studio.service.handlers = {**house.studio.service.handlers, "lease": slow}
+        await editor.ask("initialize", adapterID="x", supportsProgressReporting=True)
+        await editor.begin("attach", session="s")
+        await editor.told("initialized")
+        await editor.ask("configurationDone")
+        for given_up in (False, True):
+            number = await editor.begin("agent/lease")
+            begun = await editor.told("progressStart")
+            assert begun["cancellable"]
+            if given_up:
+                await editor.ask("cancel", progressId=begun["progressId"])
+            assert (await editor.answer(number))["success"] is not given_up
+            assert (await editor.told("progressEnd"))["progressId"] == begun["progressId"]
+
+
+async def test_an_editor_that_reads_no_answers_is_read_no_further(autojump_clock: MockClock) -> None:
+    near, far = lockstep_stream_pair()
+    door = Door(never, anybody, token="right")
+    async with trio.open_nursery() as nursery:
+        served = Session(far, door, LISTING, nursery)
+        nursery.start_soon(served.run)
+        sent = 0
+        body = json.dumps({"seq": 1, "type": "request", "command": "initialize"}).encode()
+        with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):  # after half a minute it is gone
+            while True:
+                await near.send_all(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+                sent += 1
+        assert sent <= UNDER_WAY + 2
+
+
+async def never(role: Role) -> Client:
+    raise AssertionError("nobody is let in here")
+
+
+async def anybody(daemon: int) -> None:
+    await trio.lowlevel.checkpoint()
