@@ -99,4 +99,4 @@ clean: ## remove what was made here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
-	loss soak mutation docs changelog lock venv clean
+	journals loss soak mutation docs changelog lock venv clean

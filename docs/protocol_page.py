@@ -61,6 +61,19 @@ overtakes an event.
 
 A command that lets a session go on names the `generation` of the hold that it means; that of a newer stop is not
 touched.
+
+## The past
+
+`back`, `goto`, `reverse-continue` and `reverse-until` move where one looks in a held session; the session stays where
+it stands. All who are attached look at the same place and are told of each move by an event `stopped` with `past`: then
+`at` is the record that one looks at, `number` its step, `branch` and `head` the path it lies on and the last record of
+that. Commands that look answer for that place. `step`, `finish`, `until` and `continue` go over the record from there,
+and are answered with where one stands then (`held` is in the answer); at its end they really go on.
+
+What changes something in the past makes a branch there, and answers with its name as `branch`. Where that could let
+happen again what cannot be undone, it is refused with `receipt_needed`: show a person the `receipt` of the error, and
+repeat the request with its `digest` as `receipt` if he confirms it. Nothing was done before. Why, in
+[time travel](../explanation/time-travel.md).
 """
 
 OVER_GATEWAY: Final = """
@@ -78,9 +91,9 @@ in place of `with`.
 ERRORS: Final = """
 ## Errors
 
-An error has `code`, `message` (one sentence), `at` where a member of the frame is wrong, and `position` (from 0) where
-a place in an expression is. A command that failed by itself has the code of its error ([errors](errors.md)) or one of
-these.
+An error has `code`, `message` (one sentence), `at` where a member of the frame is wrong, `position` (from 0) where a
+place in an expression is, and `receipt` where a person has to confirm something first. A command that failed by itself
+has the code of its error ([errors](errors.md)) or one of these.
 
 """
 

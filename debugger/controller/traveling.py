@@ -16,8 +16,8 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from debugger.time import Landing, Walk, back, earlier_hit, earlier_true, ends, forward
-from debugger.time.grains import is_over
-from debugger.time.searching import FIRST, HEAD, true_at
+from debugger.time.grains import Ends
+from debugger.time.searching import FIRST, HEAD
 from runtime.sessions.session import Session
 
 Search = Generator[None, None, Landing]
@@ -99,13 +99,7 @@ class Traveling:
     async def until(self, caller: Caller, session: Session, cursor: Cursor, expression: Expression) -> Any:
         """Go on until an expression is true."""
         cause = f"until {expression.source}"
-        search = forward(
-            cursor.walk,
-            cursor.place,
-            self.debugger.book,
-            cause,
-            true=lambda border: true_at(expression, border),
-        )
+        search = forward(cursor.walk, cursor.place, self.debugger.book, cause, until=expression)
         return await self._forward(caller, session, cursor, search)
 
     async def go_on(self, caller: Caller, session: Session, cursor: Cursor) -> Any:
@@ -113,17 +107,9 @@ class Traveling:
         search = forward(cursor.walk, cursor.place, self.debugger.book, "continue")
         return await self._forward(caller, session, cursor, search)
 
-    def _over(self, cursor: Cursor, cause: str, over: Any, count: int, call: str) -> Search:
+    def _over(self, cursor: Cursor, cause: str, over: Ends, count: int, call: str) -> Search:
         """As live steps: with a call, its end ends the order too."""
-        return forward(
-            cursor.walk,
-            cursor.place,
-            self.debugger.book,
-            cause,
-            over,
-            count,
-            (lambda border: is_over(border.state, call)) if call else None,
-        )
+        return forward(cursor.walk, cursor.place, self.debugger.book, cause, over, count, call=call)
 
     async def _forward(self, caller: Caller, session: Session, cursor: Cursor, search: Search) -> Any:
         generation = hold_of(session).generation

@@ -13,7 +13,7 @@ from attrs import define, evolve
 from debugger.dap import requests as r
 from debugger.dap.debuggee import Call, Debuggee, Handler
 from debugger.dap.errors import Refused
-from debugger.dap.stepping import NEEDS_RECEIPT, confirmation
+from debugger.dap.receipts import NEEDS_RECEIPT, confirmation
 from debugger.dap.threads import Thread
 from debugger.dap.values import Node, counts, kind_of, text_of
 from debugger.dap.variables import Variables

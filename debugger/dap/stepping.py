@@ -14,13 +14,13 @@ from debugger.dap import requests as r
 from debugger.dap.debuggee import Call, Debuggee, Handler
 from debugger.dap.errors import Refused
 from debugger.dap.listing import kind_at
+from debugger.dap.receipts import NEEDS_RECEIPT, confirmation
 from debugger.dap.sources import Sources
 from debugger.dap.threads import Thread
 from debugger.dap.values import text_of
 from debugger.protocol.errors import Failure
 from debugger.repl.texts import line
 
-NEEDS_RECEIPT: Final = "receipt_needed"
 GRAINS: Final = {"instruction": "micro", "line": "step", "statement": "call", None: "step"}
 """How far a step goes by its granularity: a record, a step of the machine, a call of model or tool."""
 STREAM: Final = frozenset({"model.request", "model.chunk"})
@@ -226,13 +226,3 @@ class Stepping:
                 if row["at"] > 1
             ]
         }
-
-
-def confirmation(receipt: Mapping[str, Any]) -> str:
-    """Return what a person reads who has to confirm what cannot be undone."""
-    rows = [one for one in receipt.get("entries", ()) if not one.get("undone")]
-    shown = [f"  record {one['seq']} {one['effect']}: {line(one['line'], 120)}" for one in rows[:TARGETS]]
-    more = [f"  … and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
-    head = "You look at the record here, and nothing is undone. This has happened since, and may happen a second time:"
-    how = f"To go on from here on a new branch, confirm it in the console: branch --receipt {receipt.get('digest', '')}"
-    return "\n".join([head, *shown, *more, how])

@@ -10,6 +10,7 @@ from attrs import define
 from debugger.dap import requests as r
 from debugger.dap.debuggee import Call, Debuggee, Handler
 from debugger.dap.errors import Refused
+from debugger.dap.receipts import NEEDS_RECEIPT, confirmation
 from debugger.dap.stack import Frame
 from debugger.dap.threads import Thread
 from debugger.dap.values import Fixed, Lazy, Node, counts, inside, kind_of, node_text, opens, text_of
@@ -162,7 +163,12 @@ class Variables:
         standing = self.debuggee.threads.held(thread)
         call.moves(thread)
         change = {"path": editable, "op": "set", "value": value}
-        await self.debuggee.ask("edit", {"session": session, "at": standing.at, "changes": [change]})
+        try:
+            await self.debuggee.ask("edit", {"session": session, "at": standing.at, "changes": [change]})
+        except Failure as exc:
+            if exc.code == NEEDS_RECEIPT and exc.receipt is not None:
+                self.debuggee.say(confirmation(exc.receipt), "important")
+            raise
         call.then.append(lambda: self.invalidated(thread))
         return await self._after(session, path, value)
 

@@ -109,7 +109,8 @@ def compare(result: Shown, style: Style) -> list[str]:
 
 def _side(name: str, side: Shown) -> dict[str, Any]:
     told = ("branch", "head", "steps", "turns", "requests", "outcome", "answer")
-    return {"": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"]}
+    verdicts = ", ".join(f"{count} {decision}" for decision, count in side["verdicts"].items())
+    return {"": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"], "verdicts": verdicts}
 
 
 def _call(call: Shown | None) -> str:

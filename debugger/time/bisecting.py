@@ -9,9 +9,10 @@ from collections.abc import Generator
 from typing import Any, Final
 
 from debugger.expressions import Expression, ExpressionFailed
+from debugger.expressions.bounds import MOST_OPERATIONS
 from debugger.inspect.plain import Shown
 from debugger.time.listing import row
-from debugger.time.walk import SLICE, Walk
+from debugger.time.walk import Pace, Walk
 
 TURNS: Final = 50
 """Turns that are listed."""
@@ -26,14 +27,15 @@ def bisecting(walk: Walk, place: int, expression: Expression) -> Generator[None,
     """
     first: Shown | None = None
     turns: list[Shown] = []
-    now, turned, failed, why = False, 0, 0, ""
+    now, turned, failed, why, pace = False, 0, 0, "", Pace()
     for index in range(place + 1):
-        if index % SLICE == SLICE - 1:
-            yield
         try:
-            true = bool(expression(walk.after(index)))
+            value, operations = expression.measured(walk.after(index))
+            true = bool(value)
         except ExpressionFailed as exc:
-            true, failed, why = False, failed + 1, why or str(exc)
+            true, operations, failed, why = False, MOST_OPERATIONS, failed + 1, why or str(exc)
+        if pace.over(operations):
+            yield
         if true is now:
             continue
         now, turned = true, turned + 1

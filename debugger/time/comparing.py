@@ -72,6 +72,7 @@ class _Side:
     edits: list[Shown] = field(factory=list)
     calls: dict[str, Call] = field(factory=dict)
     runs: dict[str, int] = field(factory=dict)
+    verdicts: dict[str, int] = field(factory=dict)
     requests: int = 0
     turns: int = 0
 
@@ -89,6 +90,9 @@ class _Side:
             self.edits.append(row(taken))
         self.requests += step.kind is StepKind.MODEL_REQUEST
         self.turns += step.kind is StepKind.TURN_END
+        verdict = getattr(step.event, "verdict", None)
+        if verdict is not None:
+            self.verdicts[verdict.decision.value] = self.verdicts.get(verdict.decision.value, 0) + 1
         if step.kind is StepKind.CALL_RUN:
             self.runs[step.call] = self.runs.get(step.call, 0) + 1
         turn = step.after.turn
@@ -105,6 +109,7 @@ class _Side:
             "steps": len(self.steps),
             "turns": self.turns,
             "requests": self.requests,
+            "verdicts": self.verdicts,
             "tokens": _used(before.state if before is not None else None, state),
             "phase": state.phase.value,
             "outcome": state.outcome.status if state.outcome is not None else "",

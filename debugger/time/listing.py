@@ -6,7 +6,7 @@ from typing import Any, Final
 from debugger.inspect.plain import Shown, cut
 from debugger.inspect.search import holds
 from debugger.schema import text_of
-from debugger.time.walk import SLICE
+from debugger.time.walk import Pace
 from runtime.step import Event, StepKind
 from runtime.step import events as ev
 from runtime.step.branches import Taken
@@ -14,6 +14,8 @@ from runtime.step.branches import Taken
 LINE: Final = 120
 """Characters of what a row says that its record was about."""
 NAME: Final = 200
+TEXTS: Final = 2_000
+"""Operations that looking through the texts of a record counts as."""
 
 
 def row(taken: Taken) -> Shown:
@@ -72,9 +74,9 @@ def listing(
     """
     fits: Sequence[Taken] = path
     if text or kinds:
-        found = []
-        for number, taken in enumerate(path):
-            if number % SLICE == SLICE - 1:
+        found, pace = [], Pace()
+        for taken in path:
+            if pace.over(TEXTS if text else 0):
                 yield
             if (not kinds or taken.step.kind in kinds) and (not text or _holds(taken, text)):
                 found.append(taken)

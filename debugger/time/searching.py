@@ -5,7 +5,7 @@ text, budgets, which other one was hit) is made anew from the first record on, s
 asked before. Pure.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Final
 
 from attrs import evolve, frozen
@@ -15,15 +15,16 @@ from debugger.breakpoints import Book, Hit
 from debugger.breakpoints.memory import Memory
 from debugger.breakpoints.places import UNGATED
 from debugger.expressions import Expression, ExpressionFailed
-from debugger.time.grains import Ends
-from debugger.time.walk import SLICE, Walk
-from runtime.step import Step, StepKind
+from debugger.expressions.bounds import MOST_OPERATIONS
+from debugger.time.grains import Ends, is_over
+from debugger.time.walk import Pace, Walk
+from runtime.step import Step
 from runtime.step.events import Fault
 
 HEAD: Final = "the end of the record"
 FIRST: Final = "the first record"
-Over = Callable[[Border], bool]
-"""Whether an order ends before the step of a border."""
+CONDITION: Final = 100
+"""Operations that asking one breakpoint counts as."""
 
 
 @frozen
@@ -36,16 +37,23 @@ class Landing:
 
 
 def forward(
-    walk: Walk, start: int, book: Book, cause: str, over: Ends | None = None, count: int = 1, true: Over | None = None
+    walk: Walk,
+    start: int,
+    book: Book,
+    cause: str,
+    over: Ends | None = None,
+    count: int = 1,
+    until: Expression | None = None,
+    call: str = "",
 ) -> Generator[None, None, Landing]:
-    """Go on from a place: until `count` steps have ended as `over` says, a border at which `true` holds, a breakpoint,
-    or the end of the path.
+    """Go on from a place: until `count` steps have ended as `over` says, a border at which `until` is true or `call` is
+    over, a breakpoint, or the end of the path.
 
     As with live steps, the border that one stands at does not stop again.
     """
-    memory, done, asked = Memory(), 0, len(book) > 0
+    memory, done, asked, pace = Memory(), 0, len(book) > 0, Pace()
     for place in range(0 if asked else start, walk.last + 1):
-        if place % SLICE == SLICE - 1:
+        if pace.over(len(book) * CONDITION):
             yield
         hit = _hit(walk, place, book, memory) if asked else None
         if place <= start:
@@ -57,17 +65,20 @@ def forward(
         border, last = walk.before(place), walk.step_before(place)
         if over is not None and last is not None and last > start:
             done += over(walk.path[last].step, border.kind, border.call)
-        if (over is not None and done >= count) or (true is not None and true(border)):
+        true, operations = asked_at(until, border) if until is not None else (False, 0)
+        if true or (over is not None and done >= count) or (call and is_over(border.state, call)):
             return Landing(place, cause)
+        if operations and pace.over(operations):
+            yield
     return Landing(walk.last, HEAD)
 
 
 def earlier_hit(walk: Walk, start: int, book: Book) -> Generator[None, None, Landing]:
     """Return the last place before `start` at which a breakpoint would have stopped; the first record without one."""
-    memory, found = Memory(), Landing(0, FIRST)
+    memory, found, pace = Memory(), Landing(0, FIRST), Pace()
     here = walk.settled(start)
     for place in range(here if len(book) else 0):
-        if place % SLICE == SLICE - 1:
+        if pace.over(len(book) * CONDITION):
             yield
         hit = _hit(walk, place, book, memory)
         if hit is not None and walk.settled(place) < here:
@@ -91,35 +102,34 @@ def _gated(step: Step) -> bool:
 
 def earlier_true(walk: Walk, start: int, expression: Expression, cause: str) -> Generator[None, None, Landing]:
     """Return the last border before `start` at which an expression is true; the first record where there is none."""
-    index = walk.step_before(start)
-    looked = 0
+    index, pace = walk.step_before(start), Pace()
     while index is not None and index > 0:
-        looked += 1
-        if looked % SLICE == 0:
-            yield
-        if true_at(expression, walk.before(index - 1)):
+        true, operations = asked_at(expression, walk.before(index - 1))
+        if true:
             return Landing(index - 1, cause)
+        if pace.over(operations):
+            yield
         index = walk.step_before(index - 1)
     return Landing(0, FIRST)
 
 
-def true_at(expression: Expression, border: Border) -> bool:
-    """Whether an expression is true at a border. One that fails is not."""
+def asked_at(expression: Expression, border: Border) -> tuple[bool, int]:
+    """Return whether an expression is true at a border, and what asking cost. One that fails is not true."""
     try:
-        return bool(expression(border))
+        value, operations = expression.measured(border)
     except ExpressionFailed:
-        return False
+        return False, MOST_OPERATIONS
+    return bool(value), operations
 
 
 def back(walk: Walk, start: int, over: Ends, count: int, cause: str) -> Generator[None, None, Landing]:
     """Go back over `count` ends of steps; where there are not so many, to the first record."""
-    index, done, looked = walk.step_before(start), 0, 0
+    index, done, pace = walk.step_before(start), 0, Pace()
     while index is not None and index > 0:
         before = walk.step_before(index - 1)
         if before is None:
             break
-        looked += 1
-        if looked % SLICE == 0:
+        if pace.over():
             yield
         step = walk.path[index].step
         done += over(walk.path[before].step, step.kind, step.call)
@@ -127,14 +137,3 @@ def back(walk: Walk, start: int, over: Ends, count: int, cause: str) -> Generato
             return Landing(index - 1, cause)
         index = before
     return Landing(0, FIRST)
-
-
-def begins(walk: Walk, start: int, wanted: Callable[[StepKind, str], bool]) -> int | None:
-    """Return the place before the last step, up to `start`, that is wanted by its kind and call; None without one."""
-    index = walk.step_before(start)
-    while index is not None:
-        step = walk.path[index].step
-        if wanted(step.kind, step.call):
-            return index - 1 if index else None
-        index = walk.step_before(index - 1)
-    return None

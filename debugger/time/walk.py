@@ -18,6 +18,8 @@ from runtime.step.outstanding import outstanding
 
 SLICE: Final = 64
 """Records that are looked at before others may run."""
+OPERATIONS: Final = 300
+"""Operations of expressions that count as much as a record."""
 SILENT: Final = frozenset(
     {
         StepKind.CONTROL_HOLD,
@@ -28,6 +30,21 @@ SILENT: Final = frozenset(
     }
 )
 """Records after which a person sees what was there before them."""
+
+
+@define
+class Pace:
+    """When a search lets others run: after so many records, or less where looking at them costs much."""
+
+    left: float = SLICE
+
+    def over(self, operations: int = 0) -> bool:
+        """Count a record at which so many operations were spent; return whether others may run now."""
+        self.left -= 1 + operations / OPERATIONS
+        if self.left > 0:
+            return False
+        self.left = SLICE
+        return True
 
 
 @define

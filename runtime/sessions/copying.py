@@ -85,9 +85,8 @@ class _Copy:
 
     def _total(self) -> int:
         """Return the bytes of all files. Raises InputError where they, or the files, are too many."""
-        files = size = 0
-        for entry, mode in self._entries():
-            files += 1
+        size = 0
+        for files, (entry, mode) in enumerate(self._entries(), 1):
             size += entry.lstat().st_size if S_ISREG(mode) else 0
             if files > self.limits.files or size > self.limits.bytes:
                 raise InputError(

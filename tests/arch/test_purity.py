@@ -48,6 +48,7 @@ PURE: Final = (
     "debugger.dap.listing",
     "debugger.dap.messages",
     "debugger.dap.points",
+    "debugger.dap.receipts",
     "debugger.dap.references",
     "debugger.dap.requests",
     "debugger.dap.stack",

@@ -218,6 +218,30 @@ async def test_going_on_detaching_and_losing_the_driver_end_the_look_at_the_past
         assert house.debugger.cursor(session) is None
 
 
+async def test_whoever_takes_over_the_driving_begins_at_the_head(autojump_clock: MockClock) -> None:
+    async with studio(*TWO) as house:
+        _, ann = await at_rest(house)
+        bob = await house.client("bob")
+        await bob.ask("attach", session="s", observe=True)
+        await ann.ask("back", session="s")
+        await bob.ask("lease", session="s", take=True)
+        assert not (await ann.ask("status", session="s"))["past"]
+        assert not (await bob.told("stopped", 2))["past"]
+        assert (await ann.refused("back", session="s")).code == "not_driver"
+
+
+async def test_a_prompt_is_cancelled_where_it_is_open(autojump_clock: MockClock) -> None:
+    async with studio(*TWO) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["call.run"], temporary=True)
+        house.world.say(session)
+        await ann.told("stopped")
+        await ann.ask("back", session="s", count=3)
+        made = await ann.ask("cancel", session="s")
+        assert (made["past"], session.state.phase, session.state.branch) == (False, Phase.CANCELLED, "main")
+
+
 async def test_a_message_that_comes_in_leaves_one_in_the_past(autojump_clock: MockClock) -> None:
     async with studio(*TWO, repeat=True) as house:
         session, ann = await at_rest(house)

@@ -130,6 +130,55 @@ async def test_what_a_person_confirms_in_the_console_begins_a_branch(autojump_cl
         assert len(house.world.tools.tools["shell"].runs) == 1
 
 
+async def test_what_is_changed_in_the_past_goes_on_beside_what_was(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")], repeat=True) as house, editing(house) as editor:
+        session = house.open("s")
+        await editor.ready()
+        await editor.lines("turn.end")
+        house.world.say(session)
+        await editor.told("stopped")
+        for _ in range(3):
+            await editor.ask("stepBack", threadId=1)
+            await editor.told("stopped")
+        assert await kind(editor) == "call.judge"
+        args = (await editor.variables(await editor.scope("Call arguments")))["args"]["variablesReference"]
+        await editor.ask("setVariable", variablesReference=args, name="n", value="5")
+        await editor.told("stopped")
+        assert session.state.branch != "main"
+        assert await editor.value("tool.args.n", (await editor.top())["id"]) == "5"
+        await editor.lines()
+        await editor.ask("continue", threadId=1)
+        await house.world.rest(session)
+        assert [run["n"] for run in house.world.tools.tools["read"].runs] == [1, 5]
+        branches = (await editor.ask("agent/branches"))["branches"]
+        assert [one["live"] for one in branches] == [False, True]
+
+
+async def test_a_change_in_the_past_that_could_do_harm_twice_waits_for_a_person(autojump_clock: MockClock) -> None:
+    async with studio([calls(("shell", {"n": 1}))], [text("done")], repeat=True) as house, editing(house) as editor:
+        session = house.open("s")
+        await editor.ready()
+        await editor.lines("turn.end")
+        house.world.say(session)
+        await editor.told("stopped")
+        for _ in range(3):
+            await editor.ask("stepBack", threadId=1)
+            await editor.told("stopped")
+        frame = (await editor.top())["id"]
+        assert await editor.refused("setExpression", expression="tool.args.n", value="5", frameId=frame)
+        told = await editor.told("output", category="important")
+        assert session.state.branch == "main"
+        line = told["output"].rstrip().rpartition("console: ")[2]
+        await editor.ask("evaluate", expression=line, context="repl")
+        await editor.told("stopped")
+        frame = (await editor.top())["id"]
+        await editor.ask("setExpression", expression="tool.args.n", value="5", frameId=frame)
+        await editor.lines()
+        await editor.ask("continue", threadId=1)
+        await house.world.rest(session)
+        assert [run["n"] for run in house.world.tools.tools["shell"].runs] == [1, 5]
+
+
 async def test_a_line_can_be_gone_to_where_the_session_came_by(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house, editing(house) as editor:
         session = house.open("s")

@@ -99,6 +99,9 @@ def test_an_error_comes_back_as_it_was_told() -> None:
     for told in (Failure("late", "too late"), Failure("bad_expression", "no", at="with.expr", position=0)):
         found = failure_of(body_of(told))
         assert (found.code, str(found), found.at, found.position) == (told.code, str(told), told.at, told.position)
+    needed = Failure("receipt_needed", "confirm it", at="with.receipt", receipt={"digest": "5f", "entries": []})
+    assert failure_of(body_of(needed)).receipt == {"digest": "5f", "entries": []}
+    assert "receipt" not in body_of(Failure("late", "too late"))
     assert body_of(InputError("x" * 9_999)) == {"code": "input", "message": "x" * 2_000}
     odds: tuple[Any, ...] = (None, [], {"code": 1, "message": None, "at": 2, "position": True})
     for odd in odds:

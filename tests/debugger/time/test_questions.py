@@ -152,6 +152,7 @@ def test_two_branches_part_where_the_records_do_and_are_told_by_what_came_of_the
     assert made["parting"]["b"]["kind"] == "turn.end"
     assert (made["a"]["branch"], made["b"]["branch"]) == ("main", "b1")
     assert (made["a"]["answer"], made["b"]["answer"]) == ("one", "another")
+    assert (made["a"]["verdicts"], made["b"]["verdicts"]) == ({"allow": 1}, {"allow": 1})
     assert [one["about"] for one in made["b"]["edits"]] == [f"calls.{READ}.result"]
     assert (made["a"]["requests"], made["b"]["requests"]) == (1, 1)
     assert any("history" in one["path"] for one in made["changes"])

@@ -8,7 +8,7 @@ from debugger.breakpoints import Book, Spec
 from debugger.expressions import compile_expression
 from debugger.protocol.params import Grain
 from debugger.time import Landing, Walk, back, earlier_hit, earlier_true, ends, forward
-from debugger.time.searching import FIRST, HEAD, true_at
+from debugger.time.searching import FIRST, HEAD, asked_at
 from runtime.step import Phase
 from runtime.step import events as ev
 from tests.debugger.time.paths import GLOB, found, stood, walk_of
@@ -149,14 +149,14 @@ def test_a_condition_that_fails_stops_nobody_on_the_record() -> None:
 def test_until_an_expression_is_true_forward_and_back() -> None:
     walk = walk_of(tour())
     expression = compile_expression("state.turn == 2")
-    forth = found(forward(walk, 0, NONE, "until", true=lambda border: true_at(expression, border)))
+    forth = found(forward(walk, 0, NONE, "until", until=expression))
     assert walk.before(forth.place).state.turn is not None
     first = forth.place
-    assert not true_at(expression, walk.before(first - 1))
+    assert not asked_at(expression, walk.before(first - 1))[0]
     one = compile_expression("state.turn == 1")
     landing = found(earlier_true(walk, walk.last, one, "until"))
     assert landing.place < first
-    assert true_at(one, walk.before(landing.place))
+    assert asked_at(one, walk.before(landing.place))[0]
     assert found(earlier_true(walk, walk.last, compile_expression("tokens < 0"), "until")) == Landing(0, FIRST)
 
 
@@ -166,3 +166,14 @@ def test_a_stop_that_one_stands_at_is_not_found_again_because_of_a_hold() -> Non
     walk = walk_of(run)
     landing = found(earlier_hit(walk, walk.last, book(Spec(kinds=("call.result",), edge="after"))))
     assert landing == Landing(0, FIRST)
+
+
+def test_what_costs_much_is_asked_in_smaller_pieces() -> None:
+    run = Run.opened().asked().give(*(said(f"{n} ") for n in range(300)))
+    walk = walk_of(run)
+    heavy = compile_expression("any(state.chunks, any(state.chunks, it == 1)) and tokens < 0")
+    for source, least in ((compile_expression("tokens < 0"), len(walk.path) // 64), (heavy, len(walk.path) // 4)):
+        assert sum(1 for _ in earlier_true(walk, walk.last, source, "")) >= least
+        assert sum(1 for _ in forward(walk, 0, NONE, "", until=source)) >= least
+    many = book(*(Spec(kinds=("call.run",), when="tokens < 0") for _ in range(200)))
+    assert sum(1 for _ in earlier_hit(walk, walk.last, many)) >= walk.last - 1
