@@ -45,6 +45,8 @@ class Events:
 
     debuggee: Debuggee
     join: Join
+    _speaker: int = 0
+    """The thread whose stream was put out last."""
 
     async def run(self) -> None:
         """Tell what is heard until the daemon's connection ends, and then that it has."""
@@ -148,9 +150,12 @@ class Events:
         text = cleaned(str(data.get("text", "")))
         if data.get("end"):
             text += "\n"
-        if text:
-            category = "stderr" if data.get("kind") == "error" else "stdout"
-            self._tell(thread, "output", {"category": category, "output": text})
+        if not text:
+            return
+        if self.debuggee.every and self._speaker != thread.id:
+            text = f"\n{self._name(thread)}: {text}"
+        self._speaker = thread.id
+        self._tell(thread, "output", {"category": "stdout", "output": text})
 
     def _say(self, thread: Thread, text: str, category: str = "console") -> None:
         self._tell(thread, "output", {"category": category, "output": f"{text}\n"})

@@ -66,24 +66,33 @@ async def listen(options: Options, host: str, port: int) -> list[trio.SocketList
 async def serve(options: Options, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
     """Serve editors until `stop` is set. Each connection then still takes its breakpoints back."""
     listing = written(options.folder)
-    open_now = 0
+    there: list[Session] = []
 
     async with trio.open_nursery() as background:
         background.cancel_scope.shield = True
 
         async def converse(stream: trio.SocketStream) -> None:
-            nonlocal open_now
-            if open_now >= CONNECTIONS:
+            if not _room(there):
                 return
-            open_now += 1
+            made = evolve(door(options), vouch=partial(_vouched, stream))
+            session = Session(stream, made, listing, background, options.complain)
+            there.append(session)
             try:
-                vouch = partial(_vouched, stream)
-                made = evolve(door(options), vouch=vouch)
-                await Session(stream, made, listing, background, options.complain).run()
+                await session.run()
             finally:
-                open_now -= 1
+                there.remove(session)
 
         await _until(stop, partial(trio.serve_listeners, converse, listeners))
+
+
+def _room(there: list[Session]) -> bool:
+    """Whether one more may come: where there are too many, the oldest that has attached to nothing has to go."""
+    if len(there) < CONNECTIONS:
+        return True
+    idle = next((one for one in there if one.debuggee.client is None), None)
+    if idle is not None:
+        idle.leave()
+    return idle is not None
 
 
 async def converse(options: Options, stream: trio.abc.Stream, stop: trio.Event) -> None:

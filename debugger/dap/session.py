@@ -94,10 +94,14 @@ class Session:
         finally:
             await trio.aclose_forcefully(self.stream)
 
+    def leave(self) -> None:
+        """End the connection; what was answered still leaves."""
+        self._work.cancel()
+
     async def _serve(self) -> None:
         send, receive = trio.open_memory_channel[Request](UNDER_WAY)
         async with trio.open_nursery() as nursery:
-            joining = Joining(self.debuggee, self.door, nursery, self.background, self._work.cancel)
+            joining = Joining(self.debuggee, self.door, nursery, self.background, self.leave)
             self._handlers = self._handling(joining)
             nursery.start_soon(self._patience)
             nursery.start_soon(self._lane, receive)
@@ -130,7 +134,7 @@ class Session:
     async def _patience(self) -> None:
         await trio.sleep(JOIN_SECONDS)
         if self.debuggee.client is None:
-            self._work.cancel()
+            self.leave()
 
     # --- reading
 

@@ -52,8 +52,9 @@ async def listening(tmp_path: Path, ready: dict[str, Any]) -> AsyncIterator[dict
             yield json.loads(await process.stdout.receive_some())
     finally:
         process.terminate()
-        await process.wait()
-        await process.stdout.aclose()
+        with trio.move_on_after(10, shield=True):
+            await process.wait()
+            await process.stdout.aclose()
 
 
 async def visited(tmp_path: Path, port: int, token: str) -> str:
