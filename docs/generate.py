@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields, has
 
-from docs import commands_page, expressions_page, protocol_page
+from docs import commands_page, dap_page, expressions_page, protocol_page
 from docs.markdown import MADE, code, summary, table
 from runtime import __version__, errors
 from runtime.app import completion
@@ -513,6 +513,7 @@ def openapi_document() -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_line_page,
+    "dap.md": dap_page.page,
     "debugger-commands.md": commands_page.page,
     "debugger-expressions.md": expressions_page.page,
     "debugger-protocol.md": protocol_page.page,

@@ -24,7 +24,8 @@ LONGEST_NOTE: Final = 1_000
 
 @frozen
 class Taken:
-    """One record with the step that it is of. `number` counts the steps of the machine on its path up to it.
+    """One record with the step that it is of. `number` counts the steps of the machine that began on its
+    path up to it.
 
     `actor`, `wall` and `mono` are as in a `Record`, and all else of the record follows from the step.
     """
@@ -126,7 +127,7 @@ def branches(past: Past) -> tuple[Branch, ...]:
         name = step.after.branch
         first.setdefault(name, seq)
         last[name] = seq
-        steps[name] = steps.get(name, 0) + step.kind.counts
+        steps[name] = steps.get(name, 0) + step.begins
     noted = notes(past)
     return tuple(_branch(name, seq, last[name], steps[name], past, noted) for name, seq in first.items())
 
@@ -140,7 +141,7 @@ def _branch(name: str, first: int, head: int, steps: int, past: Past, noted: Seq
         origin=origin,
         head=head,
         steps=steps,
-        number=sum(past.steps[seq - 1].kind.counts for seq in past.path(head)),
+        number=sum(past.steps[seq - 1].begins for seq in past.path(head)),
         live=head == len(past.steps),
         notes=tuple(one for one in noted if past.state(one.seq).branch == name),
         tokens=state.usage.total - (before.usage.total if before is not None else 0),

@@ -41,7 +41,7 @@ class Line:
         parent = parent_of(step)
         self._steps.append(step)
         self._parents.append(parent)
-        self._numbers.append((self._numbers[parent - 1] if parent else 0) + step.kind.counts)
+        self._numbers.append((self._numbers[parent - 1] if parent else 0) + step.begins)
         self._actors.append(intern(record.actor))
         self._walls.append(record.wall)
         self._monos.append(record.mono)
@@ -91,10 +91,10 @@ class Line:
     def numbered(self, number: int, seq: int | None = None) -> Taken:
         """Return the record that is step `number` of the path of a record (None: the newest). Raises JournalError."""
         place = self._place(self.last if seq is None else seq)
-        highest, counts = self._numbers[place], self._steps[place].kind.counts
+        highest, counts = self._numbers[place], self._steps[place].begins
         while self._parents[place] and (self._numbers[place] > number or not counts):
             place = self._parents[place] - 1
-            counts = self._steps[place].kind.counts
+            counts = self._steps[place].begins
         if self._numbers[place] != number or not counts:
             raise JournalError(f"session {self.name} has steps 1 to {highest} there, and no {number}")
         return self._taken(place)

@@ -20,10 +20,10 @@ from runtime.step.effects import Effect, Moved
 from runtime.step.events import Event, On
 from runtime.step.kinds import StepKind
 from runtime.step.state import State
-from runtime.step.table import AGAIN, ALWAYS, CALL_TABLE, READY, TABLE, Phase
+from runtime.step.table import AGAIN, ALWAYS, CALL_TABLE, OUTCOMES, READY, TABLE, Phase
 from runtime.vocab import evolve
 
-__all__ = ["Step", "advance", "kind_of", "ready", "request_of"]
+__all__ = ["Step", "advance", "begins", "kind_of", "ready", "request_of"]
 
 
 @frozen
@@ -37,6 +37,16 @@ class Step:
     kind: StepKind
     call: str = ""
 
+    @property
+    def begins(self) -> bool:
+        """Whether a step of the machine begins with this record: step numbers count it."""
+        return begins(self.kind, self.event)
+
+
+def begins(kind: StepKind, event: Event) -> bool:
+    """Whether a record begins a step, and is neither a control nor the outcome of one that was begun before."""
+    return kind.counts and event.on not in OUTCOMES
+
 
 def advance(state: State, event: Event) -> Step:
     """Return the step that `event` means in `state`. Raises NoTransition, EditRefused."""
@@ -44,7 +54,7 @@ def advance(state: State, event: Event) -> Step:
     after, wanted = _HANDLERS[event.on](state, event)
     if after.phase not in allowed:
         raise LocalError(f"{event.on.name} led from {state.phase.name} to {after.phase.name}, which no table allows")
-    after = evolve(after, seq=state.seq + 1, number=state.number + kind.counts)
+    after = evolve(after, seq=state.seq + 1, number=state.number + begins(kind, event))
     return Step(state, event, after, wanted, kind, getattr(event, "call", ""))
 
 

@@ -165,7 +165,7 @@ class Waiting:
 @frozen
 class State:
     """A session at one moment. `seq` is the number of the last event that was applied; it counts over all branches.
-    `number` counts the steps of the machine that led here, and no control records: it is that of the path.
+    `number` counts the steps of the machine that began on the way here, each once, and no control records.
 
     `lane` holds the messages that wait, oldest first; `steering` is the one that the judge looks at before it joins the
     open prompt.

@@ -224,3 +224,8 @@ CALL_READY: Final[Mapping[CallPhase, StepKind]] = MappingProxyType(
     {phase: rules[On.GO].kind for phase, rules in CALL_TABLE.items() if On.GO in rules}
 )
 """The same for calls."""
+
+_ROWS: Final = tuple(row for table in (TABLE, CALL_TABLE) for row in table.values())
+_BEGUN: Final = frozenset(row[On.GO].kind for row in _ROWS if On.GO in row)
+OUTCOMES: Final = frozenset(on for row in _ROWS for on, rule in row.items() if on is not On.GO and rule.kind in _BEGUN)
+"""What a step that was begun (GO) is waiting for: it is taken in by a second record of the same step."""

@@ -58,6 +58,12 @@ def gateway() -> bool:
     return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
 
 
+def dap() -> bool:
+    """Let an unmodified client drive the DAP server, where node is; return whether all checks passed."""
+    words = [sys.executable, "-m", "tests.acceptance.dap.agent"]
+    return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
+
+
 def main() -> int:
     """Run everything and return 1 if something failed."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,6 +75,7 @@ def main() -> int:
     passed = [goldens("core", "http"), goldens("core", "fake"), goldens("resume", "http"), goldens("resume", "fake")]
     passed.append(tool_results())
     passed.append(gateway())
+    passed.append(dap())
     return 0 if all(passed) else 1
 
 

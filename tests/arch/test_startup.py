@@ -54,5 +54,6 @@ def test_importing_a_package_has_no_visible_effect() -> None:
 
 
 def test_a_debugger_without_a_terminal_loads_no_line_editor() -> None:
-    _, loaded = loaded_by("import debugger.repl.main, debugger.repl.batch, debugger.repl.chat, runtime.app.attach")
+    modules = "debugger.repl.main, debugger.repl.batch, debugger.repl.chat, debugger.dap.serve, runtime.app.attach"
+    _, loaded = loaded_by(f"import {modules}, runtime.app.dap")
     assert loaded & (HEAVY - {"ssl"}) == frozenset()  # Trio's sockets bring ssl

@@ -255,7 +255,7 @@ def check_line(path: Sequence[Taken]) -> None:
     """On one way a call of one answer runs once, if it must not run twice; numbers count the steps."""
     answers, ran = 0, Counter[tuple[int, str]]()
     for n, one in enumerate(path):
-        assert one.number == sum(before.step.kind.counts for before in path[: n + 1])
+        assert one.number == sum(before.step.begins for before in path[: n + 1])
         answers += isinstance(one.step.event, ev.StreamEnded)
         for effect in one.step.effects:
             if isinstance(effect, RunTool) and effect.call.name in ("shell", "send_mail"):

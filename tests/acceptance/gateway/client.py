@@ -32,10 +32,11 @@ class Refused(Exception):
 
 @define(eq=False)
 class Client:
-    """One connection. `heard` is told the `chat` events; others are dropped unread."""
+    """One connection. `heard` is told the `chat` events, `asked` what a person is asked; others are dropped unread."""
 
     socket: WebSocketConnection
     heard: Heard
+    asked: Heard = lambda payload: None
     hello: dict[str, Any] = field(factory=dict)
     lost: trio.Event = field(factory=trio.Event)
     _number: int = 0
@@ -82,12 +83,14 @@ class Client:
 
     def _take(self, text: str | bytes) -> None:
         head = text[:60] if isinstance(text, str) else text[:60].decode(errors="replace")
-        if '"res"' not in head and '"chat"' not in head:
+        if '"res"' not in head and '"chat"' not in head and "approval.requested" not in head:
             return
         frame = json.loads(text)
         if frame["type"] == "event":
             if frame["event"] == "chat":
                 self.heard(frame["payload"])
+            elif frame["event"] == "exec.approval.requested":
+                self.asked(frame["payload"])
         elif frame["id"] in self._waiting:
             event, answers = self._waiting[frame["id"]]
             answers.append(frame)

@@ -65,17 +65,21 @@ class StubModel:
         except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
             return  # the gateway was killed
 
-    async def _answer(self, wire: h11.Connection, stream: trio.SocketStream, body: bytes) -> None:
-        contents = json.loads(body or b"{}").get("contents") or ()
+    def answers(self, contents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The pieces of the answer to a conversation."""
         marks, call, finished = said_last(contents)
-        self.requests += 1
         self.asked.update(marks)
+        return pieces_of(marks, self.pieces) if call is None or finished else [called(call)]
+
+    async def _answer(self, wire: h11.Connection, stream: trio.SocketStream, body: bytes) -> None:
+        pieces = self.answers(json.loads(body or b"{}").get("contents") or ())
+        self.requests += 1
         self.open += 1
         self._busy.set()
         try:
             headers = [("content-type", "text/event-stream")]
             await stream.send_all(wire.send(h11.Response(status_code=200, headers=headers)))
-            for piece in pieces_of(marks, self.pieces) if call is None or finished else [called(call)]:
+            for piece in pieces:
                 low, high = self.pauses
                 if high:
                     await trio.sleep(self.chance.uniform(low, high))
@@ -115,15 +119,16 @@ def pieces_of(marks: Sequence[str], count: int) -> list[dict[str, Any]]:
     size = max(1, -(-len(words) // count))
     texts = ["".join(words[start : start + size]) for start in range(0, len(words), size)]
     texts += ["." for _ in range(count - len(texts))]
-    return [_chunk({"text": text}, last=n == len(texts) - 1) for n, text in enumerate(texts)]
+    return [chunk({"text": text}, last=n == len(texts) - 1) for n, text in enumerate(texts)]
 
 
 def called(mark: str) -> dict[str, Any]:
     """A call that leaves a line behind."""
-    return _chunk({"functionCall": {"name": "exec", "args": {"command": f"echo {mark} >> {RAN}"}}}, last=True)
+    return chunk({"functionCall": {"name": "exec", "args": {"command": f"echo {mark} >> {RAN}"}}}, last=True)
 
 
-def _chunk(part: Mapping[str, Any], *, last: bool) -> dict[str, Any]:
+def chunk(part: Mapping[str, Any], *, last: bool) -> dict[str, Any]:
+    """One piece of an answer; the last one has the reason of its end."""
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [part]}, "index": 0}
     if last:
         candidate["finishReason"] = "STOP"

@@ -238,7 +238,7 @@ async def test_the_log_counts_from_the_end_where_the_start_is_negative(autojump_
         bob = await house.client("bob", "observer")
         total = session.state.seq
         last = await bob.ask("log", session="s", start=-3)
-        assert [row["number"] for row in last["steps"]] == [total - 2, total - 1, total]
+        assert [row["at"] for row in last["steps"]] == [total - 2, total - 1, total]
         first = await bob.ask("log", session="s", start=0, count=2)
         assert [(row["number"], row["kind"]) for row in first["steps"]] == [(1, "session.open"), (2, "message.receive")]
         assert first["total"] == total

@@ -14,11 +14,13 @@ def held(run: Run) -> Run:
     return run.give(ev.Released("ann", run.state.hold.generation))
 
 
-def test_step_numbers_count_steps_of_the_machine_and_no_control_records() -> None:
+def test_step_numbers_count_steps_of_the_machine_once_and_no_control_records() -> None:
     walk = walk_of(held(Run.opened().asked()).answered())
-    numbers = [(one.step.kind.counts, one.number) for one in walk.path]
-    assert [number for counts, number in numbers if counts] == list(range(1, sum(counts for counts, _ in numbers) + 1))
-    assert all(one.number == walk.path[n].number for n, one in enumerate(walk.path[1:]) if not one.step.kind.counts)
+    numbers = [one.number for one in walk.path if one.step.begins]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert all(one.number == walk.path[n].number for n, one in enumerate(walk.path[1:]) if not one.step.begins)
+    others = {one.step.kind.value for one in walk.path if not one.step.begins}
+    assert {"message.screen", "context.build"} <= others
 
 
 def test_step_numbers_of_a_branch_go_on_from_its_origin() -> None:
@@ -28,7 +30,8 @@ def test_step_numbers_of_a_branch_go_on_from_its_origin() -> None:
     line = line_of(run.steps)
     before = line.taken(origin.after.seq).number
     branch = [one for one in line.path() if one.branch == "b1"]
-    assert [one.number for one in branch] == list(range(before, before + len(branch)))
+    begun = [one.number for one in branch if one.step.begins]
+    assert begun == list(range(before + 1, before + 1 + len(begun)))
     assert branch[0].seq > origin.after.seq + 1
 
 
@@ -49,7 +52,7 @@ def test_one_stands_before_the_next_step_of_the_path() -> None:
         index = walk.step_after(place)
         if index is not None:
             assert (border.kind, border.event) == (walk.path[index].step.kind, walk.path[index].step.event)
-            assert (border.edge, border.steps) == ("before", walk.path[index].number - 1)
+            assert (border.edge, border.steps) == ("before", walk.path[index].number - walk.path[index].step.begins)
     assert stood(walk, walk.last) == ("turn.end", "", "go")
 
 

@@ -21,7 +21,7 @@ def test_a_session_that_nobody_touched_has_one_branch() -> None:
     run = Travel.opened().asked().until(Phase.DONE)
     (main,) = run.line.branches()
     assert (main.name, main.parent, main.origin, main.head, main.live) == ("main", "", 0, run.here, True)
-    assert main.steps == main.number == run.here
+    assert main.steps == main.number == sum(one.step.begins for one in run.line.path())
     assert main.outcome == "done"
 
 
@@ -43,7 +43,7 @@ def test_a_path_follows_what_led_to_a_record_and_numbers_count_its_steps() -> No
         assert path[0].seq == 1
         assert path[-1].seq == n
         assert [one.parent for one in path[1:]] == [one.seq for one in path[:-1]]
-        assert path[-1].number == sum(not one.kind.value.startswith("control.") for one in path)
+        assert path[-1].number == sum(one.step.begins for one in path)
     assert run.line.path()[-1].seq == run.here
 
 
@@ -51,7 +51,7 @@ def test_a_step_is_found_by_its_number_on_the_path_of_a_record() -> None:
     run = tree()
     assert run.line.numbered(3).seq == 3
     b1 = next(one for one in run.line.branches() if one.name == "b1")
-    assert run.line.numbered(5, b1.head).seq == b1.origin + (run.line.path(b1.head)[5].seq - 4)
+    assert run.line.numbered(5, b1.head) == next(one for one in run.line.path(b1.head) if one.number == 5)
     for number in (0, 99):
         with pytest.raises(JournalError, match=rf"and no {number}$"):
             run.line.numbered(number)

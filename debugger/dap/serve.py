@@ -1,0 +1,123 @@
+"""The server: connections of editors on a port, or one on standard input and output.
+
+A port is open to everybody on this machine, and an agent's tool runs as the same user: so whoever connects sends the
+token (`tokens`), and a process that descends from the daemon is refused though it could read that (`tcp_peers`).
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from attrs import evolve, frozen
+
+from debugger.client import Client, connect
+from debugger.dap.joining import Door
+from debugger.dap.session import Session
+from debugger.dap.sources import written
+from debugger.peers import Peer
+from debugger.protocol import VERSION, Failure, Hello, Role
+from debugger.tcp_peers import neighbour
+from runtime import __version__
+from runtime.errors import InputError
+
+CONNECTIONS: Final = 16
+NAME: Final = f"twinstep {__version__} dap"
+Complain = Callable[[str, Exception], None]
+
+
+@frozen(kw_only=True)
+class Options:
+    """What a server was asked for. `folder` is where the listing is written; `session` is what an editor is attached
+    to that names none."""
+
+    socket: Path
+    user: str
+    folder: Path
+    role: Role = "mutator"
+    session: str = ""
+    token: str = ""
+    complain: Complain
+
+
+def door(options: Options) -> Door:
+    """Return the way to the daemon for one whose process nobody has to look at."""
+
+    async def dial(role: Role) -> Client:
+        return await connect(options.socket, Hello(VERSION, NAME, options.user, role))
+
+    return Door(dial, _trusted, options.role, options.session, options.user, options.token)
+
+
+async def _trusted(daemon: int) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def listen(options: Options, host: str, port: int) -> list[trio.SocketListener]:
+    """Open the port. Raises InputError."""
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as exc:
+        raise InputError(f"{host}:{port}: this address cannot be listened on ({exc.strerror}).") from exc
+
+
+async def serve(options: Options, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
+    """Serve editors until `stop` is set. Each connection then still takes its breakpoints back."""
+    listing = written(options.folder)
+    there: list[Session] = []
+
+    async with trio.open_nursery() as background:
+        background.cancel_scope.shield = True
+
+        async def converse(stream: trio.SocketStream) -> None:
+            if not _room(there):
+                return
+            made = evolve(door(options), vouch=partial(_vouched, stream))
+            session = Session(stream, made, listing, background, options.complain)
+            there.append(session)
+            try:
+                await session.run()
+            finally:
+                there.remove(session)
+
+        await _until(stop, partial(trio.serve_listeners, converse, listeners))
+
+
+def _room(there: list[Session]) -> bool:
+    """Whether one more may come: where there are too many, the oldest that has attached to nothing has to go."""
+    if len(there) < CONNECTIONS:
+        return True
+    idle = next((one for one in there if one.debuggee.client is None), None)
+    if idle is not None:
+        idle.leave()
+    return idle is not None
+
+
+async def converse(options: Options, stream: trio.abc.Stream, stop: trio.Event) -> None:
+    """Serve one editor to its end, or until `stop` is set."""
+    listing: Mapping[str, Any] = written(options.folder)
+    async with trio.open_nursery() as background:
+        background.cancel_scope.shield = True
+        await _until(stop, Session(stream, door(options), listing, background, options.complain).run)
+
+
+async def _until(stop: trio.Event, work: Callable[[], Awaitable[object]]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            await stop.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait)
+        await work()
+        nursery.cancel_scope.cancel()
+
+
+async def _vouched(stream: trio.SocketStream, daemon: int) -> None:
+    """Refuse what the daemon has started, and other users of this machine. Raises Failure `denied`."""
+    here, there = stream.socket.getsockname(), stream.socket.getpeername()
+    found: Peer | None = await trio.to_thread.run_sync(neighbour, there[:2], here[:2], daemon)
+    if found is not None and found.uid != os.getuid():
+        raise Failure("denied", f"process {found.pid} belongs to user {found.uid}: an editor runs as the daemon's user")
