@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import trio
 from attrs import evolve, frozen
@@ -19,10 +19,13 @@ from debugger.repl import batch
 from debugger.repl.forms import Asked, BadLine
 from debugger.repl.place import Place
 from debugger.repl.screen import Json, Screen, Text
-from debugger.repl.shell import STOP_SECONDS, Dial, Shell, read_file
+from debugger.repl.shell import STOP_SECONDS, Shell, read_file
 from debugger.repl.texts import WIDE, Style, cleaned
 from runtime import __version__
 from runtime.errors import TwinstepError
+
+if TYPE_CHECKING:
+    from debugger.bundle.offline import Viewing
 
 INTERRUPTED: Final = 130
 NAME: Final = f"twinstep {__version__}"
@@ -73,21 +76,26 @@ def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: Te
 
 async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     hello = Hello(VERSION, NAME, options.user, options.role)
+    viewing: Viewing | None = None
+    if options.bundle is not None:
+        try:
+            viewing = await _viewing(options.bundle)
+        except TwinstepError as exc:
+            return _complain(exc, stderr, batch.FAILED)
+        options = evolve(options, session=viewing.session.id)
     code = batch.DONE
     try:
         async with trio.open_nursery() as nursery:
+            if viewing is not None:
+                await nursery.start(viewing.run)
 
-            async def dialled() -> Client:
+            async def dial() -> Client:
+                if viewing is not None:
+                    return await viewing.dial(hello)
                 if options.through is not None:
                     return await options.through(hello, nursery)
                 return await connect(options.socket, hello)
 
-            dial: Dial = dialled
-            if options.bundle is not None:
-                try:
-                    options, dial = await _viewed(options, options.bundle, hello, nursery)
-                except TwinstepError as exc:
-                    return _complain(exc, stderr, batch.FAILED)
             place = Place(user=options.user)
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
             shell.parting = options.bundle is None
@@ -104,14 +112,12 @@ async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, std
     return code
 
 
-async def _viewed(options: Options, path: Path, hello: Hello, nursery: trio.Nursery) -> tuple[Options, Dial]:
-    """Open a bundle, and serve it here. Returns the options with its session, and how to connect."""
+async def _viewing(path: Path) -> "Viewing":
+    """Open a bundle, to be served here."""
     from debugger.bundle.offline import Viewing
     from debugger.bundle.opening import opened
 
-    viewing = await Viewing.of(opened(path))
-    await nursery.start(viewing.run)
-    return evolve(options, session=viewing.session.id), partial(viewing.dial, hello)
+    return await Viewing.of(opened(path))
 
 
 def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Screen:
