@@ -94,7 +94,7 @@ class Process:
         with trio.move_on_after(START_SECONDS):
             await trio.lowlevel.wait_readable(self.running.stdout)
             line = self.running.stdout.readline()
-            if b'"ready":true' in line:
+            if line.startswith(b"{") and json.loads(line).get("ready"):
                 self.seconds = time.perf_counter() - began
                 return
         code = self.running.poll()
