@@ -211,8 +211,11 @@ class Book:
         plan = self._plans.get(border.session)
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
+        wanted = (plan.before if border.edge == "before" else plan.after).get(border.kind, ())
         met: list[tuple[Breakpoint, str]] = []
-        for one in (plan.before if border.edge == "before" else plan.after).get(border.kind, ()):
+        run = Run(0, border)
+        for one in wanted:
+            run.left, run.border = one.weight + EACH // len(wanted) + COMMON, border
             with suppress(Exception):
                 cause = one.matches(border, memory, Run(MOST_OPERATIONS, border))
                 if cause is not None:

@@ -183,7 +183,7 @@ _DRIVER: Final = (
     _drive("finish", p.Held, "go on to the end of the call or turn", "as of `continue`", _H, {"generation": 3}, LONG),
     _drive("until", p.Until, "go on until an expression is true", "as of `continue`",
            {**_H, "expr": "state.turn > 8"}, {"generation": 3}, LONG),
-    _drive("back", p.Back, "go back on the record by one step or more; nothing is undone", "where one stands then",
+    _drive("back", p.StepsBack, "go back on the record by one step or more; nothing is undone", "where one stands then",
            {**_S, "count": 2}, _PAST, LONG),
     _drive("goto", p.Goto, "stand at another record", "where one stands then", {**_S, "to": 15}, _PAST, LONG),
     _drive("reverse-continue", p.Session, "go back to where a breakpoint would have stopped", "where one stands then",

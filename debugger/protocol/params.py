@@ -276,7 +276,7 @@ class Steps:
 
 
 @frozen
-class Back:
+class StepsBack:
     """How far to go back on the record, in a held session. `call` counts only what was taken for that call."""
 
     session: SessionId
@@ -410,6 +410,7 @@ class There:
     session: SessionId
     at: Place | None = None
     receipt: Confirmed = ""
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -448,7 +449,6 @@ class Fork(There):
 
     name: Name = ""
     files: Literal["shared", "copied"] = "shared"
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -457,7 +457,6 @@ class Restart(There):
 
     frame: Literal["call", "turn", "session"] = "call"
     call: Name = ""
-    reason: Reason = ""
 
 
 @frozen
@@ -486,7 +485,6 @@ class Say(There):
     """A message, as its user would have sent it."""
 
     text: Annotated[str, Length(1, 1_000_000)]
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -495,7 +493,6 @@ class Inject(There):
 
     event: Annotated[str, Length(1, 64)]
     data: Mapping[str, Any] = field(factory=dict)
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -505,7 +502,6 @@ class Fault(There):
     call: Name
     what: Literal["429", "timeout", "truncate", "garbage"]
     times: Annotated[int, Within(1, 1_000)] = 1
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -513,7 +509,6 @@ class OneCall(There):
     """One call of a session."""
 
     call: Name
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -522,7 +517,6 @@ class Stream(There):
 
     what: Literal["cut", "replace", "reissue"]
     text: Annotated[str, Length(0, 1_000_000)] = ""
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)

@@ -66,10 +66,11 @@ class Taken:
 @frozen
 class Past:
     """The steps of all records of a session from record 1 on, and for each the number of the record before it on its
-    path. Both are shared with whoever lets them grow."""
+    path, and how many steps of the machine there are on that. All are shared with whoever lets them grow."""
 
     steps: Sequence[Step]
     parents: Sequence[int]
+    numbers: Sequence[int]
 
     def path(self, seq: int) -> list[int]:
         """Return the numbers of the records that led to record `seq`, first to last."""

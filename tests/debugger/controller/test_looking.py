@@ -89,7 +89,7 @@ async def look(person: Person, session: Session) -> dict[str, str]:
             codes[f"{command} {dict(params)}"] = getattr(exc, "code", type(exc).__name__)
             shown = str(exc)
         assert SECRET not in shown.replace(f"'{SECRET}'", ""), command
-    assert session.state == before
+    assert session.state is before
     return codes
 
 
