@@ -217,7 +217,7 @@ class Book:
         for one in wanted:
             run.left, run.border = one.weight + EACH // len(wanted) + COMMON, border
             with suppress(Exception):
-                cause = one.matches(border, memory, Run(MOST_OPERATIONS, border))
+                cause = one.matches(border, memory, run)
                 if cause is not None:
                     met.append((one, cause))
         memory.hit.update(one.id for one, _ in met)

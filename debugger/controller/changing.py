@@ -5,7 +5,6 @@ A change that the machine refuses has changed nothing. What was changed is judge
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any, Final
 
 import trio
@@ -336,7 +335,6 @@ class Changing:
         """Decide about a call in place of the judge, or of the person who is asked."""
         session = driven(self.debugger, caller, params.session)
         decision = Decision.ALLOW if params.decision == "allow" else Decision.BLOCK
-        session = find(self.debugger, params.session)
 
         def make(state: State) -> tuple[Event, ...]:
             call = state.turn.call(params.call) if state.turn is not None else None

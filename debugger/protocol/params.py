@@ -419,7 +419,6 @@ class Branch(There):
 
     name: Label = ""
     note: Reason = ""
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)

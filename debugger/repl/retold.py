@@ -56,7 +56,16 @@ def _noted(note: Shown) -> str:
 
 def receipt(result: Shown, style: Style) -> list[str]:
     """Return what is not undone, and how many of it a person must confirm."""
-    rows = table(result["entries"], RECEIPT, style.width)
+    rows = [
+        {
+            "record": one["seq"],
+            "effect": one["effect"],
+            "undone": "yes" if one["undone"] else "no",
+            "call": one["call"],
+            "what": one["line"],
+        }
+        for one in result["entries"]
+    ]
     if not rows:
         return [f"nothing happened outside after record {result['at']}"]
     count = result["needed"]
@@ -115,6 +124,7 @@ def compare(result: Shown, style: Style) -> list[str]:
 
 
 def _side(name: str, side: Shown) -> dict[str, Any]:
+    told = ("branch", "head", "steps", "turns", "requests", "outcome", "answer")
     verdicts = ", ".join(f"{count} {decision}" for decision, count in side["verdicts"].items())
     return {"side": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"], "verdicts": verdicts}
 
