@@ -268,11 +268,15 @@ _EVENTS: Final = (
         kept=True,
     ),
     Told("continued", "a session goes on", {**_H, "by": "ann"}),
-    Told("rested", "a prompt of a session is over; `status` says how", {**_S, "status": "done", "message": ""}),
+    Told(
+        "rested",
+        "a prompt of a session is over; `status` says how, `tokens` how many the session has used",
+        {**_S, "status": "done", "message": "", "tokens": 1234},
+    ),
     Told("edited", "the state of a session was changed", {**_S, "at": 18, "by": "ann", "paths": ["state.model"]}),
     Told(
         "output",
-        "a piece of an answer (`text`) or of the output of a tool (`tool`); with `end`, the answer is over",
+        "a piece of an answer (`text`) or of the output of a tool (`tool`), once; with `end`, the answer is over",
         {**_S, "kind": "text", "call": "", "text": "Hello"},
     ),
     Told("log", "the line of a log point", {**_S, "id": 2, "line": "turn=7"}),

@@ -262,7 +262,8 @@ def _moved(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rested(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
     rests = place.sessions[data["session"]].rests + 1
-    return {"rests": rests, "turn": 0, "phase": str(data.get("status", ""))}
+    tokens = {"tokens": data["tokens"]} if isinstance(data.get("tokens"), int) else {}
+    return {"rests": rests, "turn": 0, "phase": str(data.get("status", ""))} | tokens
 
 
 def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:

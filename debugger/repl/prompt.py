@@ -4,6 +4,7 @@ Ctrl-C pauses the current session and ends nothing; twice within a second leaves
 """
 
 import os
+import secrets
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -150,11 +151,16 @@ class Terminal:
 
     async def compose(self, text: str, suffix: str) -> str:
         """Let a text be changed in the editor of the person. Raises BadLine."""
-        editor = shlex.split(self.environ.get("VISUAL") or self.environ.get("EDITOR") or "vi")
-        folder = Path(self.session_folder())
-        path = trio.Path(folder / f"twinstep-{os.getpid()}{suffix}")
+        named = self.environ.get("VISUAL") or self.environ.get("EDITOR") or "vi"
         try:
-            await path.touch(mode=0o600)
+            editor = shlex.split(named)
+        except ValueError as exc:
+            raise BadLine(f"edit: the editor {named!r} cannot be read: {exc}") from exc
+        folder = Path(self.session_folder())
+        path = trio.Path(folder / f"twinstep-{secrets.token_hex(8)}{suffix}")
+        try:
+            # Others may write in that folder: what is there already, a link too, is not used.
+            await path.touch(mode=0o600, exist_ok=False)
             await path.write_text(text, "utf-8")
             done = await trio.run_process([*editor, str(path)], stdin=None, check=False)
             if done.returncode:

@@ -101,7 +101,7 @@ def _valued(row: Shown) -> str:
 def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     if "sessions" in result:
         return [_many(len(result["sessions"]), "stands", "stand")]
-    if asked.command in ("pause", "new") and result.get("held"):
+    if asked.command in ("pause", "new") and asked.verb != "again" and result.get("held"):
         return []  # the stop was told
     session = result.get("session") or asked.params.get("session", "")
     key = result.get("key") or place.names.keys.get(session, "")
@@ -350,7 +350,7 @@ def _times(count: int) -> str:
 
 
 def _members(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return [", ".join(f"{line(name)} {line(value)}" for name, value in result.items())]
+    return [", ".join(f"{'record' if name == 'at' else line(name)} {line(value)}" for name, value in result.items())]
 
 
 _ANSWERS: Final[Mapping[str, Show]] = {

@@ -179,7 +179,7 @@ class Shell:
                 if self.lost:
                     raise Failure("closed", "the connection ended before the session stopped")
                 await self._moved.wait()
-        raise Failure("late", f"session {session} did not stop within {seconds:g} seconds")
+        raise Failure("late", f"session {session} did not stop within {seconds:g} s")
 
     # --- what is done here
 

@@ -186,6 +186,14 @@ async def test_a_wait_after_a_line_that_did_not_wait_sees_what_was_over_before_i
         assert one.text.endswith("main: the prompt is over (done)\n$1 = 10\n")
 
 
+async def test_a_pause_of_what_stands_already_says_where_it_stands(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.house.deeds.acts["pause"] = one.session.house.deeds.acts["attach"]  # it stands, and nothing is told
+        before = len(one.seen)
+        assert await one.run("pause") == batch.DONE
+        assert "main stands before call.run" in "".join(one.seen[before:])
+
+
 async def test_a_stop_that_does_not_come_fails_the_line(autojump_clock: Any) -> None:
     async with bench() as one:
         assert await one.run("wait 2") == batch.DONE  # it stands
@@ -194,7 +202,7 @@ async def test_a_stop_that_does_not_come_fails_the_line(autojump_clock: Any) -> 
         assert await one.run("say hi", "wait", "say hi", "wait 2") == batch.DONE
         one.session.house.deeds.acts.pop("say")
         assert await one.run("say hi", "wait 2") == batch.FAILED
-        assert one.text.endswith("error: session s-42 did not stop within 2 seconds\n")
+        assert one.text.endswith("error: session s-42 did not stop within 2 s\n")
 
 
 @pytest.mark.parametrize("bad", ["frobnicate", "p state.bad", "step 99999999"])
