@@ -279,7 +279,11 @@ _EVENTS: Final = (
         "a piece of an answer (`text`) or of the output of a tool (`tool`), once; with `end`, the answer is over",
         {**_S, "kind": "text", "call": "", "text": "Hello"},
     ),
-    Told("log", "the line of a log point", {**_S, "id": 2, "line": "turn=7"}),
+    Told(
+        "log",
+        "the line of a log point; of a breakpoint's commands also `order`: its line, `command`, `with` and `ok`",
+        {**_S, "id": 2, "line": "turn=7"},
+    ),
     Told("opened", "a session began or was brought back", _S),
     Told("closed", "a session ended or was put away", _S),
     Told("lease", "the driver of a session changed", {**_S, "driver": "bob", "was": "ann", "why": "given"}),

@@ -415,6 +415,15 @@ def _named(data: Shown, place: Place) -> str:
     return line(place.names.keys.get(name) or name)
 
 
+def _logged(data: Shown, place: Place, style: Style) -> list[str]:
+    """The line of a log point, or what a command of a breakpoint shows, as if it had been typed."""
+    said, order = f"{style('log', 'cyan')} {data['id']}: ", data.get("order")
+    if order is None or order["command"] == "print":
+        return [f"{said}{line(data['line'], 4_000)}"]
+    asked = Asked(order["command"], order["with"], order["command"])
+    return [f"{said}{line(order['line'])}", *(f"  {row}" for row in answer(asked, order["ok"], place, style))]
+
+
 _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
     "stopped": _stopped,
     "continued": lambda data, place, style: [style(f"{_named(data, place)} goes on", "green") + _by(data)],
@@ -426,7 +435,7 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
         + (f": {line(data['message'], 1_000)}" if data.get("message") else "")
     ],
     "output": lambda data, place, style: [],
-    "log": lambda data, place, style: [f"{style('log', 'cyan')} {data['id']}: {line(data['line'], 4_000)}"],
+    "log": _logged,
     "opened": lambda data, place, style: [f"{_named(data, place)} was opened"],
     "closed": lambda data, place, style: [f"{_named(data, place)} was closed"],
     "lease": lambda data, place, style: [

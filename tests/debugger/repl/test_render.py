@@ -100,6 +100,16 @@ def test_changes_are_shown_with_old_and_new() -> None:
     ]
 
 
+def test_what_a_command_of_a_breakpoint_shows_looks_as_if_it_was_typed() -> None:
+    usage = {"rows": [{"what": "prompt", "tokens": 50}]}
+    order = {"line": "info usage", "command": "info", "with": {"session": "s-42", "topic": "usage"}, "ok": usage}
+    data = {"session": "s-42", "id": 2, "line": "info usage: {...}", "order": order}
+    assert render.event("log", data, STANDS) == ["log 2: info usage", "  what    tokens", "  prompt      50"]
+    value = {"line": "p 1", "command": "print", "with": {}, "ok": {"value": 1}}
+    assert render.event("log", {**data, "line": "p 1: 1", "order": value}, STANDS) == ["log 2: p 1: 1"]
+    assert render.event("log", {**data, "order": {}}, STANDS)[0].startswith("log: {")
+
+
 def test_up_and_down_walk_over_the_frames_of_where() -> None:
     frames = {"frames": [{"level": "session", "id": "s"}, {"level": "turn", "number": 2}], "awaits": []}
     place = STANDS.answered("where", "where", {"session": "s-42"}, frames)
