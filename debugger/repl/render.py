@@ -80,11 +80,13 @@ def _context(context: Any, style: Style) -> list[str]:
     if not isinstance(context, Mapping):
         return []
     found: list[str] = []
-    call, tail = context.get("call"), context.get("answer", {}).get("tail", "")
+    call, answered = context.get("call"), context.get("answer", {})
+    tail = answered.get("tail", "")
     if isinstance(call, Mapping):
         found.append(f"  {style(line(call.get('name', 'call')), 'cyan')} {line(call.get('args', {}))}")
     if tail:
-        found.append(f"  {style('answer so far:', 'dim')} {line(tail[-120:])}")
+        before = "…" if answered.get("characters", 0) > 120 else ""
+        found.append(f"  {style('answer so far:', 'dim')} {before}{line(tail[-120:])}")
     return found + [f"  {row}" for row in _displays(context.get("displays"))]
 
 

@@ -385,6 +385,31 @@ async def test_an_edit_in_an_editor_is_made_of_what_was_saved(autojump_clock: An
         assert one.params("edit").changes[0].value == "new"
 
 
+async def test_what_was_written_and_refused_is_not_lost(autojump_clock: Any) -> None:
+    async with bench() as one:
+        seen: list[str] = []
+        saved = iter(["{not json", '{"parts": []}', ""])
+
+        async def compose(text: str, suffix: str) -> str:
+            await trio.lowlevel.checkpoint()
+            seen.append(text)
+            return next(saved) or text
+
+        async def body(caller: Caller, params: Any) -> Any:
+            await trio.lowlevel.checkpoint()
+            return {"text": '{"parts": [1]}', "start": 0, "total": 14}
+
+        one.session.house.deeds.acts["bytes"] = body
+        one.shell.compose = compose
+        assert await one.run("edit history.0") == batch.FAILED
+        assert "what was written is kept: `edit history.0` goes on with it\nerror: edit:" in one.text
+        assert await one.run("edit history.0") == batch.DONE
+        assert one.params("edit").changes[0].value == {"parts": []}
+        assert await one.run("edit history.0") == batch.FAILED
+        assert one.text.endswith("error: edit: history.0 was left as it is\n")
+        assert (seen[1], seen[2]) == ("{not json", seen[0])
+
+
 async def test_a_chat_in_a_pipe_shows_answers_and_waits_for_each(autojump_clock: Any) -> None:
     async with bench(Talk) as one:
         typed = io.StringIO("hello\n\n/state\n/help\nbye\n")

@@ -282,6 +282,17 @@ async def test_ctrl_c_pauses_and_ends_nothing_and_twice_leaves(tmp_path: Path) -
         assert [params.then for params in one.asked("detach")] == ["cancel"]
 
 
+async def test_ctrl_c_ends_a_search_of_the_history_and_pauses_nothing(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main") as one:
+        await one.sees("adb.*⏸.*>")
+        await one.says("p state.first\r", r"\$1 = ")
+        await one.says("\x12first", "reverse-i-search")
+        before = await one.type("\x03")
+        await one.says("p state.second\r", r"\$2 = ")
+        assert "Ctrl-C again" not in one.shown[before:]
+        assert one.asked("print")[-1].expr == "state.second"
+
+
 async def test_a_lost_connection_is_told_and_made_anew_when_asked(tmp_path: Path) -> None:
     async with typing(tmp_path, "main") as one:
         await one.sees("adb.*>")

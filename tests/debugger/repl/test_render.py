@@ -78,6 +78,14 @@ def test_a_stop_says_where_why_and_what_is_about_to_run() -> None:
     ]
 
 
+def test_an_answer_under_way_is_cut_at_its_beginning_and_says_so() -> None:
+    for count, shown in ((120, "x" * 120), (121, "…" + "x" * 120)):
+        context = {"answer": {"characters": count, "tail": "x" * count}}
+        assert (
+            render.event("stopped", {"session": "s-42", "context": context}, STANDS)[-1] == f"  answer so far: {shown}"
+        )
+
+
 def test_a_value_that_was_printed_has_a_name() -> None:
     place = STANDS
     for number, value in enumerate((7, {"secret": 12}), 1):
