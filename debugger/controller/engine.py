@@ -427,7 +427,7 @@ class Debugger:
         outcome = step.after.outcome
         if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
             told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}
-            self.tell("rested", told | {"tokens": step.after.usage.total}, session.id)
+            self.tell("rested", told | {"tokens": step.after.usage.total, "lane": len(step.after.lane)}, session.id)
         if step.kind is not StepKind.MODEL_RESPONSE:
             return
         while watched.once:  # the last edit first

@@ -270,8 +270,8 @@ _EVENTS: Final = (
     Told("continued", "a session goes on", {**_H, "by": "ann"}),
     Told(
         "rested",
-        "a prompt of a session is over; `status` says how, `tokens` how many the session has used",
-        {**_S, "status": "done", "message": "", "tokens": 1234},
+        "a prompt is over; `status` says how, `tokens` what the session has used, `lane` how many messages come next",
+        {**_S, "status": "done", "message": "", "tokens": 1234, "lane": 0},
     ),
     Told("edited", "the state of a session was changed", {**_S, "at": 18, "by": "ann", "paths": ["state.model"]}),
     Told(

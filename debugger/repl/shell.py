@@ -176,6 +176,8 @@ class Shell:
                 one = self.place.sessions.get(session)
                 if one is None or one.closed:
                     raise Failure("refused", f"session {session} was closed, and will not stop")
+                if one.rests > rests and one.lane:
+                    self._marks[session] = one.rests  # the next wait is for the prompt that comes now
                 if one.held or one.rests > rests:
                     return
                 if self.lost:

@@ -179,6 +179,20 @@ async def test_the_end_of_the_prompt_ends_the_wait_too(autojump_clock: Any) -> N
         assert "main: the prompt is over (done)\n" in one.text
 
 
+async def test_where_messages_wait_each_wait_is_for_the_end_of_one_prompt(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.stops = False
+        assert await one.run("continue", "wait 2") == batch.DONE
+        (caller,) = one.session.house.callers.values()
+        caller.tell("rested", {"session": "s-42", "status": "done", "message": "", "tokens": 1, "lane": 1})
+        await trio.testing.wait_all_tasks_blocked()
+        assert await one.run("wait 2") == batch.DONE
+        assert await one.run("wait 2") == batch.FAILED
+        caller.tell("rested", {"session": "s-42", "status": "done", "message": "", "tokens": 1, "lane": 0})
+        await trio.testing.wait_all_tasks_blocked()
+        assert await one.run("wait 2", "wait 2") == batch.DONE
+
+
 async def test_a_wait_after_a_line_that_did_not_wait_sees_what_was_over_before_it(autojump_clock: Any) -> None:
     async with bench() as one:
         one.session.stops = False
