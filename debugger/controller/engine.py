@@ -19,6 +19,7 @@ from debugger.controller.cursor import Cursor
 from debugger.controller.faults import Faults
 from debugger.controller.keeping import Keeping
 from debugger.controller.names import Names
+from debugger.controller.printing import Printing
 from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
@@ -45,15 +46,22 @@ BREAKPOINT: Final = "breakpoint"
 
 @define(eq=False)
 class _Open:
-    """How long a prompt has been open without the time that it was held."""
+    """How long a prompt has been open, or was until it was over, without the time that it was held."""
 
     began: float
     held: float = 0.0
     since: float | None = None
+    lasted: float | None = None
 
     def seconds(self, now: float) -> float:
         """Seconds up to now."""
+        if self.lasted is not None:
+            return self.lasted
         return (self.since if self.since is not None else now) - self.began - self.held
+
+    def over(self, now: float) -> None:
+        """It is open no more."""
+        self.lasted = self.seconds(now)
 
 
 @define(eq=False)
@@ -78,6 +86,7 @@ class Debugger:
     _held: dict[str, float] = field(factory=dict)
     _later: dict[str, tuple[float, Due]] = field(factory=dict)
     _wake: trio.Event = field(factory=trio.Event)
+    _printing: Printing = field(factory=Printing)
     _mine: "deque[tuple[Event, str]]" = field(factory=lambda: deque(maxlen=MOST_MINE))
     obey: Callable[[Session, Hit], None] = field(default=lambda session, hit: None)
     """Called with a stop whose breakpoints have commands."""
@@ -101,7 +110,7 @@ class Debugger:
 
         def live(session: Session, call: str, text: str) -> None:
             show(session, call, text)
-            self._output(session, "tool", call, text)
+            self._printed(session, call, text)
 
         performer.live = live
         self.rearm()
@@ -375,6 +384,10 @@ class Debugger:
             self._went(session, getattr(step.event, "by", ""))
         elif on is On.MESSAGE:
             self._opened[session.id] = _Open(trio.current_time())
+        elif step.before.phase in OPEN and step.after.phase in REST and session.id in self._opened:
+            self._opened[session.id].over(trio.current_time())
+        if step.kind is StepKind.CALL_RESULT:
+            self._printing.over(session.id, step.call)
         key, agent = self.names.of(session.id)
         if self.book.wants(session.id, step.kind, "after", key, agent):
             self._after(session, step)
@@ -414,7 +427,7 @@ class Debugger:
         outcome = step.after.outcome
         if step.before.phase in OPEN and step.after.phase in REST and outcome is not None:
             told = {"session": session.id, "status": outcome.status, "message": outcome.message[:LONGEST]}
-            self.tell("rested", told, session.id)
+            self.tell("rested", told | {"tokens": step.after.usage.total, "lane": len(step.after.lane)}, session.id)
         if step.kind is not StepKind.MODEL_RESPONSE:
             return
         while watched.once:  # the last edit first
@@ -432,6 +445,10 @@ class Debugger:
     def _output(self, session: Session, kind: str, call: str, text: str) -> None:
         if text and self.leases.watchers(session.id):
             self.tell("output", {"session": session.id, "kind": kind, "call": call, "text": text}, session.id)
+
+    def _printed(self, session: Session, call: str, text: str) -> None:
+        if self.leases.watchers(session.id):
+            self._output(session, "tool", call, self._printing.fresh(session.id, call, text))
 
     def _stood(self, session: Session) -> None:
         now = trio.current_time()
@@ -541,6 +558,7 @@ class Debugger:
         attached, in case that it comes back."""
         for kept in (self._hits, self._opened, self._held, self._later):
             kept.pop(session.id, None)
+        self._printing.forget(session.id)
         self.book.forget(session.id)
         self._let_go(session.id)
         session.watch(False)

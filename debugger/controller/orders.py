@@ -31,7 +31,9 @@ ROUNDS: Final = 10
 """How often the commands of a breakpoint may let one call go and find it at the same stop again."""
 REMEMBERED: Final = 1_000
 LINE: Final = 2_000
-"""Characters of what a command shows."""
+"""Characters of what a command shows in a line."""
+ANSWER: Final = 32_000
+"""Characters of an answer that is told as it is beside that line; a longer one is not."""
 
 
 @frozen
@@ -149,12 +151,14 @@ class Orders:
             with trio.move_on_after(row.seconds):
                 result = await self.handlers[asked.command](caller, params)
                 if row.looks:
-                    self._say(stop, f"{line}: {_shown(result)}")
+                    shown = _shown(result)
+                    order = {"line": line, "command": asked.command, "with": dict(asked.params), "ok": result}
+                    self._say(stop, f"{line}: {shown}", {"order": order} if len(shown) <= ANSWER else {})
                 continue
             raise Failure("late", f"{asked.command} did not end within {row.seconds:g} seconds")
 
-    def _say(self, stop: _Stop, text: str) -> None:
-        self.debugger.tell("log", {"session": stop.session.id, "id": stop.id, "line": text[:LINE]})
+    def _say(self, stop: _Stop, text: str, more: Mapping[str, Any] | None = None) -> None:
+        self.debugger.tell("log", {"session": stop.session.id, "id": stop.id, "line": text[:LINE], **(more or {})})
 
 
 def _shown(result: Any) -> str:

@@ -67,7 +67,8 @@ def stopped(state: State, facts: Facts) -> Shown | None:
 
 def awaited(state: State, facts: Facts) -> list[Shown]:
     """Return what the session waits for, in the order of its calls: `effect`, `step`, `who`, `call`, `tool`, for how
-    many `seconds`, the deadline's `limit` and what is `left` of it, and whether its clock stands still (`frozen`)."""
+    many `seconds`, the deadline's `limit` and what is `left` of it, whether its clock stands still (`frozen`), and
+    whether it runs no more while something has come in that was not taken (`came`)."""
     order = {call.id: place for place, call in enumerate(state.turn.calls)} if state.turn is not None else {}
     return [_awaited(state, key, facts) for key in sorted(outstanding(state), key=lambda key: order.get(key[1], -1))]
 
@@ -81,6 +82,7 @@ def _awaited(state: State, key: Key, facts: Facts) -> Shown:
     row["seconds"] = found.seconds if found is not None else None
     row["limit"] = found.limit if found is not None else None
     row["left"] = found.left if found is not None else None
+    row["came"] = found is None and facts.inbox > 0
     return row | {"runs": found is not None, "frozen": facts.frozen or (found is not None and found.frozen)}
 
 
@@ -170,6 +172,7 @@ def _wait(row: Shown) -> str:
     left = f"; {row['left']:.1f} s are left of {row['limit']:.0f} s" if row["left"] is not None else ""
     still = ", and its clock stands still" if row["frozen"] and row["left"] is not None else ""
     gone = "" if row["runs"] or row["seconds"] is not None else " (nothing runs for it here)"
+    gone = " (what came of it has not been taken)" if row["came"] else gone
     return f"Waits for {row['who']}{what}{_for(row['seconds'])}{left}{still}{gone}."
 
 

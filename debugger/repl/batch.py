@@ -50,10 +50,10 @@ class Lines:
 
 @define(eq=False)
 class Given:
-    """Lines that are there already."""
+    """Lines that are there already. `taken` says how many of them were asked for."""
 
     lines: Sequence[str]
-    _next: int = 0
+    taken: int = 0
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self
@@ -61,10 +61,10 @@ class Given:
     async def __anext__(self) -> str:
         """Return the next line."""
         await trio.lowlevel.checkpoint()
-        if self._next >= len(self.lines):
+        if self.taken >= len(self.lines):
             raise StopAsyncIteration
-        self._next += 1
-        return self.lines[self._next - 1]
+        self.taken += 1
+        return self.lines[self.taken - 1]
 
 
 def given(texts: Iterable[str]) -> Given:

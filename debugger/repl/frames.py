@@ -66,7 +66,8 @@ def _waiting(wait: Shown) -> str:
     since = f" for {span(wait['seconds'])}" if wait.get("seconds") is not None else ""
     left = f", {span(wait['left'])} of {span(wait.get('limit'))} left" if wait.get("left") is not None else ""
     still = ", its clock stands still" if wait.get("frozen") and left else ""
-    runs = "" if wait.get("runs", True) or since else " (nothing runs for it here)"
+    gone = "what came of it has not been taken" if wait.get("came") else "nothing runs for it here"
+    runs = "" if wait.get("runs", True) or since else f" ({gone})"
     return f"{who}{since}{left}{still}{runs}"
 
 
@@ -104,8 +105,9 @@ def _agent(frame: Shown, place: Place) -> Iterator[str]:
 def _prompt(frame: Shown, place: Place) -> Iterator[str]:
     yield f'"{line(frame.get("text", ""), 80)}"'
     yield f"from {line(frame['sender'], 60)}" if frame.get("sender") else ""
-    yield f"open for {span(frame['seconds'])}" if frame.get("seconds") is not None else ""
     outcome = frame.get("outcome")
+    took = "took" if outcome else "open for"
+    yield f"{took} {span(frame['seconds'])}" if frame.get("seconds") is not None else ""
     if isinstance(outcome, Mapping):
         yield " ".join(line(outcome[name], 200) for name in ("status", "code", "message") if outcome.get(name))
 

@@ -69,7 +69,7 @@ AUDIT: Final = (
 )  # fmt: skip
 SESSIONS: Final = (
     Column("mark", " "), Column("name", "session"), Column("state"), numbers("turn", "", _some),
-    numbers("tokens"), numbers("lane", "waiting", _some), Column("driver"), Column("kept", "", whose),
+    numbers("tokens"), numbers("lane", "waiting", _some), Column("driver"), Column("kept", "", whose, firm=True),
     Column("cause", "why"), Column("key", "", _long), Column("id"), Column("updated", "changed", moment),
 )  # fmt: skip
 BREAKPOINTS: Final = (

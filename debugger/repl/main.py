@@ -174,7 +174,10 @@ async def _used(
     if code != batch.DONE or shell.done:
         return code
     if source is not None:
-        return await batch.run(shell, source)
+        code = await batch.run(shell, source)
+        if code == batch.FAILED and isinstance(source, batch.Given):
+            _complain(BadLine(f"{options.batch} was not run further than line {source.taken}"), stderr, code)
+        return code
     from debugger.repl.prompt import prompt
 
     return await prompt(shell, environ, options.history, (stdin, stdout))

@@ -41,6 +41,8 @@ class Standing:
     closed: bool = False
     rests: int = 0
     """How many of its prompts were told to be over."""
+    lane: bool = False
+    """Whether messages waited when the last of them was over: their prompts come next."""
 
     @property
     def call(self) -> str:
@@ -262,7 +264,8 @@ def _moved(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rested(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:
     rests = place.sessions[data["session"]].rests + 1
-    return {"rests": rests, "turn": 0, "phase": str(data.get("status", ""))}
+    tokens = {"tokens": data["tokens"]} if isinstance(data.get("tokens"), int) else {}
+    return {"rests": rests, "turn": 0, "phase": str(data.get("status", "")), "lane": bool(data.get("lane"))} | tokens
 
 
 def _lease(place: "Place", data: Mapping[str, Any]) -> dict[str, Any]:

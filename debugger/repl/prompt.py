@@ -4,6 +4,7 @@ Ctrl-C pauses the current session and ends nothing; twice within a second leaves
 """
 
 import os
+import secrets
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.filters import is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import create_input
@@ -150,11 +152,16 @@ class Terminal:
 
     async def compose(self, text: str, suffix: str) -> str:
         """Let a text be changed in the editor of the person. Raises BadLine."""
-        editor = shlex.split(self.environ.get("VISUAL") or self.environ.get("EDITOR") or "vi")
-        folder = Path(self.session_folder())
-        path = trio.Path(folder / f"twinstep-{os.getpid()}{suffix}")
+        named = self.environ.get("VISUAL") or self.environ.get("EDITOR") or "vi"
         try:
-            await path.touch(mode=0o600)
+            editor = shlex.split(named)
+        except ValueError as exc:
+            raise BadLine(f"edit: the editor {named!r} cannot be read: {exc}") from exc
+        folder = Path(self.session_folder())
+        path = trio.Path(folder / f"twinstep-{secrets.token_hex(8)}{suffix}")
+        try:
+            # Others may write in that folder: what is there already, a link too, is not used.
+            await path.touch(mode=0o600, exist_ok=False)
             await path.write_text(text, "utf-8")
             done = await trio.run_process([*editor, str(path)], stdin=None, check=False)
             if done.returncode:
@@ -207,7 +214,7 @@ class Terminal:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
 
-        @keys.add("c-c")
+        @keys.add("c-c", filter=~is_searching)  # there it ends the search
         def _(event: KeyPressEvent) -> None:
             loop = event.app.loop
             if loop is not None and self._again(loop.time()):

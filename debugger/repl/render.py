@@ -80,11 +80,13 @@ def _context(context: Any, style: Style) -> list[str]:
     if not isinstance(context, Mapping):
         return []
     found: list[str] = []
-    call, tail = context.get("call"), context.get("answer", {}).get("tail", "")
+    call, answered = context.get("call"), context.get("answer", {})
+    tail = answered.get("tail", "")
     if isinstance(call, Mapping):
         found.append(f"  {style(line(call.get('name', 'call')), 'cyan')} {line(call.get('args', {}))}")
     if tail:
-        found.append(f"  {style('answer so far:', 'dim')} {line(tail[-120:])}")
+        before = "…" if answered.get("characters", 0) > 120 else ""
+        found.append(f"  {style('answer so far:', 'dim')} {before}{line(tail[-120:])}")
     return found + [f"  {row}" for row in _displays(context.get("displays"))]
 
 
@@ -101,7 +103,7 @@ def _valued(row: Shown) -> str:
 def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     if "sessions" in result:
         return [_many(len(result["sessions"]), "stands", "stand")]
-    if asked.command in ("pause", "new") and result.get("held"):
+    if asked.command in ("pause", "new") and asked.verb != "again" and result.get("held"):
         return []  # the stop was told
     session = result.get("session") or asked.params.get("session", "")
     key = result.get("key") or place.names.keys.get(session, "")
@@ -350,7 +352,7 @@ def _times(count: int) -> str:
 
 
 def _members(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return [", ".join(f"{line(name)} {line(value)}" for name, value in result.items())]
+    return [", ".join(f"{'record' if name == 'at' else line(name)} {line(value)}" for name, value in result.items())]
 
 
 _ANSWERS: Final[Mapping[str, Show]] = {
@@ -415,6 +417,15 @@ def _named(data: Shown, place: Place) -> str:
     return line(place.names.keys.get(name) or name)
 
 
+def _logged(data: Shown, place: Place, style: Style) -> list[str]:
+    """The line of a log point, or what a command of a breakpoint shows, as if it had been typed."""
+    said, order = f"{style('log', 'cyan')} {data['id']}: ", data.get("order")
+    if order is None or order["command"] == "print":
+        return [f"{said}{line(data['line'], 4_000)}"]
+    asked = Asked(order["command"], order["with"], order["command"])
+    return [f"{said}{line(order['line'])}", *(f"  {row}" for row in answer(asked, order["ok"], place, style))]
+
+
 _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
     "stopped": _stopped,
     "continued": lambda data, place, style: [style(f"{_named(data, place)} goes on", "green") + _by(data)],
@@ -426,7 +437,7 @@ _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {
         + (f": {line(data['message'], 1_000)}" if data.get("message") else "")
     ],
     "output": lambda data, place, style: [],
-    "log": lambda data, place, style: [f"{style('log', 'cyan')} {data['id']}: {line(data['line'], 4_000)}"],
+    "log": _logged,
     "opened": lambda data, place, style: [f"{_named(data, place)} was opened"],
     "closed": lambda data, place, style: [f"{_named(data, place)} was closed"],
     "lease": lambda data, place, style: [

@@ -105,8 +105,10 @@ def _waits(words: Words) -> bool:
 
 
 def _pause(words: Words, place: Place) -> tuple[Act, ...]:
-    params = {"session": EVERY} if _every(words) else here(words, place)
-    return asked(words, "pause", params)
+    if _every(words):
+        return asked(words, "pause", {"session": EVERY})
+    params = here(words, place)
+    return asked(words, "pause", params, verb="again" if place.standing.held else "")
 
 
 def _continue(words: Words, place: Place) -> tuple[Act, ...]:

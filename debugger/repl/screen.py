@@ -56,8 +56,7 @@ class Text:
     def answered(self, asked: Asked, result: Any, place: Place) -> None:
         """Show an answer."""
         self._names = place.names
-        style = self.style if self.measure is None else evolve(self.style, width=self.measure())
-        self._show(render.answer(asked, result, place, style))
+        self._show(render.answer(asked, result, place, self._fitting()))
 
     def failed(self, line: str, exc: TwinstepError) -> None:
         """Show an error."""
@@ -69,11 +68,14 @@ class Text:
         if event == "output":
             self._streamed(data, place)
         elif event not in QUIET or data.get("session") in place.sessions:
-            self._show(render.event(event, data, place, self.style))
+            self._show(render.event(event, data, place, self._fitting()))
 
     def told(self, verb: str, value: Any, lines: list[str]) -> None:
         """Show the lines."""
         self._show(lines)
+
+    def _fitting(self) -> Style:
+        return self.style if self.measure is None else evolve(self.style, width=self.measure())
 
     def _streamed(self, data: Mapping[str, Any], place: Place) -> None:
         session, kind, call = (str(data.get(name, "")) for name in ("session", "kind", "call"))

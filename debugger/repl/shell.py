@@ -66,6 +66,8 @@ class Shell:
     _depth: int = 0
     _marks: dict[str, int] = field(factory=dict)
     """How many prompts of each session were over when it was last let go or spoken to."""
+    _drafts: dict[tuple[str, str], str] = field(factory=dict)
+    """What was written for a path of a session and refused: the last one only."""
 
     @property
     def lost(self) -> bool:
@@ -174,12 +176,14 @@ class Shell:
                 one = self.place.sessions.get(session)
                 if one is None or one.closed:
                     raise Failure("refused", f"session {session} was closed, and will not stop")
+                if one.rests > rests and one.lane:
+                    self._marks[session] = one.rests  # the next wait is for the prompt that comes now
                 if one.held or one.rests > rests:
                     return
                 if self.lost:
                     raise Failure("closed", "the connection ended before the session stopped")
                 await self._moved.wait()
-        raise Failure("late", f"session {session} did not stop within {seconds:g} seconds")
+        raise Failure("late", f"session {session} did not stop within {seconds:g} s")
 
     # --- what is done here
 
@@ -331,9 +335,17 @@ class Shell:
         standing = self.place.standing
         where = {"session": standing.session, "path": editing.expression(path, self.place), "count": FILE}
         before = editing.draft(path, (await self.query("bytes", where)).get("text", ""))
-        value = editing.edited(path, before, await self.compose(before.text, before.suffix))
-        change = {"path": path, "op": "set", "value": value}
-        await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
+        key = (standing.session, path)
+        written = await self.compose(self._drafts.pop(key, before.text), before.suffix)
+        try:
+            change = {"path": path, "op": "set", "value": editing.edited(path, before, written)}
+            params = {"session": standing.session, "at": standing.at, "changes": [change]}
+            await self.request(Asked("edit", params, "edit"))
+        except TwinstepError:
+            if written not in (before.text, f"{before.text}\n"):
+                self._drafts = {key: written}
+                self.screen.told("draft", {"path": path}, [f"what was written is kept: `edit {path}` goes on with it"])
+            raise
 
 
 def _once_only(act: Act) -> Act:

@@ -372,6 +372,36 @@ async def test_what_a_tool_prints_is_told_to_who_is_attached(autojump_clock: Moc
         assert not bob.all("output")
 
 
+async def test_what_a_tool_printed_is_told_once_though_each_report_has_all_of_it(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {}))], [text("done")]) as house:
+
+        async def work(args: JsonObject, context: Any) -> ToolResult:
+            for report in ("one\n", "one\ntwo\n", "one\ntwo\nthree\n"):
+                context.live(report)
+                await trio.sleep(1)
+            return ToolResult(output="ok")
+
+        house.world.tools.tools["read"].acts = work
+        session = house.open()
+        ann = await house.driver(session)
+        house.world.say(session)
+        await house.world.rest(session)
+        await ann.told("rested")
+        assert [one["text"] for one in ann.all("output") if one["kind"] == "tool"] == ["one\n", "two\n", "three\n"]
+
+
+async def test_a_prompt_that_is_over_grows_no_older(autojump_clock: MockClock) -> None:
+    async with studio([text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        house.world.say(session)
+        await house.world.rest(session)
+        assert (await ann.told("rested"))["tokens"] == session.state.usage.total
+        took = (await ann.ask("print", session="s", expr="seconds"))["value"]
+        await trio.sleep(100)
+        assert (await ann.ask("print", session="s", expr="seconds"))["value"] == took < 100
+
+
 async def test_a_cancelled_session_that_is_held_stays_held_at_rest(autojump_clock: MockClock) -> None:
     async with studio([30.0, text("a")], repeat=True) as house:
         session = house.open()

@@ -21,6 +21,21 @@ async def test_a_breakpoint_shows_something_and_lets_the_session_go_on(autojump_
         assert (await ann.told("log"))["line"] == "p tool.args.n: 1"
 
 
+async def test_what_a_command_shows_comes_as_it_is_unless_it_is_long(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["call.run"], commands=["where", "find x", "x state.history 0 60000", "c"])
+        house.world.say(session, "x" * 50_000)
+        await house.world.rest(session)
+        told = await ann.told("log")
+        assert told["line"].startswith('where: {"frames": [')
+        order = told["order"]
+        assert (order["line"], order["command"], order["with"]) == ("where", "where", {"session": "s"})
+        assert order["ok"]["frames"][0]["level"] == "session"
+        assert [one.get("order", {}).get("command") for one in ann.all("log")] == ["where", "find", None]
+
+
 async def test_an_edit_among_the_commands_is_one_like_any_other(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
         session = house.open()

@@ -94,6 +94,12 @@ def test_what_nothing_runs_for_is_told() -> None:
     assert why(asking({}).go(READ).state)["sentence"].endswith("(nothing runs for it here).")
 
 
+def test_what_came_in_and_was_not_taken_is_not_waited_for_by_nothing() -> None:
+    found = why(asking({}).go(READ).state, Facts(inbox=3))
+    assert found["awaits"][0]["came"] is True
+    assert "(what came of it has not been taken)." in found["sentence"]
+
+
 def test_with_a_focus_only_the_steps_of_that_call_come_next() -> None:
     run = Run.opened().calling("read_file", "glob")
     found = why(run.state, Facts(focus="glob__c1"))

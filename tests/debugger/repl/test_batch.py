@@ -179,11 +179,33 @@ async def test_the_end_of_the_prompt_ends_the_wait_too(autojump_clock: Any) -> N
         assert "main: the prompt is over (done)\n" in one.text
 
 
+async def test_where_messages_wait_each_wait_is_for_the_end_of_one_prompt(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.stops = False
+        assert await one.run("continue", "wait 2") == batch.DONE
+        (caller,) = one.session.house.callers.values()
+        caller.tell("rested", {"session": "s-42", "status": "done", "message": "", "tokens": 1, "lane": 1})
+        await trio.testing.wait_all_tasks_blocked()
+        assert await one.run("wait 2") == batch.DONE
+        assert await one.run("wait 2") == batch.FAILED
+        caller.tell("rested", {"session": "s-42", "status": "done", "message": "", "tokens": 1, "lane": 0})
+        await trio.testing.wait_all_tasks_blocked()
+        assert await one.run("wait 2", "wait 2") == batch.DONE
+
+
 async def test_a_wait_after_a_line_that_did_not_wait_sees_what_was_over_before_it(autojump_clock: Any) -> None:
     async with bench() as one:
         one.session.stops = False
         assert await one.run("continue &", "p 1", "wait 2") == batch.DONE
         assert one.text.endswith("main: the prompt is over (done)\n$1 = 10\n")
+
+
+async def test_a_pause_of_what_stands_already_says_where_it_stands(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.house.deeds.acts["pause"] = one.session.house.deeds.acts["attach"]  # it stands, and nothing is told
+        before = len(one.seen)
+        assert await one.run("pause") == batch.DONE
+        assert "main stands before call.run" in "".join(one.seen[before:])
 
 
 async def test_a_stop_that_does_not_come_fails_the_line(autojump_clock: Any) -> None:
@@ -194,7 +216,7 @@ async def test_a_stop_that_does_not_come_fails_the_line(autojump_clock: Any) -> 
         assert await one.run("say hi", "wait", "say hi", "wait 2") == batch.DONE
         one.session.house.deeds.acts.pop("say")
         assert await one.run("say hi", "wait 2") == batch.FAILED
-        assert one.text.endswith("error: session s-42 did not stop within 2 seconds\n")
+        assert one.text.endswith("error: session s-42 did not stop within 2 s\n")
 
 
 @pytest.mark.parametrize("bad", ["frobnicate", "p state.bad", "step 99999999"])
@@ -375,6 +397,31 @@ async def test_an_edit_in_an_editor_is_made_of_what_was_saved(autojump_clock: An
         assert await one.run("edit system") == batch.DONE
         assert one.params("bytes").path == "state.context.system"
         assert one.params("edit").changes[0].value == "new"
+
+
+async def test_what_was_written_and_refused_is_not_lost(autojump_clock: Any) -> None:
+    async with bench() as one:
+        seen: list[str] = []
+        saved = iter(["{not json", '{"parts": []}', ""])
+
+        async def compose(text: str, suffix: str) -> str:
+            await trio.lowlevel.checkpoint()
+            seen.append(text)
+            return next(saved) or text
+
+        async def body(caller: Caller, params: Any) -> Any:
+            await trio.lowlevel.checkpoint()
+            return {"text": '{"parts": [1]}', "start": 0, "total": 14}
+
+        one.session.house.deeds.acts["bytes"] = body
+        one.shell.compose = compose
+        assert await one.run("edit history.0") == batch.FAILED
+        assert "what was written is kept: `edit history.0` goes on with it\nerror: edit:" in one.text
+        assert await one.run("edit history.0") == batch.DONE
+        assert one.params("edit").changes[0].value == {"parts": []}
+        assert await one.run("edit history.0") == batch.FAILED
+        assert one.text.endswith("error: edit: history.0 was left as it is\n")
+        assert (seen[1], seen[2]) == ("{not json", seen[0])
 
 
 async def test_a_chat_in_a_pipe_shows_answers_and_waits_for_each(autojump_clock: Any) -> None:

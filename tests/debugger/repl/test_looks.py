@@ -72,6 +72,20 @@ def test_where_shows_each_level_with_its_age_what_it_awaits_and_why_it_stands() 
     ]
 
 
+def test_a_prompt_that_is_over_is_open_no_more() -> None:
+    frames = [SESSION, {**PROMPT, "outcome": {"status": "done", "code": "", "message": ""}}]
+    assert shown("where", {"frames": frames, "stopped": None, "awaits": []})[1] == (
+        '> prompt   "look⏎here" · from ann · took 73 s · done'
+    )
+
+
+def test_the_time_for_which_a_session_is_kept_is_cut_last() -> None:
+    row = {"session": ID, "key": "agent:main:" + "x" * 60, "held": True, "phase": "calls", "cause": "pause " * 20}
+    kept = {"user": "ann", "until": 1_795_195_901_000, "role": "driver"}
+    table = shown("sessions", {"sessions": [{**row, "kept": kept}], "next": "", "total": 1}, style=Style(width=100))
+    assert "for ann until 2026-11-20 17:31:41 UTC" in table[1]
+
+
 def test_what_belongs_to_no_call_stands_below_the_phase() -> None:
     wait = {"effect": "Ask", "who": "the model", "call": "", "tool": "", "seconds": 1.5, "left": None, "runs": True}
     stop = {**STOP, "call": "", "step": "model.chunk", "cause": "breakpoint 3", "by": "breakpoint", "seconds": None}

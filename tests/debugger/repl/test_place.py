@@ -27,6 +27,12 @@ def test_a_stop_that_was_told_before_the_answer_to_the_step_stays() -> None:
     assert late.heard("stopped", STOP).standing.held
 
 
+def test_the_end_of_a_prompt_tells_what_the_session_has_used_by_then() -> None:
+    told = STANDS.heard("rested", {"session": "s-42", "status": "done", "message": "", "tokens": 99})
+    assert (told.standing.tokens, told.standing.phase) == (99, "done")
+    assert told.heard("rested", {"session": "s-42", "status": "done", "message": ""}).standing.tokens == 99
+
+
 def test_an_edit_moves_the_number_that_the_next_one_must_name() -> None:
     told = STANDS.heard("edited", {"session": "s-42", "at": 18, "by": "bob", "paths": ["model"]})
     assert told.standing.at == 18

@@ -223,6 +223,33 @@ async def test_lines_are_remembered_from_one_run_to_the_next_for_their_user_only
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+async def old(caller: Any, params: Any) -> Any:
+    await trio.lowlevel.checkpoint()
+    return {"text": '"old"', "start": 0, "total": 5}
+
+
+async def test_a_value_is_edited_in_a_file_of_its_own_that_is_gone_afterwards(tmp_path: Path) -> None:
+    drafts, mode, editor = tmp_path / "drafts", trio.Path(tmp_path / "mode"), tmp_path / "ed"
+    drafts.mkdir()
+    editor.write_text('#!/bin/sh\nstat -c %a "$1" >mode\nprintf new >"$1"\n')
+    editor.chmod(0o700)
+    async with typing(tmp_path, "main", TMPDIR=str(drafts), EDITOR=str(editor)) as one:
+        one.session.house.deeds.acts["bytes"] = old
+        await one.sees("adb.*>")
+        await one.says("edit system\r", r"edit system.*\n.*record \d+")
+        assert one.asked("edit")[0].changes[0].value == "new"
+        assert await mode.read_text() == "600\n"
+    assert not list(drafts.iterdir())
+
+
+async def test_an_editor_whose_name_is_no_line_of_a_shell_is_refused(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main", EDITOR="vi 'x") as one:
+        one.session.house.deeds.acts["bytes"] = old
+        await one.sees("adb.*>")
+        await one.says("edit system\r", "error: edit: the editor .* cannot be read: No closing quotation")
+        await one.says("p 1\r", r"\$1 = ")
+
+
 async def test_what_happens_is_shown_above_the_line_that_is_being_typed(tmp_path: Path) -> None:
     async with typing(tmp_path, "main") as one:
         await one.sees("adb.*>")
@@ -255,6 +282,17 @@ async def test_ctrl_c_pauses_and_ends_nothing_and_twice_leaves(tmp_path: Path) -
         assert [params.then for params in one.asked("detach")] == ["cancel"]
 
 
+async def test_ctrl_c_ends_a_search_of_the_history_and_pauses_nothing(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main") as one:
+        await one.sees("adb.*⏸.*>")
+        await one.says("p state.first\r", r"\$1 = ")
+        await one.says("\x12first", "reverse-i-search")
+        before = await one.type("\x03")
+        await one.says("p state.second\r", r"\$2 = ")
+        assert "Ctrl-C again" not in one.shown[before:]
+        assert one.asked("print")[-1].expr == "state.second"
+
+
 async def test_a_lost_connection_is_told_and_made_anew_when_asked(tmp_path: Path) -> None:
     async with typing(tmp_path, "main") as one:
         await one.sees("adb.*>")
@@ -267,6 +305,7 @@ async def test_a_lost_connection_is_told_and_made_anew_when_asked(tmp_path: Path
 
 async def test_without_a_terminal_lines_come_from_the_pipe(tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
+    (tmp_path / "lines").write_text("p 1\n# and then\nfrob\np 2\n")
     async with house(*NAMES) as made:
         Session(made).install()
         listening = trio.socket.socket(trio.socket.AF_UNIX)
@@ -277,6 +316,7 @@ async def test_without_a_terminal_lines_come_from_the_pipe(tmp_path: Path) -> No
             (("main",), b"step\np 1\n", 0, "$1 = 13\n"),
             (("main", "-x", "p 1", "--json"), b"frob\n", 0, '"ok": {"value": 13}'),
             (("main", "--batch", "-"), b"frob\n", 1, "error: unknown command frob"),
+            (("main", "--batch", "lines"), b"", 1, "twinstep: lines was not run further than line 3\n"),
             (("main", "--batch", "nowhere"), b"", 2, "cannot be read"),
             (("main", "--timeout", "soon"), b"", 2, "seconds are a number"),
             (("--socket", "nowhere"), b"", 3, "no daemon with a debugger answers here"),

@@ -78,6 +78,14 @@ def test_a_stop_says_where_why_and_what_is_about_to_run() -> None:
     ]
 
 
+def test_an_answer_under_way_is_cut_at_its_beginning_and_says_so() -> None:
+    for count, shown in ((120, "x" * 120), (121, "…" + "x" * 120)):
+        context = {"answer": {"characters": count, "tail": "x" * count}}
+        assert (
+            render.event("stopped", {"session": "s-42", "context": context}, STANDS)[-1] == f"  answer so far: {shown}"
+        )
+
+
 def test_a_value_that_was_printed_has_a_name() -> None:
     place = STANDS
     for number, value in enumerate((7, {"secret": 12}), 1):
@@ -98,6 +106,16 @@ def test_changes_are_shown_with_old_and_new() -> None:
         "y: removed 2",
         "(tried)",
     ]
+
+
+def test_what_a_command_of_a_breakpoint_shows_looks_as_if_it_was_typed() -> None:
+    usage = {"rows": [{"what": "prompt", "tokens": 50}]}
+    order = {"line": "info usage", "command": "info", "with": {"session": "s-42", "topic": "usage"}, "ok": usage}
+    data = {"session": "s-42", "id": 2, "line": "info usage: {...}", "order": order}
+    assert render.event("log", data, STANDS) == ["log 2: info usage", "  what    tokens", "  prompt      50"]
+    value = {"line": "p 1", "command": "print", "with": {}, "ok": {"value": 1}}
+    assert render.event("log", {**data, "line": "p 1: 1", "order": value}, STANDS) == ["log 2: p 1: 1"]
+    assert render.event("log", {**data, "order": {}}, STANDS)[0].startswith("log: {")
 
 
 def test_up_and_down_walk_over_the_frames_of_where() -> None:
