@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import asdict, define, field, frozen
 
+from debugger.leases import LONGEST
 from runtime.errors import JournalError
 from runtime.ports import Clock, Store
 from runtime.step import State
@@ -43,10 +44,13 @@ class Keeping:
     def __attrs_post_init__(self) -> None:
         self._kept = {one.session: one for one in held(self.store)}
 
-    def keep(self, state: State, user: str, seconds: float | None) -> int:
-        """Note that the hold of a session lasts so long, with None for ever; return a ticket. Raises JournalFull."""
+    def wanted(self, state: State, user: str, seconds: float | None) -> Kept:
+        """Return what it is to have the hold of a session last so long from now on, with None for ever."""
         until = None if seconds is None else self.clock.wall() + round(seconds * 1000)
-        kept = Kept(state.session, _generation(state), user, until)
+        return Kept(state.session, _generation(state), user, until)
+
+    def keep(self, kept: Kept) -> int:
+        """Note what somebody wants; return a ticket. Raises JournalFull, and then nothing has changed."""
         ticket = self.store.put(KIND, kept.session, json.dumps(asdict(kept)).encode())
         self._kept[kept.session] = kept
         return ticket
@@ -62,8 +66,11 @@ class Keeping:
         return kept is not None and kept.until is None
 
     def left(self, kept: Kept) -> float | None:
-        """Return for how many seconds it still holds; None is for ever."""
-        return None if kept.until is None else max(0.0, (kept.until - self.clock.wall()) / 1000)
+        """Return for how many seconds it still holds; None is for ever. Never longer than anybody can ask for: the
+        clock may have been wrong, now or then."""
+        if kept.until is None:
+            return None
+        return min(max(0, kept.until - self.clock.wall()), round(LONGEST * 1000)) / 1000
 
     def forget(self, session: str) -> None:
         """The session goes on, or is no more."""
