@@ -130,10 +130,11 @@ class Shell:
         except Failure as exc:
             if exc.code != "receipt_needed" or exc.receipt is None:
                 raise
-            self.screen.told("receipt", exc.receipt, retold.receipt(exc.receipt, PLAIN))
-            if not await self._confirmed(asked):
-                raise Failure(exc.code, f"{exc}: --receipt DIGEST, or --yes", receipt=exc.receipt) from exc
-            return await self.query(asked.command, {**asked.params, "receipt": str(exc.receipt.get("digest", ""))})
+            refused, receipt = exc, exc.receipt
+        self.screen.told("receipt", receipt, retold.receipt(receipt, PLAIN))
+        if not await self._confirmed(asked):
+            raise Failure(refused.code, f"{refused}: --receipt DIGEST, or --yes", receipt=receipt)
+        return await self.query(asked.command, {**asked.params, "receipt": str(receipt.get("digest", ""))})
 
     async def _confirmed(self, asked: Asked) -> bool:
         if asked.confirmed or self.ask is None:
