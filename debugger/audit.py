@@ -1,24 +1,33 @@
 """The audit: what debuggers did, as documents in the store, each with the hash of the one before it.
 
 Entries are numbered from 1 without gaps. One that was changed, taken away, put between or moved breaks the chain, and
-`verify` names the place. Whoever can write the store could also compute a whole new chain, or cut off its end: against
-that helps only a head (number and hash) that was kept elsewhere. Values are written as they come: whoever writes an
+`verify` names the place; a start looks at the last TAIL entries only, and takes on trust what came before them. Whoever
+can write the store could also compute a whole new chain, or cut off its end: against that helps only a head (number and
+hash) that was kept elsewhere. Values are written as they come: whoever writes an
 entry redacts it first. What is large is cut to its size and its hash.
+
+Of what a person has done to a session, the entry goes to the store first and the change after it, and a store writes in
+order: no change is on disk without its entry. Where the change is then refused, an entry `refused` follows which names
+the first. Where the process ended between the two, the first may speak of what never was: the journal of the session,
+which has the name of the person at each record, tells.
 """
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
 
 import trio
-from attrs import asdict, define, fields, frozen
+from attrs import asdict, define, field, fields, frozen
 
-from runtime.errors import JournalCorrupt, LocalError
+from runtime.errors import JournalCorrupt, JournalError, LocalError
 from runtime.ports import Clock, Store
 
 KIND: Final = "audit"
+REFUSED: Final = "refused"
+"""The action of an entry about another one: what that one speaks of did not happen, or not all of it."""
 BEGINNING: Final = "0" * 64
 """The hash before the first entry."""
 LARGEST: Final = 16_384
@@ -27,6 +36,8 @@ TEXT: Final = 4_096
 """Characters of a reason."""
 MOST: Final = 1_000
 """Entries that are read at a time, and faults that are named."""
+TAIL: Final = 256
+"""Entries that are verified at a start."""
 PAUSE: Final = 256
 """So many entries are looked at before other tasks have their turn."""
 _JSON: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True, allow_nan=False)
@@ -77,11 +88,13 @@ class Audit:
     clock: Clock
     head: Head
     _ticket: int = 0
+    _owed: "deque[Mapping[str, Any]]" = field(factory=deque)
 
     @classmethod
     async def opened(cls, store: Store, clock: Clock) -> "Audit":
-        """Go on where the store's audit ends. Raises JournalCorrupt if it is broken: nothing is added to that."""
-        report = await verified(store)
+        """Go on where the store's audit ends. Raises JournalCorrupt if its end is broken: nothing is added to that."""
+        rows = list(store.documents(KIND, TAIL))
+        report = await _followed(rows, _before(rows))
         if report.faults:
             raise JournalCorrupt(f"the debugger's audit is broken: {report.faults[0]}")
         return cls(store, clock, report.head)
@@ -102,19 +115,38 @@ class Audit:
 
         Raises LocalError for a value that is not plain.
         """
-        entry = Entry(
-            number=self.head.number + 1,
-            at=self.clock.wall(),
-            action=action,
-            user=user,
-            connection=connection,
-            peer=peer,
-            session=session,
-            reason=reason[:TEXT],
-            before=cut(before),
-            after=cut(after),
-            previous=self.head.hash,
-        )
+        members = {"action": action, "user": user, "connection": connection, "peer": peer, "session": session}
+        self._settle()
+        return self._put({**members, "reason": reason[:TEXT], "before": cut(before), "after": cut(after)})
+
+    @contextmanager
+    def about(self, action: str, made: Callable[[], Any] = lambda: None, **about: Any) -> Iterator[int]:
+        """Add an entry, as `add` does, and let what it speaks of happen in the block, which gets the ticket.
+
+        Where the block raises, an entry `refused` follows: with the sentence, the number and action of the first, and
+        what `made` says was done nevertheless. If the store has no room for it now, it comes before the next entry.
+        """
+        ticket = self.add(action, **about)
+        number = self.head.number
+        try:
+            yield ticket
+        except Exception as exc:
+            who = {name: about.get(name, "") for name in ("user", "connection", "peer", "session")}
+            first = {"number": number, "action": action}
+            why = {"action": REFUSED, "reason": str(exc)[:TEXT], "before": first, "after": cut(made())}
+            self._owed.append({**who, **why})
+            with suppress(JournalError):  # a store that has no room has it later, and one that is broken never
+                self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Add what could not be added before. It is little: while it waits, nothing else is added."""
+        while self._owed:
+            self._put(self._owed[0])
+            self._owed.popleft()
+
+    def _put(self, about: Mapping[str, Any]) -> int:
+        entry = Entry(number=self.head.number + 1, at=self.clock.wall(), previous=self.head.hash, **about)
         members = asdict(entry, recurse=False)
         members["hash"] = hashed(members)
         self._ticket = self.store.put(KIND, f"{entry.number:012d}", _JSON.encode(members).encode())
@@ -128,7 +160,8 @@ class Audit:
     async def entries(self, limit: int, session: str = "") -> list[Entry]:
         """Return the last entries on disk, oldest first, of one session or of all. Broken ones are left out."""
         found: deque[Entry] = deque(maxlen=max(1, min(limit, MOST)))
-        for count, (_, body) in enumerate(self.store.documents(KIND)):
+        last = found.maxlen if not session else None
+        for count, (_, body) in enumerate(self.store.documents(KIND, last)):
             if count % PAUSE == 0:
                 await trio.lowlevel.checkpoint()
             entry = _entry(body)
@@ -145,10 +178,19 @@ class Audit:
 
 async def verified(store: Store, expected: Head | None = None) -> Report:
     """Follow the chain from its beginning. With `expected`, that entry must be in it as it was."""
-    head = Head()
+    return await _followed(store.documents(KIND), Head(), expected)
+
+
+def _before(rows: list[tuple[str, bytes]]) -> Head:
+    """Return what the end of a chain says that it follows. A chain that is shorter is there from its beginning."""
+    first = _entry(rows[0][1]) if len(rows) == TAIL else None
+    return Head(first.number - 1, first.previous) if first is not None else Head()
+
+
+async def _followed(rows: Iterable[tuple[str, bytes]], head: Head, expected: Head | None = None) -> Report:
     faults: list[str] = []
     known = expected is None or expected.number == 0
-    for count, (key, body) in enumerate(store.documents(KIND)):
+    for count, (key, body) in enumerate(rows):
         if count % PAUSE == 0:
             await trio.lowlevel.checkpoint()
         entry = _entry(body)

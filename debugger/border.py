@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
-from debugger.schema import text_of
 from runtime.step import Event, State, Step, StepKind
 from runtime.step.events import Chunk
+from runtime.step.response import text_of
 
 Edge = Literal["before", "after"]
 """Before the step is taken, or after it was taken."""

@@ -48,6 +48,8 @@ class Due:
     act: Act
     user: str
     why: str
+    waited: bool = False
+    """Whether the session was kept for a driver that was lost, and did not come back in time."""
 
 
 @frozen
@@ -158,7 +160,7 @@ class Leases:
         late = [lease for lease in self._leases.values() if lease.until is not None and lease.until <= now]
         for lease in late:
             del self._leases[lease.session]
-        return [Due(one.session, _act(one.on_loss), one.user, f"{one.user}'s connection was lost") for one in late]
+        return [_late(one) for one in late]
 
     def forget(self, session: str) -> None:
         """A session is no more."""
@@ -211,5 +213,6 @@ class Leases:
             self._attached.pop(session, None)
 
 
-def _act(on_loss: Then) -> Act:
-    return "cancel" if on_loss == "cancel" else "resume"
+def _late(lease: Lease) -> Due:
+    act: Act = "cancel" if lease.on_loss == "cancel" else "resume"
+    return Due(lease.session, act, lease.user, f"{lease.user}'s connection was lost", lease.on_loss == "hold")

@@ -19,7 +19,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from debugger.peers import Process, look
+from runtime.tools.proctable import Process, look, processes
 
 PATIENCE: Final = 10.0
 AGAIN: Final = 1.0
@@ -96,11 +96,7 @@ def _first_ended() -> int | None:
 
 def _ended_children() -> Iterator[Process]:
     me = os.getpid()
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            process = look(int(name))
-            if process is not None and process.parent == me and process.state == "Z":
-                yield process
+    return (one for one in processes() if one.parent == me and one.state == "Z")
 
 
 def _held() -> frozenset[int]:

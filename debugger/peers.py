@@ -16,12 +16,13 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol, overload
+from typing import Final, Protocol, overload
 
 from attrs import frozen
 
 from debugger.protocol.errors import Failure
 from runtime.errors import InputError
+from runtime.tools.proctable import Process, look
 
 _CRED: Final = struct.Struct("3i")
 SO_PEERPIDFD: Final = 77
@@ -41,17 +42,6 @@ class Peer:
     gid: int
 
 
-class Process(NamedTuple):
-    """What /proc says of a process. `began` is in ticks since the machine started; `state` is a letter."""
-
-    pid: int
-    state: str
-    parent: int
-    group: int
-    session: int
-    began: int
-
-
 class Socket(Protocol):
     """What is asked of a connected socket, Trio's or Python's."""
 
@@ -62,16 +52,7 @@ class Socket(Protocol):
 
 
 Look = Callable[[int], Process | None]
-
-
-def look(pid: int) -> Process | None:
-    """Return what /proc says of a process, or None if it is not there."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+"""Returns what /proc says of a process (`runtime.tools.proctable.look`)."""
 
 
 def supported() -> bool:
@@ -133,7 +114,7 @@ def _line(pid: int, ancestor: int, look: Look) -> tuple[Process, ...] | None:
         here = look(at)
         if here is None or (found and here.began > found[-1].began):
             return None
-        found.append(here._replace(state=""))
+        found.append(here._replace(name="", state=""))
         if at == ancestor or here.parent == 0:
             return tuple(found)
         at = here.parent

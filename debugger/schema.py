@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import fields, frozen, has
 
+from runtime.step.response import text_of
 from runtime.step.secrets import SECRET_KEYS, SECRET_NAMES, is_secret
 from runtime.step.state import State, Turn
 from runtime.vocab import Content
@@ -72,21 +73,6 @@ def _answers(state: State) -> int:
 
 def _parts(content: Content) -> int:
     return len(content.parts)
-
-
-def text_of(chunk: Mapping[str, Any]) -> str:
-    """Return the visible text of one piece of a streamed answer, as the API sent it."""
-    found: list[str] = []
-    candidates = chunk.get("candidates")
-    for candidate in candidates if isinstance(candidates, (list, tuple)) else ():
-        content = candidate.get("content") if isinstance(candidate, Mapping) else None
-        parts = content.get("parts") if isinstance(content, Mapping) else None
-        found.extend(
-            part["text"]
-            for part in (parts if isinstance(parts, (list, tuple)) else ())
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str) and not part.get("thought")
-        )
-    return "".join(found)
 
 
 _HIDDEN: Final[Mapping[type, frozenset[str]]] = {

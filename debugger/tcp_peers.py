@@ -15,10 +15,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
-from debugger.peers import Look, Peer, descends, look
+from debugger.peers import Look, Peer, descends
 from debugger.protocol.errors import Failure
+from runtime.tools.proctable import PROC, look
 
-PROC: Final = Path("/proc")
 ESTABLISHED: Final = b"01"
 STATE: Final = 3
 INODE: Final = 9

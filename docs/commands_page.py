@@ -18,9 +18,12 @@ What can be typed at the prompt of `twinstep attach`, written in a file for `--b
 - The beginning of a name is enough where it fits no other command; short names are in the tables.
 - A line says the least it can: session, generation of the hold and number of the record are those of the stop, and a
   call that is left out, or is `.`, is the one that the session stands at.
+- A session is named by its id, its key, the last part of its key or the last few (`main` or `main:main` for
+  `agent:main:main`), or the beginning of any of these that fits no other. It is shown by the shortest that is clear.
 - Options stand first or last: {code(*(name.rstrip("=") for name in COMMON))} and those of a command. `--reason "..."`
   goes into journal and audit where a command has a place for it. With `--dry-run` an edit is tried by the daemon and
-  changes nothing; of any other command it is only said what would be asked. What follows `--` is text.
+  changes nothing; of any other command it is only said what would be done, and of `delete`, `cancel` and `kill-call`
+  also what they would take away. What follows `--` is text.
 - After a command that lets the session go, files and pipes wait for its next stop, or the end of its prompt. A line
   that ends with `&` does not wait, and `wait` does it later.
 - `#` begins a comment. An empty line at the prompt repeats the last step.
@@ -40,18 +43,25 @@ FILES: Final = """
 ## Files
 
 `save` writes the breakpoints as JSON, and `source` sets them again. Any other file is run line by line, and the first
-line that fails ends it. `commands N` is followed by lines up to `end`.
+line that fails ends it. A breakpoint that is there already is not set once more, and stays as it is. `commands` is
+followed by lines up to `end`; one that no stop could do is refused at once.
 
 ## Keys
 
 | key | what it does |
 | --- | --- |
 | Enter | does the line; an empty one repeats the last step |
-| Tab | completes commands, sessions, steps, tools, topics, and paths of the live session |
+| Tab | completes commands, sessions by key and id, steps, tools, topics, and paths of the live session |
 | Ctrl-C | pauses the current session; twice within a second leaves. It ends nothing |
 | Ctrl-D | leaves, and asks what becomes of a session that is held |
 | Ctrl-R | searches the lines that were typed before, which are kept in `~/.local/state/twinstep/attach-history` |
 | Alt-Enter | begins a new line within the line |
+
+## As text
+
+Tables and trees keep to the width of the terminal (160 columns where there is none) and show with `…` what is cut. What
+comes from a session is shown without control characters. Colours are only used on a terminal, and not with `NO_COLOR`
+or `TERM=dumb`.
 
 ## As JSON
 

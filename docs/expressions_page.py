@@ -88,7 +88,8 @@ A watched path is a path alone: `state.model`, `state.calls[0].args.path`, `stat
 ## Bounds
 
 What is longer or deeper is refused when it is typed. An evaluation that takes more operations fails: it has no value,
-and whoever asked is told.
+and whoever asked is told. What the expressions of all breakpoints may take together
+[is bounded too](debugger-breakpoints.md#what-they-may-cost).
 
 """
 

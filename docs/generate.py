@@ -13,10 +13,12 @@ from attrs import NOTHING, fields, has
 
 from docs import commands_page, dap_page, expressions_page, protocol_page
 from docs.markdown import MADE, code, summary, table
-from runtime import errors
+from runtime import __version__, errors
 from runtime.app import completion
 from runtime.config.openclaw.support import ACTED
 from runtime.gateway import scopes
+from runtime.gateway.http import openapi
+from runtime.gateway.http.app import ROUTES
 from runtime.gateway.params import Wire, wire_name
 from runtime.gateway.registry import FAMILIES, Method, Raw
 from runtime.policy import ApprovalJudge
@@ -504,6 +506,11 @@ def param(kind: Any, one: Any) -> str:
     return name if one.default is NOTHING else f"{name}?"
 
 
+def openapi_document() -> str:
+    """The HTTP interfaces of the gateway, as the gateway itself describes them."""
+    return openapi.text(ROUTES, __version__)
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "command-line.md": command_line_page,
     "dap.md": dap_page.page,
@@ -512,6 +519,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "debugger-protocol.md": protocol_page.page,
     "errors.md": errors_page,
     "gateway.md": gateway_page,
+    "openapi.json": openapi_document,
     "steps.md": steps_page,
     "tools.md": tools_page,
 }

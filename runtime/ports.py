@@ -212,10 +212,10 @@ class Store(Protocol):
         Raises LocalError for other names, and for a body that the store's codec cannot keep.
         """
 
-    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+    def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Read key and body of the documents of a kind that are on disk, in the order in which they were first put.
 
-        One that was deleted and put again comes last.
+        One that was deleted and put again comes last. With `last`, only so many of them, from the end.
         """
 
     def forget(self, session: str) -> int:

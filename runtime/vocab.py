@@ -169,6 +169,8 @@ class Content:
 def wire_part(part: JsonObject) -> dict[str, Any]:
     """Return a copy of `part` as the API wants it: call ids without the tool prefix (AGENT_LOOP section 1)."""
     out = dict(part)
+    if "functionCall" not in out and "functionResponse" not in out:
+        return out
     for key in ("functionCall", "functionResponse"):
         half = out.get(key)
         if isinstance(half, Mapping) and isinstance(half.get("id"), str):

@@ -6,7 +6,23 @@ Nothing raises out of `Book.before` and `Book.after`. It stops no session itself
 
 from debugger.breakpoints.book import Book, Hit
 from debugger.breakpoints.breakpoint import Breakpoint
-from debugger.breakpoints.describe import Count, count_of, describe
+from debugger.breakpoints.describe import Count, count_of, describe, notes_of, place_of, sort_of
+from debugger.breakpoints.saving import missing
 from debugger.breakpoints.spec import BadSpec, Spec, plain, structure
 
-__all__ = ["BadSpec", "Book", "Breakpoint", "Count", "Hit", "Spec", "count_of", "describe", "plain", "structure"]
+__all__ = [
+    "BadSpec",
+    "Book",
+    "Breakpoint",
+    "Count",
+    "Hit",
+    "Spec",
+    "count_of",
+    "describe",
+    "missing",
+    "notes_of",
+    "place_of",
+    "plain",
+    "sort_of",
+    "structure",
+]

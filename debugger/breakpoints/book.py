@@ -1,8 +1,8 @@
 """All breakpoints of a daemon, and what is asked of them: does anybody want this border? Pure; raises nothing there.
 
 The borders that are wanted are kept for each session by step kind, so that one that nobody wants costs a look into a
-dict. A border is asked about once; asking again before the same step of the same state gives the same answer and counts
-nothing. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
+dict. Each question counts, and a stop may use a breakpoint up: who asks (`runtime.sessions.gate`) asks once at a border
+and remembers the answer. At most MOST breakpoints, and memory of MOST_SESSIONS sessions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +14,13 @@ from attrs import define, evolve, field, frozen
 
 from debugger.border import Border, Edge
 from debugger.breakpoints.breakpoint import Breakpoint, make
+from debugger.breakpoints.budget import COMMON, EACH, MOST_NODES, Account
 from debugger.breakpoints.memory import Memory
 from debugger.breakpoints.plan import Plan, planned
 from debugger.breakpoints.saving import below, renumbered, specs_of
 from debugger.breakpoints.spec import BadSpec, Spec, plain, structure
+from debugger.expressions import ExpressionFailed, Run
+from debugger.expressions.bounds import MOST_OPERATIONS
 from runtime.step import StepKind
 
 MOST: Final = 1_000
@@ -37,6 +40,36 @@ class Hit:
     complaints: tuple[str, ...] = ()
 
 
+@define(eq=False)
+class _Found:
+    """What is gathered at a border."""
+
+    stops: list[tuple[Breakpoint, str]] = field(factory=list)
+    logs: list[tuple[int, str]] = field(factory=list)
+    told: list[str] = field(factory=list)
+    hit: list[int] = field(factory=list)
+    starved: list[Breakpoint] = field(factory=list)
+
+    def met(self, one: Breakpoint, cause: str, run: Run, now: int) -> None:
+        """Take in that a breakpoint was met. Raises whatever its log line raises."""
+        self.hit.append(one.id)
+        if one.log is None:
+            self.stops.append((one, cause))
+        elif (said := one.said(run, now)) is not None:
+            self.logs.append((one.id, said))
+
+    def tell(self, line: str | None) -> None:
+        """Take in what a person should hear."""
+        if line is not None:
+            self.told.append(line)
+
+
+def _short_of(exc: Exception, room: int) -> Exception:
+    if not isinstance(exc, ExpressionFailed) or room == MOST_OPERATIONS:
+        return exc
+    return ExpressionFailed(f"it takes more than {room:,} operations, and no more is left among so many others")
+
+
 _Wanted = tuple[Breakpoint, ...]
 
 
@@ -47,9 +80,8 @@ class Book:
     _breakpoints: dict[int, Breakpoint] = field(factory=dict)
     _plans: dict[str, Plan] = field(factory=dict)
     _memories: dict[str, Memory] = field(factory=dict)
-    _standing: dict[str, Memory] = field(factory=dict)
     _next: int = 1
-    _edition: int = 0
+    _account: Account = field(factory=Account)
 
     # --- what people do
 
@@ -73,7 +105,7 @@ class Book:
                 raise BadSpec("ids", f"breakpoint {one.id} waits for {one.spec.after}: change or delete it first")
         for number in gone:
             self._drop(number)
-        self._changed()
+        self._plans.clear()
 
     def enable(self, numbers: Iterable[int], on: bool = True, *, once: bool = False) -> None:
         """Enable or disable breakpoints; with `once` the next stop disables them again. A muted one is heard again.
@@ -83,10 +115,10 @@ class Book:
         wanted = [self.get(number, f"ids[{n}]") for n, number in enumerate(numbers)]
         for one in wanted:
             one.spec = evolve(one.spec, enabled=on, once=once and not one.spec.temporary)
-            one.muted, one.errors = False, 0
+            one.heard()
             for memory in self._memories.values():
                 memory.forget(one.id)
-        self._changed()
+        self._plans.clear()
 
     def group(self, name: str) -> tuple[int, ...]:
         """Return the ids of a group. Raises BadSpec for one that nobody is in."""
@@ -127,17 +159,19 @@ class Book:
                 loaded._place(ids[number], mapped)
         for n, number in enumerate(saved):
             with below(f"[{n}]"):
-                loaded._check_order(loaded.get(ids[number]))
+                made = loaded.get(ids[number])
+                loaded._check_order(made)
+        if saved:
+            with below(f"[{len(saved) - 1}]"):
+                loaded._check_weight(made)
         self._breakpoints, self._next = loaded._breakpoints, following
-        self._changed()
+        self._plans.clear()
         return ids
 
     # --- what the engine asks
 
     def wants(self, session: str, kind: StepKind, edge: Edge, key: str = "", agent: str = "") -> bool:
         """Whether any breakpoint looks at borders of this kind: if not, nobody need make one."""
-        if edge == "before" and session in self._standing:  # the stop of one that is used up may be asked for again
-            return True
         if not self._breakpoints:
             return False
         plan = self._plans.get(session)
@@ -147,15 +181,13 @@ class Book:
 
     def before(self, border: Border, now: int) -> Hit | None:
         """Return what breakpoints make of a step that is about to be taken; `now` in ms. Raises nothing."""
-        if self._standing and (again := self._repeated(border)) is not None:
-            return again
         if not self._breakpoints:
             return None
         plan = self._plans.get(border.session)
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.before.get(border.kind)
-        return None if wanted is None else self._before(wanted, border, now)
+        return None if wanted is None else self._ask(wanted, border, now)
 
     def after(self, border: Border, now: int) -> Hit | None:
         """Return what breakpoints make of a step that was taken; `now` in ms. Raises nothing."""
@@ -165,7 +197,7 @@ class Book:
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.after.get(border.kind)
-        return None if wanted is None else self._ask(wanted, border, self._memory(border.session), now)
+        return None if wanted is None else self._ask(wanted, border, now)
 
     def recorded(self, border: Border, memory: Memory) -> Hit | None:
         """Return which breakpoints would stop at a border that a session passed long ago. `memory` is of this way over
@@ -179,12 +211,15 @@ class Book:
         plan = self._plans.get(border.session)
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
+        wanted = (plan.before if border.edge == "before" else plan.after).get(border.kind, ())
         met: list[tuple[Breakpoint, str]] = []
-        for one in (plan.before if border.edge == "before" else plan.after).get(border.kind, ()):
+        run = Run(0, border)
+        for one in wanted:
+            run.left, run.border = one.weight + EACH // len(wanted) + COMMON, border
             with suppress(Exception):
-                found = one.matches(border, memory)
-                if found is not None:
-                    met.append((one, found[1]))
+                cause = one.matches(border, memory, run)
+                if cause is not None:
+                    met.append((one, cause))
         memory.hit.update(one.id for one, _ in met)
         stops = [(one.id, cause) for one, cause in met if one.log is None]
         return Hit(tuple(number for number, _ in stops), stops[0][1]) if stops else None
@@ -192,75 +227,70 @@ class Book:
     def forget(self, session: str) -> None:
         """Drop what is remembered of a session that is closed or unloaded."""
         self._plans.pop(session, None)
-        self._standing.pop(session, None)
         self._memories.pop(session, None)
 
     # --- inside
 
-    def _repeated(self, border: Border) -> Hit | None:
-        """Return the stop that a breakpoint made which it used up, where it is asked for again."""
-        memory = self._standing.get(border.session)
-        if memory is None:
-            return None
-        if memory.asked is border.state and memory.edition == self._edition:
-            return memory.answers.get((border.kind, border.call))
-        del self._standing[border.session]
-        return None
-
-    def _before(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
+    def _ask(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
         memory = self._memory(border.session)
-        if memory.asked is not border.state or memory.edition != self._edition:
-            memory.asked, memory.edition = border.state, self._edition
-            memory.answers.clear()
-        place = (border.kind, border.call)
-        if place in memory.answers:
-            return memory.answers[place]  # type: ignore[no-any-return]
-        hit = self._ask(wanted, border, memory, now)
-        memory.answers[place] = evolve(hit, logs=(), complaints=()) if hit is not None and hit.ids else None
-        return hit
-
-    def _ask(self, wanted: _Wanted, border: Border, memory: Memory, now: int) -> Hit | None:
-        stops: list[tuple[Breakpoint, str]] = []
-        logs: list[tuple[int, str]] = []
-        complaints: list[str] = []
-        hit: list[int] = []
+        self._account.borders += 1
+        found: _Found | None = None
+        run = Run(0, border)
+        share, common = EACH // len(wanted), COMMON
+        greedy, most = None, 0  # who took most beyond an equal part
         for one in wanted:
+            room = share + common
+            run.left = one.weight + room
             try:
-                met = one.met(border, memory)
-                if met is None:
-                    continue
-                hit.append(one.id)
-                if one.log is None:
-                    stops.append((one, met[1]))
-                elif (said := one.said(met[0], now)) is not None:
-                    logs.append((one.id, said))
+                cause = one.met(border, memory, run)
+                if cause is not None:
+                    found = found or _Found()
+                    found.met(one, cause, run, now)
             except Exception as exc:  # noqa: BLE001 - whatever a breakpoint does, the session goes on
-                complaint = one.failed(exc)
-                if complaint is not None:
-                    complaints.append(complaint)
-                if one.muted:
-                    self._plans.clear()
-        memory.hit.update(hit)  # not before the next border: the order of ids means nothing
-        spent = [number for number in hit if self._spend(self._breakpoints[number])]
-        if spent and border.edge == "before":
-            self._standing[border.session] = memory
-        if not stops and not logs and not complaints:
+                found = found or _Found()
+                if isinstance(exc, ExpressionFailed) and most > room:
+                    found.starved.append(one)  # it is not its fault
+                else:
+                    found.tell(one.failed(_short_of(exc, room)))
+            run.border = border
+            if run.left < room:  # it took more than its nodes do
+                taken = room - max(run.left, 0)
+                told = self._account.pay(one, taken, self._breakpoints.values())
+                if told is not None:
+                    found = found or _Found()
+                    found.tell(told)
+                if taken > max(most, share):
+                    greedy, most = one, taken
+                common = max(0, common - max(0, taken - share))
+        if found is None:
+            return None
+        if found.starved and greedy is not None:
+            found.tell(greedy.crowded(found.starved))
+        return self._answer(found, memory)
+
+    def _answer(self, found: "_Found", memory: Memory) -> Hit | None:
+        if found.told:
+            self._plans.clear()  # one may be muted
+        memory.hit.update(found.hit)  # not before the next border: the order of ids means nothing
+        for number in found.hit:
+            self._spend(self._breakpoints[number])
+        stops = found.stops
+        if not stops and not found.logs and not found.told:
             return None
         commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)
         ids = tuple(one.id for one, _ in stops)
-        return Hit(ids, stops[0][1] if stops else "", tuple(logs), commands, tuple(complaints))
+        return Hit(ids, stops[0][1] if stops else "", tuple(found.logs), commands, tuple(found.told))
 
-    def _spend(self, one: Breakpoint) -> bool:
-        """Whether the hit used the breakpoint up. A temporary one is deleted (disabled, where another one waits for
-        it), a `once` one is disabled."""
+    def _spend(self, one: Breakpoint) -> None:
+        """Use up what stops only once: a temporary one is deleted (disabled, where another one waits for it), a `once`
+        one is disabled."""
         if not one.spec.temporary and not one.spec.once:
-            return False
+            return
         if one.spec.once or any(other.spec.after == one.id for other in self._breakpoints.values()):
             one.spec = evolve(one.spec, enabled=False, once=False)
         else:
             self._drop(one.id)
         self._plans.clear()
-        return True
 
     def _memory(self, session: str) -> Memory:
         found = self._memories.get(session)
@@ -282,6 +312,7 @@ class Book:
         made = self._place(number, spec)
         try:
             self._check_order(made)
+            self._check_weight(made)
         except BadSpec:
             if old is None:
                 del self._breakpoints[number]
@@ -291,7 +322,7 @@ class Book:
         self._next = max(self._next, number + 1)
         for memory in self._memories.values():
             memory.forget(number)
-        self._changed()
+        self._plans.clear()
         return made
 
     def _place(self, number: int, spec: Spec) -> Breakpoint:
@@ -310,12 +341,17 @@ class Book:
             seen.add(number)
             number = self.get(number, "after").spec.after
 
+    def _check_weight(self, made: Breakpoint) -> None:
+        """Refuse what would make all borders too costly, whatever the sessions hold."""
+        others = sum(one.weight for one in self._breakpoints.values()) - made.weight
+        if made.weight + others > MOST_NODES:
+            spec = made.spec
+            at = "when" if spec.when else "log" if spec.log else "watch"
+            has = f"has {made.weight} names, literals and operators, and those of the others {others:,}"
+            raise BadSpec(at, f"{has}: {MOST_NODES:,} are allowed together; delete some, or say less")
+
     def _drop(self, number: int) -> None:
         del self._breakpoints[number]
         for memory in self._memories.values():
             memory.forget(number)
             memory.hit.discard(number)
-
-    def _changed(self) -> None:
-        self._plans.clear()
-        self._edition += 1

@@ -1,10 +1,10 @@
 """One breakpoint, ready: what it looks at, when it counts, what it says. Pure.
 
-Whether it is met at a border is asked once for each border. What goes wrong in it is counted and told once; after
-MOST_ERRORS it is muted.
+Whether it is met at a border is asked once for each border, and what its expressions take there is paid by a run. What
+goes wrong in it is counted and told once; after MOST_ERRORS it is muted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import define, evolve
@@ -27,8 +27,8 @@ from debugger.breakpoints.places import (
     turn_of,
 )
 from debugger.breakpoints.spec import BadSpec, Spec, checked
-from debugger.breakpoints.watches import Change, Watch, watch
-from debugger.expressions import BadExpression, compile_expression, compile_template
+from debugger.breakpoints.watches import Change, watch
+from debugger.expressions import BadExpression, Expression, Run, Template, compile_expression, compile_template
 from runtime.step import On, StepKind
 from runtime.step.events import Finished
 
@@ -36,13 +36,18 @@ MOST_ERRORS: Final = 10
 MOST_CAUSE: Final = 300
 """Characters of a cause. It is one line of the journal."""
 
-Find = Callable[[Border, Memory], "str | Change | None"]
-"""Returns what is found at a border in a few words, or a change; None for nothing."""
+Find = Callable[[Border, Memory, Run], "str | Change | None"]
+"""Returns what is found at a border in a few words, or a change; None for nothing. The run pays for expressions."""
 
 
 @define(eq=False)
 class Breakpoint:
-    """A breakpoint of a book. `hits` counts how often it was met; `errors` how often asking it failed."""
+    """A breakpoint of a book. `hits` counts how often it was met; `errors` how often asking it failed, `crowds` at how
+    many borders it left too little for others.
+
+    `weight` is what its expressions take at each border for their nodes; `taken` and `age` are the account's
+    (`debugger.breakpoints.budget`). `why` says why it is muted.
+    """
 
     id: int
     spec: Spec
@@ -51,14 +56,19 @@ class Breakpoint:
     session: Callable[[str], object]
     agent: Callable[[str], object] | None
     tool: Callable[[str], object] | None
-    when: Callable[[Border], Any] | None
-    log: Callable[[Border], str] | None
+    when: Expression | None
+    log: Template | None
+    weight: int
     rule: HitRule | None
     rate: Rate
     hits: int = 0
     errors: int = 0
+    crowds: int = 0
     muted: bool = False
     ignored: int = 0
+    taken: int = 0
+    age: int = -1
+    why: str = ""
 
     @property
     def ignoring(self) -> int:
@@ -73,28 +83,28 @@ class Breakpoint:
             return False
         return bool(self.session(session) or (key and self.session(key)))
 
-    def matches(self, border: Border, memory: Memory) -> "tuple[Border, str] | None":
-        """Return the border with what was found at it, and the cause of a stop; None where the breakpoint is not met.
-        Counts nothing. Raises whatever its parts raise."""
-        found = self.find(border, memory)
+    def matches(self, border: Border, memory: Memory, run: Run) -> str | None:
+        """Return the cause of a stop; None where the breakpoint is not met. Counts nothing. `run` stands at the border,
+        and then at the one with what was found there. Raises whatever its parts raise."""
+        found = self.find(border, memory, run)
         if found is None or not self._fits(border, memory):
             return None
         if isinstance(found, Change):
-            border, found = evolve(border, old=found.old, new=found.new), found.line
-        if self.when is not None and not self.when(border):
+            run.border, found = evolve(border, old=found.old, new=found.new), found.line
+        if self.when is not None and not self.when.within(run):
             return None
-        return border, self.cause(found)
+        return self.cause(found)
 
-    def met(self, border: Border, memory: Memory) -> "tuple[Border, str] | None":
+    def met(self, border: Border, memory: Memory, run: Run) -> str | None:
         """As `matches`, and count it; None also where this hit does not count."""
-        found = self.matches(border, memory)
-        if found is None:
+        cause = self.matches(border, memory, run)
+        if cause is None:
             return None
         self.hits += 1
         if self.ignoring:
             self.ignored += 1
             return None
-        return found if self.rule is None or self.rule.allows(self.hits) else None
+        return cause if self.rule is None or self.rule.allows(self.hits) else None
 
     def _fits(self, border: Border, memory: Memory) -> bool:
         spec = self.spec
@@ -108,15 +118,13 @@ class Breakpoint:
         """Return why the session stops, in one line."""
         return _line(f"{name_of(self.spec)} {self.id}{': ' if found else ''}{found}")
 
-    def said(self, border: Border, now: int) -> str | None:
+    def said(self, run: Run, now: int) -> str | None:
         """Return what the log point says, None where it spoke too often in this second."""
-        if self.log is None:
-            return None
-        text = self.log(border)
         left_out = self.rate.left_out
-        if not self.rate.take(now):
+        if self.log is None or not self.rate.take(now):
             return None
         self.rate.left_out = 0
+        text = self.log.within(run)
         return f"{text} ({left_out} left out)" if left_out else text
 
     def failed(self, exc: Exception) -> str | None:
@@ -129,6 +137,27 @@ class Breakpoint:
         if self.errors > 1:
             return None
         return _line(f"{name} failed and does not stop; this is told once: {_why(exc)}")
+
+    def crowded(self, others: "Sequence[Breakpoint]") -> str:
+        """Count a border at which this one left too little for others; return what a person should hear of it."""
+        self.crowds += 1
+        if self.crowds >= MOST_ERRORS and not self.muted:
+            return self.mute(f"at {self.crowds} borders it left too little for others")
+        first = f"{name_of(others[0].spec)} {others[0].id}"
+        more = f" and {len(others) - 1} more were" if len(others) > 1 else " was"
+        return (
+            f"{first}{more} not asked at a border: {name_of(self.spec)} {self.id} took what all have together there; "
+            f"after {MOST_ERRORS} times it is muted"
+        )
+
+    def mute(self, why: str) -> str:
+        """Mute it; return what a person should hear of it."""
+        self.muted, self.why = True, why
+        return f"{name_of(self.spec)} {self.id} is muted until it is changed or enabled: {why}"
+
+    def heard(self) -> None:
+        """Let it be heard again."""
+        self.muted, self.errors, self.crowds, self.taken, self.why = False, 0, 0, 0, ""
 
 
 def _line(text: str) -> str:
@@ -153,7 +182,8 @@ def name_of(spec: Spec) -> str:
 
 def make(number: int, spec: Spec) -> Breakpoint:
     """Return the breakpoint that a spec means. Raises BadSpec with the member, and the position in it."""
-    where, find = _sought(number, checked(spec))
+    where, find, value = _sought(number, checked(spec))
+    when, log = _compiled("when", spec.when, compile_expression), _compiled("log", spec.log, compile_template)
     return Breakpoint(
         id=number,
         spec=spec,
@@ -162,8 +192,9 @@ def make(number: int, spec: Spec) -> Breakpoint:
         session=glob(spec.session),
         agent=glob(spec.agent) if spec.agent else None,
         tool=glob(spec.tool) if spec.tool else None,
-        when=_compiled("when", spec.when, compile_expression),
-        log=_compiled("log", spec.log, compile_template),
+        when=when,
+        log=log,
+        weight=sum(one.weight for one in (value, when, log) if one is not None),
         rule=hit_rule(spec.hits),
         rate=Rate(spec.rate),
     )
@@ -178,22 +209,27 @@ def _compiled(name: str, source: str, compiler: Callable[[str], Any]) -> Any:
         raise BadSpec(name, str(exc), exc.position) from None
 
 
-def _sought(number: int, spec: Spec) -> tuple[Places, Find]:
+def _sought(number: int, spec: Spec) -> tuple[Places, Find, Expression | None]:
+    """Return where to look, how, and the value that is watched."""
     if spec.watch:
         made = watch(spec)
-        return made.places, _watching(made, number)
+        return made.places, lambda border, memory, run: made.sense(border, memory, number, run), made.value
+    return *_plainly(number, spec), None
+
+
+def _plainly(number: int, spec: Spec) -> tuple[Places, Find]:
     if spec.catch:
         caught = catch(spec.catch)
         if spec.edge is not None or spec.kinds:
             raise BadSpec("edge" if spec.edge else "kinds", "a catch knows itself where to stop")
-        return caught.places, lambda border, memory: caught.sense(border, memory, number)
+        return caught.places, lambda border, memory, run: caught.sense(border, memory, number)
     if spec.text:
         return _text_places(spec), _searching(pattern(spec.text), number)
     if spec.new_session:
         return places({StepKind.SESSION_OPEN}, spec.edge), _events(frozenset({On.OPEN}))
     if spec.event:
         return places(StepKind, spec.edge), _events(events_of(spec.event))
-    return places(_kinds(spec), spec.edge), lambda border, memory: "" if is_whole(border) else None
+    return places(_kinds(spec), spec.edge), lambda border, memory, run: "" if is_whole(border) else None
 
 
 def _kinds(spec: Spec) -> frozenset[StepKind]:
@@ -204,12 +240,8 @@ def _kinds(spec: Spec) -> frozenset[StepKind]:
     return frozenset({StepKind.TURN_START}) if spec.turn is not None else STEPS
 
 
-def _watching(made: Watch, number: int) -> Find:
-    return lambda border, memory: made.sense(border, memory, number)
-
-
 def _events(wanted: frozenset[On]) -> Find:
-    def find(border: Border, memory: Memory) -> str | None:
+    def find(border: Border, memory: Memory, run: Run) -> str | None:
         on = getattr(event_of(border), "on", None)
         return f"event {on.value}" if on in wanted else None
 
@@ -227,7 +259,7 @@ def _text_places(spec: Spec) -> Places:
 
 
 def _searching(wanted: Pattern, number: int) -> Find:
-    def find(border: Border, memory: Memory) -> str | None:
+    def find(border: Border, memory: Memory, run: Run) -> str | None:
         if isinstance(border.event, Finished):
             found = wanted.first(result_text(border), 0, True) is not None
         elif border.kind is StepKind.CALL_RESULT:

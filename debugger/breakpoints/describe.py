@@ -8,17 +8,18 @@ from debugger.breakpoints.spec import Spec
 
 @frozen
 class Count:
-    """What a breakpoint has counted: hits, hits that are still ignored, failures, and whether it is muted for them."""
+    """What a breakpoint has counted: hits, hits that are still ignored, failures; whether it is muted, and why."""
 
     hits: int = 0
     ignoring: int | None = None
     errors: int = 0
     muted: bool = False
+    why: str = ""
 
 
 def count_of(one: Breakpoint) -> Count:
     """Return what a breakpoint of a book has counted."""
-    return Count(one.hits, one.ignoring, one.errors, one.muted)
+    return Count(one.hits, one.ignoring, one.errors, one.muted, one.why)
 
 
 def describe(spec: Spec, count: Count | None = None) -> str:
@@ -26,11 +27,18 @@ def describe(spec: Spec, count: Count | None = None) -> str:
     `breakpoint keep y  before call.run tool run_* if state.turn > 3; hit 2 times`."""
     count = count or Count(ignoring=spec.ignore)
     fate = "del" if spec.temporary else "dis" if spec.once else "keep"
-    kind = "log point" if spec.log else "catchpoint" if spec.catch or spec.text else name_of(spec)
-    return "; ".join([f"{kind} {fate} {'y' if spec.enabled else 'n'}  {_where(spec)}", *_notes(spec, count)])
+    return "; ".join(
+        [f"{sort_of(spec)} {fate} {'y' if spec.enabled else 'n'}  {place_of(spec)}", *notes_of(spec, count)]
+    )
 
 
-def _where(spec: Spec) -> str:
+def sort_of(spec: Spec) -> str:
+    """Return the sort of a breakpoint."""
+    return "log point" if spec.log else "catchpoint" if spec.catch or spec.text else name_of(spec)
+
+
+def place_of(spec: Spec, *, session: bool = True) -> str:
+    """Return where and when it stops; with `session`, in which sessions."""
     said = [
         (spec.edge or "", spec.edge is not None),
         (f"watch {spec.watch}", bool(spec.watch)),
@@ -43,13 +51,14 @@ def _where(spec: Spec) -> str:
         (f"tool {spec.tool}", bool(spec.tool)),
         (f"turn {spec.turn}", spec.turn is not None),
         (f"agent {spec.agent}", bool(spec.agent)),
-        (f"session {spec.session}", spec.session != "*"),
+        (f"session {spec.session}", session and spec.session != "*"),
         (f"if {spec.when}", bool(spec.when)),
     ]
     return " ".join(text for text, there in said if there)
 
 
-def _notes(spec: Spec, count: Count) -> list[str]:
+def notes_of(spec: Spec, count: Count) -> list[str]:
+    """Return what else was asked for, and what it counted."""
     said = [
         (f"group {spec.group}", bool(spec.group)),
         (f"after {spec.after}", spec.after is not None),
@@ -59,7 +68,7 @@ def _notes(spec: Spec, count: Count) -> list[str]:
         (f"ignore next {_times(count.ignoring or 0, 'hit')}", bool(count.ignoring)),
         (f"hit {_times(count.hits, 'time')}", bool(count.hits)),
         (f"failed {_times(count.errors, 'time')}", bool(count.errors)),
-        ("muted", count.muted),
+        (f"muted: {count.why}" if count.why else "muted", count.muted),
     ]
     return [text for text, there in said if there]
 

@@ -5,7 +5,6 @@ from typing import Any, Final
 from attrs import define, field
 
 from debugger.breakpoints.patterns import Sought, Stream
-from runtime.step import State, StepKind
 
 NOTHING: Final = object()
 """Nothing is remembered."""
@@ -13,16 +12,12 @@ NOTHING: Final = object()
 
 @define(eq=False)
 class Memory:
-    """`values` are those of watchpoints and of budgets, `hit` the breakpoints that were hit; both by id. `asked` is the
-    state of the last border before a step, and `answers` what was said there: who asks again hears the same."""
+    """`values` are those of watchpoints and of budgets, `hit` the breakpoints that were hit; both by id."""
 
     values: dict[int, Any] = field(factory=dict)
     sought: dict[int, Sought] = field(factory=dict)
     hit: set[int] = field(factory=set)
     stream: Stream = field(factory=Stream)
-    asked: State | None = None
-    edition: int = -1
-    answers: dict[tuple[StepKind, str], Any] = field(factory=dict)
 
     def forget(self, number: int) -> None:
         """Drop what one breakpoint remembers, so that it begins anew."""

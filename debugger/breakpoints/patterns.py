@@ -12,9 +12,9 @@ from attrs import define, frozen
 
 from debugger.border import Border
 from debugger.breakpoints.spec import BadSpec
-from debugger.schema import text_of
 from runtime.step import StepKind
 from runtime.step.events import Chunk, Finished
+from runtime.step.response import text_of
 from runtime.vocab import JsonObject
 
 WINDOW: Final = 4_096

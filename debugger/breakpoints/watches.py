@@ -4,7 +4,6 @@ A watchpoint looks after every step. What it finds first in a session is no chan
 step, where that is known.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -13,7 +12,7 @@ from debugger.border import Border
 from debugger.breakpoints.memory import NOTHING, Memory
 from debugger.breakpoints.places import Places, kinds_of
 from debugger.breakpoints.spec import BadSpec, Spec
-from debugger.expressions import BadExpression, compile_expression, compile_path
+from debugger.expressions import BadExpression, Expression, Run, compile_expression, compile_path
 from debugger.expressions.shown import cut
 from runtime.step import StepKind
 
@@ -43,10 +42,10 @@ class Change:
 
 @frozen
 class Watch:
-    """`read` gives the value at a border; a change is told for steps of these `kinds`."""
+    """`value` is read at a border; a change is told for steps of these `kinds`."""
 
     source: str
-    read: Callable[[Border], Any]
+    value: Expression
     becomes_true: bool
     kinds: frozenset[StepKind]
 
@@ -55,15 +54,17 @@ class Watch:
         """After every step: also where a change is not told, it is noted."""
         return Places(after=frozenset(StepKind))
 
-    def sense(self, border: Border, memory: Memory, number: int) -> Change | None:
-        """Return the change since the last border, and remember the value."""
+    def sense(self, border: Border, memory: Memory, number: int, run: Run) -> Change | None:
+        """Return the change since the last border, and remember the value. `run` pays for reading it."""
         old = memory.values.get(number, NOTHING)
-        new = self.read(border)
+        new = self.value.within(run)
         memory.values[number] = new
         if old is NOTHING:
             if border.taken is None:
                 return None
-            old = self.read(evolve(border, state=border.taken.before))
+            run.border = evolve(border, state=border.taken.before)
+            old = self.value.within(run)
+            run.border = border
         if not self._changed(old, new) or border.kind not in self.kinds:
             return None
         return Change(old, new, border.actor, self.source)
@@ -82,10 +83,10 @@ def watch(spec: Spec) -> Watch:
         raise BadSpec("edge", "a watchpoint stops after the step that made the change")
     kinds = kinds_of(spec.kinds) if spec.kinds else frozenset(StepKind) - _SILENT
     try:
-        read: Any = compile_path(spec.watch) if spec.mode == "change" else compile_expression(spec.watch)
+        value = compile_path(spec.watch) if spec.mode == "change" else compile_expression(spec.watch)
     except BadExpression as exc:
         raise BadSpec("watch", str(exc), exc.position) from None
-    for root in sorted(read.roots_used - WATCHED):
+    for root in sorted(value.roots_used - WATCHED):
         why = f"{root} is another thing at each step; what can be watched begins with {', '.join(sorted(WATCHED))}"
         raise BadSpec("watch", why, max(0, spec.watch.find(root)))
-    return Watch(spec.watch, read, spec.mode == "true", kinds)
+    return Watch(spec.watch, value, spec.mode == "true", kinds)

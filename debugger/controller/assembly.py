@@ -12,6 +12,7 @@ from debugger.controller.attending import Attending
 from debugger.controller.branching import Branching
 from debugger.controller.changing import Changing
 from debugger.controller.engine import Debugger
+from debugger.controller.keeping import Keeping
 from debugger.controller.looking import Looking
 from debugger.controller.names import Names
 from debugger.controller.orders import Orders
@@ -90,7 +91,7 @@ async def assemble(
     Raises JournalCorrupt where the audit in the store is broken.
     """
     audit = await Audit.opened(store, clock)
-    debugger = Debugger(roster, names, audit, clock, chance, complain)
+    debugger = Debugger(roster, names, audit, clock, chance, Keeping(store, clock), complain)
     pointing = Pointing(debugger, store)
     traveling = Traveling(debugger)
     parts = (

@@ -10,7 +10,7 @@ from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, find, usable
 from debugger.controller.stopping import context, shown, standing
 from debugger.expressions import compile_expression, complete
-from debugger.leases import Watcher
+from debugger.leases import Lease, Watcher
 from debugger.protocol import params as p
 from debugger.protocol.commands import COMMANDS, includes
 from debugger.protocol.errors import Failure
@@ -72,7 +72,13 @@ class Attending:
             "lane": len(session.state.lane),
             "touched": session.state.touched,
             "driver": lease.user if lease is not None else "",
+            "kept": self._kept(session),
         }
+
+    def _kept(self, session: Session) -> dict[str, Any] | None:
+        """Who asked that a session stays held although nobody drives it, and until when; None where nobody did."""
+        kept = self.debugger.keeping.of(session.state)
+        return kept.shown if kept is not None else None
 
     async def attach(self, caller: Caller, params: p.Attach) -> Any:
         """Watch a session, and drive it where that is possible."""
@@ -97,7 +103,8 @@ class Attending:
     def _standing(self, session: Session) -> dict[str, Any]:
         debugger = self.debugger
         border, lease = debugger.here(session), debugger.leases.of(session.id)
-        made = standing(debugger.look(session), border) | {"driver": lease.user if lease is not None else ""}
+        made = standing(debugger.look(session), border)
+        made |= {"driver": lease.user if lease is not None else "", "kept": self._kept(session)}
         if session.state.hold is not None:
             made["context"] = context(debugger, session, border)
         return made
@@ -108,10 +115,13 @@ class Attending:
         self.debugger.tell("lease", {"session": session.id, "driver": driver, "was": was, "why": why}, session.id)
 
     async def detach(self, caller: Caller, params: p.Detach) -> Any:
-        """Leave a session."""
+        """Leave a session. What a driver wants to stay held does so for a time, or until somebody lets it go on."""
         debugger = self.debugger
         session = find(debugger, params.session)
+        _check_time(params)
         before = debugger.leases.of(session.id)
+        if params.then == "hold" and before is not None and before.connection == caller.connection:
+            self._keep(session, before, params)
         due = debugger.leases.detach(session.id, caller.connection, params.then)
         watched = debugger.watched.get(session.id)
         if watched is not None:
@@ -122,10 +132,25 @@ class Attending:
         if before is not None and debugger.leases.of(session.id) is None:
             self._tell_lease(session, before.user, "detached")
         debugger.sweep()
+        kept = self._kept(session)
         await debugger.audit.write(
-            "detach", user=caller.user, connection=caller.connection, session=session.id, after={"then": params.then}
+            "detach",
+            user=caller.user,
+            connection=caller.connection,
+            session=session.id,
+            reason=params.reason,
+            after={"then": params.then, "kept": kept},
         )
-        return {"then": params.then}
+        return {"then": params.then, "kept": kept}
+
+    def _keep(self, session: Session, lease: Lease, params: p.Detach) -> None:
+        """Let a session stay held that its driver leaves. Without a time, one that was asked for before stays."""
+        debugger = self.debugger
+        chosen = params.forever or params.hold_seconds is not None
+        if session.state.hold is None or (not chosen and debugger.keeping.of(session.state) is not None):
+            return
+        seconds = lease.seconds if params.hold_seconds is None else params.hold_seconds
+        debugger.keep(session, lease.user, None if params.forever else seconds)
 
     async def status(self, caller: Caller, params: p.Session) -> Any:
         """Where a session stands, in short."""
@@ -136,6 +161,7 @@ class Attending:
         return made | {
             "driver": lease.user if lease is not None else "",
             "held_seconds": self.debugger.held_for(session),
+            "kept": self._kept(session),
         }
 
     async def lease(self, caller: Caller, params: p.Lease) -> Any:
@@ -162,6 +188,7 @@ class Attending:
                 user=caller.user,
                 connection=caller.connection,
                 session=session.id,
+                reason=params.reason,
                 before=was,
                 after=lease.user if lease is not None else "",
             )
@@ -179,8 +206,9 @@ class Attending:
         debugger.leases.attach(session.id, watcher)
         debugger.attended(session)
         if params.suspended:
-            debugger.dispatcher.hold(session, by(caller), "new session")
-        await debugger.audit.write("new", user=caller.user, connection=caller.connection, session=session.id)
+            debugger.dispatcher.hold(session, by(caller), params.reason or "new session")
+        about = {"user": caller.user, "connection": caller.connection, "session": session.id}
+        await debugger.audit.write("new", **about, reason=params.reason)
         return standing(debugger.look(session), debugger.here(session))
 
     async def display(self, caller: Caller, params: p.Display) -> Any:
@@ -224,17 +252,26 @@ class Attending:
         }
 
 
+def _check_time(params: p.Detach) -> None:
+    """Refuse a time for what does not stay held. Raises Failure."""
+    if params.then != "hold" and (params.forever or params.hold_seconds is not None):
+        at = "forever" if params.forever else "hold_seconds"
+        raise Failure("bad_params", f"says how long it is held, and `then` is {params.then}", at=f"with.{at}")
+    if params.forever and params.hold_seconds is not None:
+        raise Failure("bad_params", "excludes hold_seconds", at="with.forever")
+
+
 def attached(debugger: Debugger, caller: Caller, name: str) -> Session:
     """Return a session that the caller drives; where nobody does, it drives it from now on. Raises Failure."""
     session = usable(find(debugger, name))
     if debugger.leases.of(session.id) is None:
-        debugger.audit.add(
+        with debugger.audit.about(
             "attach",
             user=caller.user,
             connection=caller.connection,
             session=session.id,
             after={"drives": True, "on_loss": "hold"},
-        )
-        debugger.leases.attach(session.id, Watcher(caller.connection, caller.user, may_drive=True))
+        ):
+            debugger.leases.attach(session.id, Watcher(caller.connection, caller.user, may_drive=True))
         debugger.attended(session)
     return driven(debugger, caller, name)

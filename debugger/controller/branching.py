@@ -74,7 +74,9 @@ class Branching:
         """Begin a branch; the session stands there then."""
         session = self._held(caller, params.session)
         seq = await self._seq(session, params.at)
-        name = await branch(self.debugger, caller, session, seq, params.name, params.note, params.receipt)
+        name = await branch(
+            self.debugger, caller, session, seq, params.name, params.reason or params.note, params.receipt
+        )
         if params.note:
             self.debugger.dispatcher.mark(session, name, by(caller), params.note)
         return self._standing(session)
@@ -91,6 +93,7 @@ class Branching:
             user=caller.user,
             connection=caller.connection,
             session=session.id,
+            reason=params.reason,
             before=before,
             after={"branch": params.branch, "receipt": params.receipt},
         )
@@ -120,7 +123,12 @@ class Branching:
         step = debugger.dispatcher.mark(session, params.name, by(caller), params.note, seq)
         told = {"at": seq, "name": params.name, "note": params.note}
         await debugger.audit.write(
-            "mark", user=caller.user, connection=caller.connection, session=session.id, after=told
+            "mark",
+            user=caller.user,
+            connection=caller.connection,
+            session=session.id,
+            reason=params.reason,
+            after=told,
         )
         return told | {"by": step.after.seq}
 

@@ -4,10 +4,12 @@ A change that the machine refuses has changed nothing. What was changed is judge
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, evolve
 from cattrs import BaseValidationError, transform_error
 
 from debugger.controller.cursor import Cursor
@@ -29,8 +31,9 @@ from runtime.step import CallPhase, Event, On, Phase, State, StepKind, advance, 
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
 from runtime.step.records import CONVERTER
+from runtime.step.state import Call
 from runtime.step.undoing import inverse
-from runtime.vocab import Decision, Verdict, encode, nested_within
+from runtime.vocab import Decision, ToolResult, Verdict, encode, nested_within
 
 ONCE: Final = frozenset({"model", "system", "tools", "settings"})
 """What can be changed for one request."""
@@ -89,6 +92,7 @@ class Changing:
             )
         state = await branched(self.debugger, caller, session, cursor)
         after = advance(state, made).after  # raises where the machine refuses
+        self._check(session, state, after, changes)
         if params.dry:
             await trio.lowlevel.checkpoint()
             return {"at": watched.at, "dry": True} | difference(state, after)
@@ -103,26 +107,51 @@ class Changing:
         await self._committed(ticket)
         return answer | name
 
-    async def undo(self, caller: Caller, params: p.Session) -> Any:
+    def _check(self, session: Session, before: State, after: State, changes: tuple[ev.Change, ...]) -> None:
+        """Refuse arguments that their tool does not take, in the words that the run would have for them.
+
+        All changes are made by then: what is wrong after one may be right after the next. What takes an edit back is
+        not checked: it may bring back what the model got wrong. Raises Failure.
+        """
+        for call in after.turn.calls if after.turn is not None else ():
+            place = _rewritten(before, call, changes)
+            found = self.debugger.dispatcher.performer.checked(session, after, call) if place is not None else None
+            if isinstance(found, ToolResult) and found.error is not None and place is not None:
+                raise Failure(
+                    "edit_refused", f"{changes[place].path}: {found.error.message}", at=f"with.changes[{place}]"
+                )
+
+    def _check_allowed(self, session: Session, state: State, made: Event) -> None:
+        """Refuse to allow a call that no tool would take: a tool runs with what passed its check. Raises Failure."""
+        if not isinstance(made, ev.Judged) or made.verdict.decision is Decision.BLOCK:
+            return
+        call = state.turn.call(made.call) if state.turn is not None else None
+        found = self.debugger.dispatcher.performer.checked(session, state, call) if call is not None else None
+        if isinstance(found, ToolResult) and found.error is not None:
+            raise Failure("refused", f"call {made.call} cannot run: {found.error.message}")
+
+    async def undo(self, caller: Caller, params: p.Back) -> Any:
         """Take the last edit back, if the session has taken no step since."""
         session, watched = self._at(caller, params.session)
         self._at_head(session)
         if not watched.done:
             raise Failure("refused", "there is no edit at this step that could be taken back")
         last = watched.done[-1]
-        ticket, answer = self._edit(caller, session, last.back, "undo", last.back.reason)
+        back = _because(last.back, params)
+        ticket, answer = self._edit(caller, session, back, "undo", back.reason)
         watched.undone.append(watched.done.pop())
         await self._committed(ticket)
         return answer
 
-    async def redo(self, caller: Caller, params: p.Session) -> Any:
+    async def redo(self, caller: Caller, params: p.Back) -> Any:
         """Make the edit again that was taken back last."""
         session, watched = self._at(caller, params.session)
         self._at_head(session)
         if not watched.undone:
             raise Failure("refused", "there is no edit at this step that was taken back")
         last = watched.undone[-1]
-        ticket, answer = self._edit(caller, session, last.made, "redo", last.made.reason)
+        made = _because(last.made, params)
+        ticket, answer = self._edit(caller, session, made, "redo", made.reason)
         watched.done.append(watched.undone.pop())
         await self._committed(ticket)
         return answer
@@ -157,20 +186,25 @@ class Changing:
     def _edit(
         self, caller: Caller, session: Session, made: ev.Edited, action: str, reason: str
     ) -> tuple[int, dict[str, Any]]:
-        """Make an edit; return the ticket of its entry in the audit, and what is answered once that is on disk."""
+        """Make an edit; return the ticket of its record, and what is answered once that is on disk."""
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
-        ticket = self._note(caller, session, action, reason, [_plain(one) for one in made.changes], changed)
-        self.debugger.control(session, made, by(caller))
+        with self._about(caller, session, action, reason, [_plain(one) for one in made.changes], changed):
+            self.debugger.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
-        return ticket, {"at": self.debugger.look(session).mark} | changed
+        return session.ticket, {"at": self.debugger.look(session).mark} | changed
 
     async def _committed(self, ticket: int) -> None:
         await self.debugger.audit.store.committed(ticket)
 
-    def _note(self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any) -> int:
-        return self.debugger.audit.add(
+    def _about(
+        self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any
+    ) -> AbstractContextManager[int]:
+        """Audit what happens in the block. Where it is refused, the records are named that were made nevertheless."""
+        first = session.state.seq + 1
+        return self.debugger.audit.about(
             action,
+            lambda: {"records": list(range(first, session.state.seq + 1))},
             user=caller.user,
             connection=caller.connection,
             peer=str(caller.peer or ""),
@@ -204,10 +238,12 @@ class Changing:
         events = make(state)
         _tried(state, (note, *events))
         name = await self._branch(caller, session, cursor, what, params.receipt)
-        ticket = self._note(caller, session, what, reason, None, [plain(one, Bounds(text=2_000)) for one in events])
-        self.debugger.control(session, note, by(caller))
-        for event in events:
-            self.debugger.control(session, event, by(caller))
+        shown = [plain(one, Bounds(text=2_000)) for one in events]
+        with self._about(caller, session, what, reason, None, shown):
+            self.debugger.control(session, note, by(caller))
+            for event in events:
+                self.debugger.control(session, event, by(caller))
+        ticket = session.ticket
         self._told(session, caller, [])
         answer = {"at": self.debugger.look(session).mark} | name
         if then is not None:
@@ -220,9 +256,8 @@ class Changing:
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
         name = await self._branch(caller, session, self._cursor(session, params.at), "say", params.receipt)
-        ticket = self._note(caller, session, "say", "", None, params.text)
-        await debugger.names.say(session, params.text, caller.user)
-        await self._committed(ticket)
+        with self._about(caller, session, "say", params.reason, None, params.text):
+            await debugger.names.say(session, params.text, caller.user)
         return {"queued": len(session.state.lane)} | name
 
     async def inject(self, caller: Caller, params: p.Inject) -> Any:
@@ -234,7 +269,12 @@ class Changing:
             made: Event = ev.Cancelled(caller.user, params.reason)
         else:
             made = _event(caller, params)
-        return await self._done(caller, params, f"inject {params.event}", lambda state: (made,), params.reason)
+
+        def make(state: State) -> tuple[Event, ...]:
+            self._check_allowed(session, state, made)
+            return (made,)
+
+        return await self._done(caller, params, f"inject {params.event}", make, params.reason)
 
     async def _jump(self, caller: Caller, session: Session, params: p.Inject) -> Any:
         seconds = params.data.get("seconds")
@@ -256,7 +296,8 @@ class Changing:
             raise Failure("bad_params", f"must be the id of a call, a tool, or {MODEL}", at="with.call")
         planned = Planned(params.call, params.what, params.times, caller.user)
         what = f"fault {params.call} {params.what} x{params.times}"
-        answer = await self._done(caller, params, what, then=lambda: watched.faults.append(planned))
+        plan = partial(watched.faults.append, planned)
+        answer = await self._done(caller, params, what, reason=params.reason, then=plan)
         return answer | {"left": params.times}
 
     async def kill(self, caller: Caller, params: p.OneCall) -> Any:
@@ -269,7 +310,7 @@ class Changing:
                 raise Failure("refused", f"session {name} has no running call {params.call!r}", at="with.call")
             return (ev.Finished(call.id, cancelled(f"killed by {caller.user}")),)
 
-        return await self._done(caller, params, "kill", make) | {"call": params.call}
+        return await self._done(caller, params, "kill", make, params.reason) | {"call": params.call}
 
     async def stream(self, caller: Caller, params: p.Stream) -> Any:
         """End the answer under way here, end it with other words, or ask for it again."""
@@ -288,11 +329,13 @@ class Changing:
             # It has to say that it is over, also where it is cut.
             return (ev.Chunk(_words(params.text if params.what == "replace" else "")), ended)
 
-        return await self._done(caller, params, f"stream {params.what}", make) | {"dropped": waiting}
+        answer = await self._done(caller, params, f"stream {params.what}", make, params.reason)
+        return answer | {"dropped": waiting}
 
     async def verdict(self, caller: Caller, params: p.Override) -> Any:
         """Decide about a call in place of the judge, or of the person who is asked."""
         decision = Decision.ALLOW if params.decision == "allow" else Decision.BLOCK
+        session = find(self.debugger, params.session)
 
         def make(state: State) -> tuple[Event, ...]:
             call = state.turn.call(params.call) if state.turn is not None else None
@@ -302,12 +345,28 @@ class Changing:
             if call is None or (phase not in (CallPhase.JUDGING, CallPhase.APPROVING) and not asked):
                 raise Failure("refused", f"nobody is deciding about a call {params.call!r} now", at="with.call")
             if phase is not CallPhase.APPROVING:
-                return (*asked, ev.Judged(call.id, Verdict(decision, OVERRIDE, params.reason), call.revision))
+                judged = ev.Judged(call.id, Verdict(decision, OVERRIDE, params.reason), call.revision)
+                self._check_allowed(session, state, judged)
+                return (*asked, judged)
             allowed = decision is Decision.ALLOW
             return (ev.Approved(call.id, by(caller)) if allowed else ev.Denied(call.id, by(caller), params.reason),)
 
         answer = await self._done(caller, params, f"verdict {params.decision}", make, params.reason)
         return answer | {"decision": params.decision}
+
+
+def _rewritten(before: State, call: Call, changes: tuple[ev.Change, ...]) -> int | None:
+    """Return the place of the last change of the arguments with which a call would run, or None."""
+    old = before.turn.call(call.id) if before.turn is not None else None
+    if old is None or old.revision == call.revision or call.phase is CallPhase.FINISHED:
+        return None
+    path = f"calls.{call.id}.args"
+    return max((n for n, one in enumerate(changes) if f"{one.path}.".startswith(f"{path}.")), default=None)
+
+
+def _because(made: ev.Edited, params: p.Back) -> ev.Edited:
+    """An edit that is taken back or made again, with the reason for that where one was given."""
+    return evolve(made, reason=params.reason) if params.reason else made
 
 
 def _event(caller: Caller, params: p.Inject) -> Event:

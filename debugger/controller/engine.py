@@ -17,12 +17,12 @@ from debugger.border import Border, Edge
 from debugger.breakpoints import BadSpec, Book, Hit
 from debugger.controller.cursor import Cursor
 from debugger.controller.faults import Faults
+from debugger.controller.keeping import Keeping
 from debugger.controller.names import Names
 from debugger.controller.stopping import shown, stopped
 from debugger.controller.watched import Watched
 from debugger.leases import Due, Leases
 from debugger.protocol.errors import LONGEST
-from debugger.schema import text_of
 from debugger.server import Caller, Service
 from runtime.errors import JournalError, JournalFull, TwinstepError
 from runtime.ports import Chance, Clock
@@ -32,6 +32,7 @@ from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Event, On, Phase, Step, StepKind
 from runtime.step import events as ev
+from runtime.step.response import text_of
 from runtime.step.state import Hold
 
 UNATTENDED_SECONDS: Final = 300.0
@@ -64,6 +65,7 @@ class Debugger:
     audit: Audit
     clock: Clock
     chance: Chance
+    keeping: Keeping
     complain: Callable[[str, Exception], None] = field(default=lambda where, exc: None)
     unattended_seconds: float = UNATTENDED_SECONDS
     book: Book = field(factory=Book)
@@ -138,7 +140,10 @@ class Debugger:
             if session is None or session.broken is not None:
                 continue
             try:
-                self._abandon(session, one)
+                if one.waited and self.keeping.of(session.state) is not None:
+                    self._wait_out(session)
+                else:
+                    self._abandon(session, one)
             except JournalFull:
                 self._after_a_while(session, AGAIN_SECONDS, one)
             except Exception as exc:  # noqa: BLE001 - what one session does must not keep the others held
@@ -146,18 +151,38 @@ class Debugger:
 
     def _abandon(self, session: Session, due: Due) -> None:
         by = f"debugger:{due.user}"
-        self.audit.add(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why)
-        if due.act == "cancel" and session.state.phase in OPEN:
-            self.control(session, ev.Cancelled(due.user, due.why), by)
-        watched = self.watched.get(session.id)
-        if watched is not None:
-            watched.mode, watched.call = "off", ""
-        self.dispatcher.focus(session, "")
-        self.dispatcher.release(session, by)
+        with self.audit.about(f"dead-man.{due.act}", user=due.user, session=session.id, reason=due.why):
+            if due.act == "cancel" and session.state.phase in OPEN:
+                self.control(session, ev.Cancelled(due.user, due.why), by)
+            watched = self.watched.get(session.id)
+            if watched is not None:
+                watched.mode, watched.call = "off", ""
+            self.dispatcher.focus(session, "")
+            self.dispatcher.release(session, by)
 
     def _after_a_while(self, session: Session, seconds: float, due: Due) -> None:
         self._later[session.id] = (trio.current_time() + seconds, due)
         self._wake.set()
+
+    def keep(self, session: Session, user: str, seconds: float | None) -> int:
+        """Let a held session stand for so long although nobody will drive it, with None until somebody lets it go on.
+
+        Returns the ticket of what is kept of it. Raises JournalFull, and then nothing has changed.
+        """
+        ticket = self.keeping.keep(session.state, user, seconds)
+        self._wait_out(session)
+        return ticket
+
+    def _wait_out(self, session: Session) -> None:
+        """Let a session stand that nobody drives: for as long as somebody asked for, else for a time."""
+        kept = self.keeping.of(session.state)
+        if kept is None:
+            self._unattended(session)
+        elif (seconds := self.keeping.left(kept)) is None:
+            self._later.pop(session.id, None)
+        else:
+            due = Due(session.id, "resume", kept.user, f"the time is over for which {kept.user} had it held")
+            self._after_a_while(session, seconds, due)
 
     def _unattended(self, session: Session) -> None:
         """Let a session that nobody drives stand only for a time."""
@@ -342,6 +367,8 @@ class Debugger:
         watched = self.watched.get(session.id)
         if watched is not None:
             watched.saw(step, ours=any(one is step.event for one, _ in self._mine))
+            if not step.kind.controls:
+                watched.moved = trio.current_time()
         if on is On.HOLD:
             self._stood(session)
         elif on is On.RELEASE:
@@ -355,6 +382,7 @@ class Debugger:
             self._taken(watched, step)
         if step.after.phase is Phase.CLOSED:
             self.leases.forget(session.id)
+            self.keeping.forget(session.id)
             self.forget(session)
             self.tell("closed", {"session": session.id})
 
@@ -392,7 +420,8 @@ class Debugger:
         while watched.once:  # the last edit first
             back = watched.once.pop()
             try:
-                self.control(session, back, f"debugger:{back.by}")
+                with self.audit.about("undo", user=back.by, session=session.id, reason=back.reason):
+                    self.control(session, back, f"debugger:{back.by}")
             except JournalFull as exc:
                 watched.once.append(back)
                 self.complain(f"session {session.id}: what was meant for one request stays for another one", exc)
@@ -458,6 +487,7 @@ class Debugger:
         now = trio.current_time()
         self._held.pop(session.id, None)
         self._later.pop(session.id, None)
+        self.keeping.forget(session.id)
         opened = self._opened.get(session.id)
         if opened is not None and opened.since is not None:
             opened.held += now - opened.since
@@ -500,9 +530,11 @@ class Debugger:
             self.dispatcher.hold(session, BREAKPOINT, hit.cause)
 
     def _returned(self, session: Session) -> None:
-        """A session that was held when its process ended is held again: for as long as somebody may come back to it."""
+        """A session that was held when its process ended is held again: for as long as somebody may come back to it, or
+        as somebody asked for."""
         self._held[session.id] = trio.current_time()
-        self._unattended(session)
+        if self.leases.of(session.id) is None:
+            self._wait_out(session)
 
     def forget(self, session: Session) -> None:
         """Drop what is kept of a session that was unloaded or closed. What people asked for stays while they are

@@ -3,6 +3,7 @@
 from debugger.controller.engine import Debugger
 from debugger.controller.names import Row
 from debugger.protocol.errors import Failure
+from debugger.repl.naming import begins, tail
 from debugger.server import Caller
 from runtime.errors import InputError, JournalError
 from runtime.sessions.session import Session
@@ -20,29 +21,28 @@ def find(debugger: Debugger, name: str) -> Session:
         return live
     exact = debugger.names.known(name)
     try:
-        return debugger.names.get(exact if exact is not None else _beginning(debugger, name))
+        return debugger.names.get(exact if exact is not None else _named(debugger, name).session)
     except (JournalError, InputError) as exc:
         raise Failure("no_session", str(exc), at="with.session") from exc
 
 
-def _beginning(debugger: Debugger, name: str) -> str:
-    rows = list(debugger.names.rows())
-    found = [row for row in rows if _last(row) == name] or [row for row in rows if _begins(row, name)]
-    if not found:
+def _named(debugger: Debugger, name: str) -> Row:
+    found = named(debugger, name)
+    if found is None:
         raise Failure("no_session", f"there is no session {name!r}", at="with.session")
+    return found
+
+
+def named(debugger: Debugger, name: str) -> Row | None:
+    """Return the session of a name, None where there is none. Raises Failure for a name that fits several."""
+    rows = list(debugger.names.rows())
+    found = [row for row in rows if name in (row.session, row.key)]
+    found = found or [row for row in rows if row.key and tail(row.key, name) == name]
+    found = found or [row for row in rows if begins(row.session, row.key, name)]
     if len(found) > 1:
         some = ", ".join(row.key or row.session for row in found[:SHOWN])
         raise Failure("no_session", f"{name!r} fits {len(found)} sessions: {some}", at="with.session")
-    return found[0].session
-
-
-def _last(row: Row) -> str:
-    return row.key.rpartition(":")[2]
-
-
-def _begins(row: Row, name: str) -> bool:
-    """Whether an id, a key or the last part of one begins so."""
-    return any(one.startswith(name) for one in (row.session, row.key, _last(row)) if one)
+    return found[0] if found else None
 
 
 def driven(debugger: Debugger, caller: Caller, name: str) -> Session:

@@ -159,7 +159,7 @@ class Looking:
         """One table about a session."""
         session = await self._session(params.session)
         if params.topic == "audit":
-            return await self.audit(caller, p.AuditLog(session.id))
+            return await self.audit(caller, p.AuditLog(session.id, verify=True))
         state = self._state(session)
         made: dict[str, Callable[[], Any]] = {
             "calls": lambda: _calls(state, session.focus),

@@ -1,27 +1,44 @@
 """Commands about breakpoints, and how they outlive the process: one document in the store."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
-from attrs import asdict, define, field, fields
+from attrs import asdict, define, evolve, field, fields
 
-from debugger.breakpoints import BadSpec, Breakpoint, count_of, describe, plain, structure
+from debugger.breakpoints import (
+    BadSpec,
+    Breakpoint,
+    count_of,
+    describe,
+    missing,
+    notes_of,
+    place_of,
+    plain,
+    sort_of,
+    structure,
+)
 from debugger.controller.engine import Debugger
+from debugger.controller.finding import named
 from debugger.controller.orders import Owner
 from debugger.protocol import params as p
 from debugger.protocol.commands import ROLES
 from debugger.protocol.errors import Failure
 from debugger.repl.forms import BadLine
 from debugger.repl.lines import form_of
+from debugger.repl.naming import tail
 from debugger.server import Caller, Handler
 from runtime.errors import JournalFull, TwinstepError
 from runtime.ports import Store
 
 KIND: Final = "breakpoints"
 KEY: Final = "all"
+EVERY: Final = "*"
+GLOB: Final = re.compile(r"[*?\[]")
+"""What makes a name of a session one of several."""
 
 
 @define(eq=False)
@@ -102,7 +119,7 @@ class Pointing:
         self._check_room()
         _check(params.commands)
         with below("with."):
-            made = self.debugger.book.add(structure(given(params)))
+            made = self.debugger.book.add(structure(self._meant(given(params))))
         self.owners[made.id] = Owner(caller.user, caller.role)
         await self._keep(caller, "break.add", made.id)
         return self._row(made)
@@ -111,7 +128,7 @@ class Pointing:
         """Change a breakpoint; enabling one lets it be heard again."""
         self._check_room()
         book = self.debugger.book
-        members = given(params)
+        members = self._meant(given(params))
         number = members.pop("id")
         _check(members.get("commands", ()))
         with below("with."):
@@ -156,15 +173,34 @@ class Pointing:
         return {"specs": self.debugger.book.save()}
 
     async def load(self, caller: Caller, params: p.LoadBreakpoints) -> Any:
-        """Set breakpoints that were saved, all or none."""
+        """Set breakpoints that were saved, all or none, but for those that are there already: these stay as they are.
+
+        `breakpoints` has those that were set, `there` the others with what the saved ones say differently (`differs`).
+        """
         self._check_room()
         for place, one in enumerate(params.specs):
             _check(one.commands, f"specs[{place}].")
+        book = self.debugger.book
         with below("with.specs"):
-            made = self.debugger.book.load([given(one) for one in params.specs])
-        self.owners |= dict.fromkeys(made.values(), Owner(caller.user, caller.role))
-        await self._keep(caller, "break.load", list(made.values()))
-        return {"ids": list(made.values())}
+            rows, there = missing([self._meant(given(one)) for one in params.specs], {one.id: one.spec for one in book})
+            made = book.load(rows)
+        told = [{**self._row(book.get(one.id)), "differs": list(one.differs)} for one in there]
+        if made:
+            self.owners |= dict.fromkeys(made.values(), Owner(caller.user, caller.role))
+            await self._keep(caller, "break.load", list(made.values()))
+        ids = list(made.values())
+        return {"ids": ids, "breakpoints": [self._row(book.get(number)) for number in ids], "there": told}
+
+    def _meant(self, members: dict[str, Any]) -> dict[str, Any]:
+        """Return the members of a spec with the key (or id) of the session whose short name stands there.
+
+        A key in parts may be that of a session to come: it is no beginning of another.
+        """
+        name = members.get("session", EVERY)
+        row = None if GLOB.search(name) else named(self.debugger, name)
+        if row is not None and name != row.session and (":" not in name or tail(row.key, name) == name):
+            members["session"] = row.key or row.session
+        return members
 
     def _row(self, one: Breakpoint) -> dict[str, Any]:
         count = count_of(one)
@@ -172,9 +208,14 @@ class Pointing:
             "id": one.id,
             **plain(one.spec),
             "line": describe(one.spec, count),
+            "sort": sort_of(one.spec),
+            "place": place_of(one.spec, session=False),
+            "notes": "; ".join(notes_of(one.spec, evolve(count, hits=0, muted=False))),
+            "key": self.debugger.names.of(one.spec.session)[0],
             "hits": count.hits,
             "errors": count.errors,
             "muted": count.muted,
+            "why": count.why,
             "owner": self.owners[one.id].user if one.id in self.owners else "",
         }
 

@@ -1,7 +1,7 @@
 """Commands that let a session stand or go: pause, continue, step, finish, until, cancel, lock."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import trio
 from attrs import define
@@ -18,11 +18,13 @@ from debugger.protocol import params as p
 from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from runtime.errors import TwinstepError
-from runtime.sessions.gate import Until
+from runtime.sessions.gate import STEP, Until
 from runtime.sessions.session import Session
 from runtime.step import OPEN, CallPhase
 from runtime.step import events as ev
 
+CAUSE: Final = 200
+"""Characters of an expression that the cause of a stop shows."""
 ALL = "*"
 """The session that means every one: those with an open prompt to pause, those that the caller drives to go on."""
 
@@ -47,17 +49,17 @@ class Running:
             "lock": self.lock,
         }
 
-    async def pause(self, caller: Caller, params: p.Session) -> Any:
+    async def pause(self, caller: Caller, params: p.Pause) -> Any:
         """Hold a session at its next border, or every one that has an open prompt and that nobody else drives.
 
         It waits for nothing: not even a pass of the loop may lie between the command and the hold.
         """
         if params.session == ALL:
-            return self._each(self._open(caller), lambda session: self._pause(caller, session))
-        return self._pause(caller, attached(self.debugger, caller, params.session))
+            return self._each(self._open(caller), lambda session: self._pause(caller, session, params.reason))
+        return self._pause(caller, attached(self.debugger, caller, params.session), params.reason)
 
-    def _pause(self, caller: Caller, session: Session) -> dict[str, Any]:
-        self.debugger.dispatcher.hold(session, by(caller))
+    def _pause(self, caller: Caller, session: Session, reason: str) -> dict[str, Any]:
+        self.debugger.dispatcher.hold(session, by(caller), *([reason] if reason else []))
         return self._standing(session)
 
     def _open(self, caller: Caller) -> Iterator[Session]:
@@ -151,12 +153,15 @@ class Running:
         if cursor is not None:
             return await self.record.until(caller, session, cursor, expression)
         self._free(session)
-        return self._run(caller, session, params.generation, until_true(expression, self.debugger.border))
+        until = until_true(expression, self.debugger.border)
+        return self._run(caller, session, params.generation, until, f"until {_short(params.expr)}")
 
-    def _run(self, caller: Caller, session: Session, generation: int, until: Until) -> dict[str, Any]:
+    def _run(
+        self, caller: Caller, session: Session, generation: int, until: Until, cause: str = STEP
+    ) -> dict[str, Any]:
         hold = hold_of(session, generation)
         self.debugger.look(session).last = None
-        self.debugger.dispatcher.run_until(session, by(caller), until, hold.generation)
+        self.debugger.dispatcher.run_until(session, by(caller), until, hold.generation, cause)
         return {"generation": hold.generation}
 
     async def cancel(self, caller: Caller, params: p.Cancel) -> Any:
@@ -166,11 +171,11 @@ class Running:
         debugger.leave_past(session)  # a prompt is open at the head, if anywhere
         if session.state.phase not in OPEN:
             raise Failure("refused", f"session {session.id} has no open prompt: it is {session.state.phase.value}")
-        ticket = debugger.audit.add(
+        with debugger.audit.about(
             "cancel", user=caller.user, connection=caller.connection, session=session.id, reason=params.reason
-        )
-        debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
-        await debugger.audit.store.committed(ticket)
+        ):
+            debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
+        await debugger.audit.store.committed(session.ticket)
         return self._standing(session)
 
     async def lock(self, caller: Caller, params: p.Lock) -> Any:
@@ -189,6 +194,12 @@ class Running:
 
     def _standing(self, session: Session) -> dict[str, Any]:
         return standing(self.debugger.look(session), self.debugger.here(session))
+
+
+def _short(expression: str) -> str:
+    """An expression in one line of a cause."""
+    text = " ".join(expression.split())
+    return text if len(text) <= CAUSE else f"{text[:CAUSE]}…"
 
 
 def _call(session: Session, name: str) -> None:

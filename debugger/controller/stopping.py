@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from debugger.border import Border
 from debugger.breakpoints import Hit
 from debugger.controller.watched import Watched
@@ -61,7 +63,9 @@ def facts(debugger: "Debugger", session: Session) -> Facts:
     """Return what the state does not know of itself; of the past nothing is known."""
     if debugger.cursor(session) is not None:
         return Facts()
-    return facts_of(session, debugger.dispatcher, held=debugger.held_for(session))
+    moved = debugger.look(session).moved
+    resting = None if moved is None else trio.current_time() - moved
+    return facts_of(session, debugger.dispatcher, held=debugger.held_for(session), resting=resting)
 
 
 def context(debugger: "Debugger", session: Session, border: Border) -> dict[str, Any]:

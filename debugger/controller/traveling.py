@@ -38,7 +38,7 @@ class Traveling:
             "reverse-until": self.reverse_until,
         }
 
-    async def back(self, caller: Caller, params: p.Back) -> Any:
+    async def back(self, caller: Caller, params: p.StepsBack) -> Any:
         """Go back by one step or more."""
         session, generation = self._held(caller, params.session)
         walk, place = await here(self.debugger, session)

@@ -50,14 +50,15 @@ class Planned:
 class Watched:
     """One session under the debugger. `mark` is the number of the last record that an edit must know of.
 
-    `last` is the step that was taken last. `once` undoes the edits that were meant for one request. `displays` are by
-    connection and number. `cursor` is where somebody looks, None at the head;
-    `walk` is the path that somebody looked at last.
+    `last` is the step that was taken last, `moved` when (Trio's clock). `once` undoes the edits that were meant for one
+    request. `displays` are by connection and number. `cursor` is where somebody looks, None at the head; `walk` is the
+    path that somebody looked at last.
     """
 
     session: Session
     mark: int
     last: Step | None = None
+    moved: float | None = None
     done: "deque[Undo]" = field(factory=lambda: deque(maxlen=UNDO))
     undone: "deque[Undo]" = field(factory=lambda: deque(maxlen=UNDO))
     faults: list[Planned] = field(factory=list)

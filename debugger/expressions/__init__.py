@@ -9,6 +9,7 @@ error. Nothing in it can call, change, import or wait.
 from debugger.expressions.completion import complete
 from debugger.expressions.errors import BadExpression, ExpressionFailed
 from debugger.expressions.expression import Expression, Path, compile_expression, compile_path
+from debugger.expressions.reading import Run
 from debugger.expressions.template import Template, compile_template
 from debugger.expressions.values import ABSENT
 
@@ -18,6 +19,7 @@ __all__ = [
     "Expression",
     "ExpressionFailed",
     "Path",
+    "Run",
     "Template",
     "complete",
     "compile_expression",

@@ -29,6 +29,11 @@ class Expression:
         """Return the value at a border. Raises ExpressionFailed where that would cost too much, and nothing else."""
         return self.code(Run(MOST_OPERATIONS - self.weight, border))
 
+    def within(self, run: Run) -> Any:
+        """Return the value where `run` stands, and let it pay. Raises ExpressionFailed where it has too little left."""
+        run.left -= self.weight
+        return self.code(run)
+
     def measured(self, border: Border) -> tuple[Any, int]:
         """Return the value at a border, and how many operations it took."""
         run = Run(MOST_OPERATIONS - self.weight, border)

@@ -30,9 +30,22 @@ def cut(value: Any, most: int = MOST_SHOWN) -> str:
 
     Looks at no more of the value than it shows.
     """
+    return _cut(value, _Room(most + 2 * DEEPEST_VALUE), most)
+
+
+def shown(value: Any, purse: Purse, most: int) -> str:
+    """Return the same, and pay for the parts that were looked at and for the text."""
+    room = _Room(most + 2 * DEEPEST_VALUE)
+    text = _cut(value, room, most)
+    purse.pay(room.parts)
+    purse.pay_for(text)
+    return text
+
+
+def _cut(value: Any, room: "_Room", most: int) -> str:
     if value is ABSENT:
         return "absent"
-    text = _TEXT(_tree(value, _Room(most + 2 * DEEPEST_VALUE), 0))
+    text = _TEXT(_tree(value, room, 0))
     return text if len(text) <= most else text[: most - 1] + CUT
 
 
@@ -41,10 +54,14 @@ class _Room(Purse):
     """Room for characters, in the place of a purse. What does not fit is left out instead of raising.
 
     An operation is counted as a character of what it makes, or (of the last part of each level) as one too many.
+    `parts` counts the operations alone.
     """
+
+    parts: int = 0
 
     def pay(self, operations: int) -> None:
         self.left -= operations
+        self.parts += operations
 
     def pay_for(self, text: str) -> None:
         self.left -= len(text)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from debugger.border import ROOTS, Border
-from debugger.expressions.bounds import LONGEST, MOST_SHOWN
+from debugger.expressions.bounds import LONGEST, MOST_OPERATIONS, MOST_SHOWN
 from debugger.expressions.errors import BadExpression
 from debugger.expressions.expression import Expression, compile_expression
-from debugger.expressions.reading import Root
-from debugger.expressions.shown import CUT, cut
+from debugger.expressions.reading import Root, Run
+from debugger.expressions.shown import CUT, shown
 
 MOST_EXPRESSIONS = 20
 
@@ -25,10 +25,25 @@ class Template:
     roots_used: frozenset[str]
     pieces: tuple[str | Expression, ...] = field(repr=False, eq=False)
 
+    @property
+    def weight(self) -> int:
+        """How many operations it takes at least: the nodes of its expressions."""
+        return sum(one.weight for one in self.pieces if isinstance(one, Expression))
+
     def __call__(self, border: Border) -> str:
-        """Return the text at a border. Raises ExpressionFailed where an expression costs too much."""
-        text = "".join(one if isinstance(one, str) else cut(one(border)) for one in self.pieces)
-        return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + CUT
+        """Return the text at a border. Raises ExpressionFailed where its expressions together cost too much."""
+        return self.within(Run(self.weight + MOST_OPERATIONS, border))
+
+    def within(self, run: Run) -> str:
+        """Return the text where `run` stands, and let it pay for expressions and for what is shown of their values."""
+        said: list[str] = []
+        room = MOST_SHOWN
+        for one in self.pieces:
+            said.append(one if isinstance(one, str) else shown(one.within(run), run, room + 1))
+            room -= len(said[-1])
+            if room < 0:
+                return "".join(said)[: MOST_SHOWN - 1] + CUT
+        return "".join(said)
 
 
 def compile_template(source: str, roots: Mapping[str, Root] = ROOTS) -> Template:

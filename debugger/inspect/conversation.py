@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from debugger.inspect.plain import Bounds, Shown, cut, plain, wellformed
-from debugger.schema import text_of
 from runtime.step import State
+from runtime.step.response import text_of
 from runtime.vocab import Content, JsonObject, Message
 
 COUNT: Final = 20

@@ -1,71 +1,27 @@
-"""The processes of a machine as /proc has them, and which of them a session's process groups hold or have lost.
+"""Which processes of this machine a session's process groups hold, and which they have lost.
 
-`table` reads /proc; all else is pure. No command line is read: it may hold what is secret.
+`table` reads /proc; all else is pure.
 """
 
-import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Final
 
-from attrs import frozen
-
 from debugger.inspect.plain import Shown, cut
+from runtime.tools.proctable import Process, processes
 
 STOPPED: Final = frozenset("TtZX")
 """States in which a process does nothing: stopped, traced, or dead and not yet taken away."""
 MOST: Final = 200
 """Processes that are told of one session."""
-PROC: Final = Path("/proc")
 
 
-@frozen
-class Process:
-    """One process. `state` is the kernel's letter: R, S, D, T, t, Z and so on."""
-
-    id: int
-    name: str
-    state: str
-    parent: int
-    group: int
-
-    @property
-    def row(self) -> Shown:
-        """The process as it is shown."""
-        return {"pid": self.id, "name": self.name, "state": self.state, "parent": self.parent, "group": self.group}
+def table() -> dict[int, Process]:
+    """Return all processes by id. Empty where there is no /proc."""
+    return {one.pid: one for one in processes()}
 
 
-def table(proc: Path = PROC) -> dict[int, Process]:
-    """Return all processes by id. One that ends meanwhile is left out. Empty where there is no /proc."""
-    found = {}
-    try:
-        names = os.listdir(proc)
-    except OSError:
-        return {}
-    for name in names:
-        if name.isdecimal():
-            process = _read(f"{proc}/{name}/stat")
-            if process is not None:
-                found[process.id] = process
-    return found
-
-
-def _read(path: str) -> Process | None:
-    try:
-        with open(path, "rb") as file:
-            return parsed(file.read())
-    except OSError:
-        return None
-
-
-def parsed(stat: bytes) -> Process | None:
-    """Return what a line of /proc/PID/stat says, or None where it says nothing. A name may hold brackets and blanks."""
-    head, found, tail = stat.rpartition(b")")
-    number, _, name = head.partition(b" (")
-    rest = tail.split()
-    if not found or len(rest) < 3 or not number.isdigit():
-        return None
-    return Process(int(number), name.decode("utf-8", "replace"), rest[0].decode(), int(rest[1]), int(rest[2]))
+def _row(one: Process) -> Shown:
+    return {"pid": one.pid, "name": one.name, "state": one.state, "parent": one.parent, "group": one.group}
 
 
 def groups_of(owners: Mapping[int, str], known: Mapping[int, Process], stopped: Collection[int] = ()) -> Shown:
@@ -85,12 +41,12 @@ def groups_of(owners: Mapping[int, str], known: Mapping[int, Process], stopped: 
                 "group": group,
                 "call": cut(owners[group], 200),
                 "stopped": group in still,
-                "processes": [one.row for one in some[:MOST]],
+                "processes": [_row(one) for one in some[:MOST]],
                 "more": max(0, len(some) - MOST),
             }
             for group, some in held.items()
         ],
-        "escaped": [one.row for one in _escaped(held, held, known)[:MOST]],
+        "escaped": [_row(one) for one in _escaped(held, held, known)[:MOST]],
         "frozen": bool(still),
         "wholly": not moving if still else None,
         "sentence": _sentence(held, still, moving),
@@ -106,17 +62,17 @@ def _escaped(some: _Groups, held: _Groups, known: Mapping[int, Process]) -> list
     for one in known.values():
         below.setdefault(one.parent, []).append(one)
     queue = [one for members in some.values() for one in members]
-    seen = {one.id for one in queue}
+    seen = {one.pid for one in queue}
     found = []
     while queue:
-        for child in below.get(queue.pop().id, ()):
-            if child.id in seen:
+        for child in below.get(queue.pop().pid, ()):
+            if child.pid in seen:
                 continue
-            seen.add(child.id)
+            seen.add(child.pid)
             queue.append(child)
             if child.state not in "ZX" and child.group not in held:
                 found.append(child)
-    return sorted(found, key=lambda one: one.id)
+    return sorted(found, key=lambda one: one.pid)
 
 
 def _sentence(held: _Groups, still: _Groups, moving: list[Process]) -> str:
@@ -124,7 +80,7 @@ def _sentence(held: _Groups, still: _Groups, moving: list[Process]) -> str:
     frozen = sum(map(len, still.values()))
     found = [f"{running} {'process runs' if running == 1 else 'processes run'}"] if running else []
     if moving:
-        named = ", ".join(f"{one.name} ({one.id})" for one in moving[:10])
+        named = ", ".join(f"{one.name} ({one.pid})" for one in moving[:10])
         found.append(f"not fully frozen: {named} {'runs' if len(moving) == 1 else 'run'} on")
     elif still:
         found.append(f"wholly frozen: {frozen} {'process stands' if frozen == 1 else 'processes stand'} still")

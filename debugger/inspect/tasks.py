@@ -16,9 +16,6 @@ from runtime.sessions.deadlines import Deadline
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.session import INBOX_CHARACTERS, INBOX_EVENTS, LANE_MESSAGES, Session
 from runtime.sessions.tasks import name_of
-from runtime.step import REST, Event
-from runtime.step.events import Received
-from runtime.vocab import Message
 
 FRAMES: Final = 30
 """Frames of one task that are shown, the innermost."""
@@ -100,21 +97,9 @@ def facts_of(
         broken=str(session.broken) if session.broken is not None else "",
         trouble=session.trouble,
         addressed=session.addressed,
-        next=upcoming(session),
+        next=dispatcher.next(session)[2],
         focus=session.focus,
     )
-
-
-def upcoming(session: Session) -> Event | None:
-    """Return the outcome or message that the session takes when the machine has no step of its own; None without one.
-
-    What the dispatcher chooses; but this takes nothing and drops nothing.
-    """
-    live = (event for event, task in session.inbox if task is None or not task.stale)
-    event = next(filter(session.focused, live), None)
-    if event is None and session.addressed and session.state.phase in REST:
-        return Received(session.said or Message(session.state.lane[0].message.id, "", ()))
-    return event
 
 
 def _waiting(session: Session) -> dict[Any, Waiting]:

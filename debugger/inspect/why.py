@@ -6,26 +6,26 @@ from typing import Any, Final
 from debugger.inspect.facts import Facts
 from debugger.inspect.plain import Bounds, Shown, cut, plain, wellformed
 from runtime.errors import TwinstepError
-from runtime.step import REST, Event, Go, Phase, State, StepKind, advance, kind_of, ready
+from runtime.step import REST, Event, Go, Phase, State, advance, kind_of, ready
 from runtime.step import effects as fx
 from runtime.step.kinds import ABOUT
-from runtime.step.outstanding import Key, outstanding
+from runtime.step.outstanding import AWAITED, Key, outstanding
 from runtime.vocab import JsonObject
 
-AWAITED: Final[Mapping[str, tuple[StepKind, str]]] = {
-    "Screen": (StepKind.MESSAGE_SCREEN, "the judge, who looks at the message"),
-    "BuildContext": (StepKind.CONTEXT_BUILD, "the context to be put together"),
-    "Compress": (StepKind.CONTEXT_COMPRESS, "the history to be shortened"),
-    "RunHook": (StepKind.HOOK_RUN, "the hooks"),
-    "Ask": (StepKind.MODEL_CHUNK, "the model"),
-    "Wait": (StepKind.RETRY_WAIT, "the time of the next try"),
-    "JudgeCall": (StepKind.CALL_JUDGE, "the judge, who looks at the call"),
-    "AskPerson": (StepKind.CALL_APPROVE, "a person, who is asked about the call"),
-    "RunTool": (StepKind.CALL_RESULT, "the tool"),
-    "JudgeReply": (StepKind.REPLY_JUDGE, "the judge, who looks at the reply"),
-    "Send": (StepKind.REPLY_SEND, "the outbox, which takes the reply"),
+WHO: Final[Mapping[str, str]] = {
+    "Screen": "the judge, who looks at the message",
+    "BuildContext": "the context to be put together",
+    "Compress": "the history to be shortened",
+    "RunHook": "the hooks",
+    "Ask": "the model",
+    "Wait": "the time of the next try",
+    "JudgeCall": "the judge, who looks at the call",
+    "AskPerson": "a person, who is asked about the call",
+    "RunTool": "the tool",
+    "JudgeReply": "the judge, who looks at the reply",
+    "Send": "the outbox, which takes the reply",
 }
-"""By the class of an effect: the step that its outcome will be, and who is waited for."""
+"""By the class of an effect: who is waited for."""
 
 SHORT: Final = 200
 LINE: Final = 400
@@ -73,7 +73,7 @@ def awaited(state: State, facts: Facts) -> list[Shown]:
 
 
 def _awaited(state: State, key: Key, facts: Facts) -> Shown:
-    kind, who = AWAITED[key[0]]
+    kind, who = AWAITED[key[0]], WHO[key[0]]
     call = state.turn.call(key[1]) if state.turn is not None and key[1] else None
     found = facts.waiting.get(key)
     row: dict[str, Any] = {"effect": key[0], "step": kind.value, "who": who, "call": cut(key[1], SHORT)}

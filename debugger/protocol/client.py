@@ -35,12 +35,13 @@ class NeedData:
 
 @frozen
 class Welcome:
-    """The daemon let us in, with this role."""
+    """The daemon let us in, with this role; `user` is by which name, where that is another than we said."""
 
     server: str
     pid: int
     role: str
     connection: str
+    user: str = ""
 
 
 @frozen
@@ -154,7 +155,8 @@ class ClientConnection:
         match said:
             case {"server": str(server), "pid": int(pid), "role": str(role), "connection": str(connection)}:
                 self.state = State.OPEN
-                return Welcome(server, pid, role, connection)
+                user = said.get("user", "")
+                return Welcome(server, pid, role, connection, user if isinstance(user, str) else "")
         raise bad_frame("the daemon did not answer the hello")
 
     def _event(self, frame: Mapping[str, Any]) -> Event:

@@ -76,10 +76,13 @@ class Attach:
 
 @frozen
 class Detach:
-    """Leave a session."""
+    """Leave a session. One that stays held does so for `hold_seconds`, or `forever`; with neither, as `attach` said."""
 
     session: SessionId
     then: Then = "resume"
+    hold_seconds: Seconds | None = None
+    forever: bool = False
+    reason: Reason = ""
 
 
 @frozen
@@ -232,6 +235,7 @@ class Lease:
     session: SessionId
     give: Annotated[str, Length(0, 200, shown=True)] = ""
     take: bool = False
+    reason: Reason = ""
 
 
 @frozen
@@ -241,6 +245,15 @@ class New:
     key: Name = ""
     agent: Name = ""
     suspended: bool = False
+    reason: Reason = ""
+
+
+@frozen
+class Pause:
+    """A session to be held; a reason becomes the cause of the hold."""
+
+    session: SessionId
+    reason: Reason = ""
 
 
 @frozen
@@ -263,7 +276,7 @@ class Steps:
 
 
 @frozen
-class Back:
+class StepsBack:
     """How far to go back on the record, in a held session. `call` counts only what was taken for that call."""
 
     session: SessionId
@@ -397,6 +410,7 @@ class There:
     session: SessionId
     at: Place | None = None
     receipt: Confirmed = ""
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -414,6 +428,7 @@ class Switch:
     session: SessionId
     branch: Annotated[str, Length(1, 64)]
     receipt: Confirmed = ""
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -424,6 +439,7 @@ class Mark:
     name: Label = ""
     note: Reason = ""
     at: Place | None = None
+    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -432,7 +448,6 @@ class Fork(There):
 
     name: Name = ""
     files: Literal["shared", "copied"] = "shared"
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)
@@ -441,7 +456,6 @@ class Restart(There):
 
     frame: Literal["call", "turn", "session"] = "call"
     call: Name = ""
-    reason: Reason = ""
 
 
 @frozen
@@ -457,6 +471,14 @@ class Edit:
     receipt: Confirmed = ""
 
 
+@frozen
+class Back:
+    """The last edit, to be taken back or made again."""
+
+    session: SessionId
+    reason: Reason = ""
+
+
 @frozen(kw_only=True)
 class Say(There):
     """A message, as its user would have sent it."""
@@ -470,7 +492,6 @@ class Inject(There):
 
     event: Annotated[str, Length(1, 64)]
     data: Mapping[str, Any] = field(factory=dict)
-    reason: Reason = ""
 
 
 @frozen(kw_only=True)

@@ -168,13 +168,16 @@ class ServerConnection:
 
     # --- what goes out
 
-    def welcome(self, role: Role, connection: str, server: str, pid: int) -> bytes:
-        """Let the client in. Raises LocalError if it has not said hello."""
+    def welcome(self, role: Role, connection: str, server: str, pid: int, user: str = "") -> bytes:
+        """Let the client in; `user` is by which name, where that is another than it said.
+
+        Raises LocalError if it has not said hello.
+        """
         if self.state is not State.DECIDING:
             raise LocalError(f"a connection that is {self.state.value} cannot be welcomed")
         self.state, self.role = State.OPEN, role
         body = {"version": VERSION, "server": server, "pid": pid, "role": role, "connection": connection}
-        return frames.encode({"hello": body}, TO_CLIENT)
+        return frames.encode({"hello": body | ({"user": user} if user else {})}, TO_CLIENT)
 
     def refuse(self, exc: TwinstepError) -> bytes:
         """End the connection; the frame says why."""

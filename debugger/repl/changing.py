@@ -7,7 +7,7 @@ the end.
 import re
 from typing import Any, Final
 
-from debugger.repl.forms import Act, Form, Local, Words, asked, choices_of
+from debugger.repl.forms import Act, Form, Words, asked, choices_of, local
 from debugger.repl.looking import _VALUE
 from debugger.repl.place import Place
 from debugger.repl.running import lock
@@ -117,16 +117,14 @@ def _model(words: Words, place: Place) -> tuple[Act, ...]:
 def _edit(words: Words, place: Place) -> tuple[Act, ...]:
     stopped(words, place)
     path = words.needed("a path")
-    words.end()
-    return (Local("edit", {"path": path}),)
+    return local(words, "edit", {"path": path})
 
 
 def _begin(words: Words, place: Place) -> tuple[Act, ...]:
     stopped(words, place)
     if place.edits is not None:
         words.wrong("a transaction was begun already: commit or abort it")
-    words.end()
-    return (Local("begin", {}),)
+    return local(words, "begin", {})
 
 
 def _commit(words: Words, place: Place) -> tuple[Act, ...]:
@@ -140,8 +138,7 @@ def _commit(words: Words, place: Place) -> tuple[Act, ...]:
 def _abort(words: Words, place: Place) -> tuple[Act, ...]:
     if place.edits is None:
         words.wrong("nothing was begun")
-    words.end()
-    return (Local("abort", {}),)
+    return local(words, "abort", {})
 
 
 def _back(command: str) -> Any:

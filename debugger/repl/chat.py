@@ -109,5 +109,5 @@ async def said(shell: Shell, line: str, *, waits: bool = False) -> bool:
 def label(place: Place) -> str:
     """Return what stands before a line: the session, and whether it stands."""
     standing = place.standing
-    name = in_a_line(standing.key.rpartition(":")[2] or standing.session[:8], 40)
+    name = in_a_line(place.names.short(place.session), 40)
     return f"{name} ⏸" if standing.held else name

@@ -4,7 +4,7 @@ to the daemon. Pure."""
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from debugger.repl import lines
 from debugger.repl.forms import BadLine
@@ -21,11 +21,13 @@ from runtime.tools.declarations import SPECS
 @frozen
 class Offer:
     """Words that the last `length` characters of the line could become. With `ask`, that text is asked of the daemon,
-    whose words are whole words as well."""
+    whose words are whole words as well. With `sessions` they are names of sessions, of which the daemon may know more
+    than the place."""
 
     words: tuple[str, ...] = ()
     length: int = 0
     ask: str = ""
+    sessions: bool = False
 
 
 KINDS: Final = tuple(kind.value for kind in StepKind)
@@ -36,6 +38,7 @@ _EXPRESSIONS: Final = frozenset({"print", "until", "watch", "rwatch", "display",
     "reverse-until",
 }
 _SESSIONS: Final = frozenset({"attach", "session"})
+_OPTIONS: Final = ("--observe", "--on-loss", "--hold-seconds")
 _EDITS: Final = frozenset({"set", "edit", "insert", "move", "delete"})
 _BREAKS: Final = frozenset({"break", "tbreak", "logpoint"})
 _WORDS: Final = {
@@ -70,7 +73,7 @@ def offered(text: str, place: Place) -> Offer:
 
 
 def _behind(name: str, rest: str, place: Place) -> Offer:
-    word = (rest[len(rest.rstrip()) :] and "") or (rest.rsplit(maxsplit=1)[-1] if rest.split() else "")
+    word = rest.rsplit(maxsplit=1)[-1] if rest.split() and not rest[-1].isspace() else ""
     begun = len(rest.split()) - bool(word)
     if name in _EXPRESSIONS:
         return Offer(ask=rest)
@@ -79,10 +82,9 @@ def _behind(name: str, rest: str, place: Place) -> Offer:
     if name in _BREAKS:
         if word.startswith("tool:"):
             return _of(word, [f"tool:{tool}" for tool in TOOLS])
-        return _of(word, [*place.names] if rest.split()[-2:-1] == ["session"] else _PLACES)
+        return _sessions(word, place) if _before(rest, word) == "session" else _of(word, _PLACES)
     if name in _SESSIONS:
-        keys = [one.key for one in place.sessions.values() if one.key]
-        return _of(word, [*place.names, *keys])
+        return _of(word, _OPTIONS) if word.startswith("-") else _sessions(word, place)
     if name == "help":
         return _of(word, [*(form.names[0] for form in lines.FORMS), "paths"])
     words = list(_WORDS.get(name, ()))
@@ -95,6 +97,17 @@ def _behind(name: str, rest: str, place: Place) -> Offer:
         words += [place.standing.call] if place.standing.call else []
         words += ["model"] if name == "fault" else []
     return _of(word, words) if begun == 0 or name in ("catch",) else Offer()
+
+
+def _before(rest: str, word: str) -> str:
+    """The word before the one that is being typed."""
+    words = rest.split()
+    return next(iter(words[-2:-1] if word else words[-1:]), "")
+
+
+def _sessions(word: str, place: Place) -> Offer:
+    """Short names, keys and ids."""
+    return evolve(_of(word, list(place.names)), sessions=True)
 
 
 def _of(word: str, words: "list[str] | tuple[str, ...]") -> Offer:

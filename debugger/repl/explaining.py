@@ -30,14 +30,25 @@ MORE: Final = (
 def explained(verb: str, given: Mapping[str, Any], place: Place) -> tuple[Any, list[str]]:
     """Return what a local command shows: a value for programs, lines for people. Raises BadLine."""
     if verb == "dry":
-        asked = {"command": given["command"], "with": dict(given["params"])}
-        return asked, [f"would ask: {given['command']} {in_a_line(given['params'], 2_000)}"]
+        return dict(given), [_dry(given, place)]
     if verb == "aliases":
         names = [f"{name} = {line}" for name, line in sorted(place.aliases.items())]
         return dict(place.aliases), names or ["there are no aliases"]
     if verb == "help":
         return _help(given["command"])
     raise BadLine(f"{verb}: not here")
+
+
+def _dry(given: Mapping[str, Any], place: Place) -> str:
+    told = {name: value for name, value in given["with"].items() if value not in ("", None)}
+    said = [f"{name}={_shown(name, value, place)}" for name, value in told.items()]
+    if "local" in given:
+        return " ".join(["would do here:", given["local"], *said])
+    return " ".join(["would ask:", given["command"], *said, f"({COMMANDS[given['command']].about})"])
+
+
+def _shown(name: str, value: Any, place: Place) -> str:
+    return place.names.short(value) if name == "session" else in_a_line(value, 2_000)
 
 
 def _help(name: str) -> tuple[Any, list[str]]:

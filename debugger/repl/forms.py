@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NoReturn, get_args, get_type_hints
 
 from attrs import define, fields, frozen
@@ -203,6 +203,13 @@ def unquoted(word: str) -> str:
     return word
 
 
+def local(words: Words, verb: str, given: Mapping[str, Any]) -> tuple[Act, ...]:
+    """Return what is done in this process for a line that was read to its end; with `--dry-run` it is only said."""
+    dry = words.option("--dry-run") is not None
+    words.end()
+    return (Local("dry", {"local": verb, "with": dict(given)}) if dry else Local(verb, given),)
+
+
 def asked(
     words: Words, command: str, params: Mapping[str, Any], *, verb: str = "", goes: bool = False
 ) -> tuple[Act, ...]:
@@ -225,7 +232,7 @@ def asked(
     words.end()
     _checked(words, command, made)
     if dry:
-        return (Local("dry", {"command": command, "params": made}),)
+        return (Local("dry", {"command": command, "with": made}),)
     return (Asked(command, made, verb or words.name, goes, confirmed),)
 
 
@@ -239,6 +246,16 @@ def _confirmed(words: Words, members: set[str], made: dict[str, Any]) -> bool:
     if digest is not None:
         made["receipt"] = digest
     return yes
+
+
+def asked_each(words: Words, command: str, many: Iterable[Mapping[str, Any]]) -> tuple[Act, ...]:
+    """Return one request after another, with the options of the line for each."""
+    options = dict(words.options)
+    made: list[Act] = []
+    for params in many:
+        words.options = dict(options)
+        made += asked(words, command, params)
+    return tuple(made)
 
 
 def _checked(words: Words, command: str, params: Mapping[str, Any]) -> None:

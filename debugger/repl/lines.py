@@ -10,12 +10,14 @@ from typing import Final
 
 from attrs import evolve
 
+from debugger.protocol.commands import COMMANDS, includes
 from debugger.repl.changing import CHANGE
-from debugger.repl.forms import Act, Asked, BadLine, Form, Local, Words
+from debugger.repl.forms import Act, Asked, BadLine, Form, Local, Words, local
 from debugger.repl.looking import LOOK
 from debugger.repl.place import Block, Place, Standing
 from debugger.repl.pointing import BREAK
 from debugger.repl.running import OUT, RUN, SESSIONS
+from debugger.repl.texts import line as in_a_line
 from debugger.repl.traveling import TIME
 
 LONGEST: Final = 1_000_000
@@ -29,8 +31,8 @@ MOST_LINES: Final = 50
 
 def _alias(words: Words, place: Place) -> tuple[Act, ...]:
     if not words.rest:
-        return (Local("aliases", {}),)
-    name, equals, line = words.rest.partition("=")
+        return local(words, "aliases", {})
+    name, equals, line = words.all().partition("=")
     name, line = name.strip(), line.strip()
     if not equals or not line:
         words.wrong("needs NAME = LINE")
@@ -40,25 +42,23 @@ def _alias(words: Words, place: Place) -> tuple[Act, ...]:
         words.wrong(f"{name} is a command")
     if len(place.aliases) >= MOST_ALIASES:
         words.wrong("there are enough aliases: unalias some")
-    return (Local("alias", {"name": name, "line": line}),)
+    return local(words, "alias", {"name": name, "line": line})
 
 
 def _unalias(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.needed("the name of an alias")
-    words.end()
     if name not in place.aliases:
         words.wrong(f"there is no alias {name}")
-    return (Local("unalias", {"name": name}),)
+    return local(words, "unalias", {"name": name})
 
 
 def _reconnect(words: Words, place: Place) -> tuple[Act, ...]:
-    words.end()
-    return (Local("reconnect", {}),)
+    return local(words, "reconnect", {})
 
 
 def _source(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.all("the name of a file")
-    return (Local("source", {"file": name}),)
+    return local(words, "source", {"file": name})
 
 
 # fmt: off
@@ -159,8 +159,20 @@ def _collected(text: str, place: Place, block: Block) -> tuple[Act, ...]:
         return ()
     if len(block.lines) >= MOST_LINES:
         raise BadLine(f"a breakpoint has {MOST_LINES} lines of commands or fewer: end")
-    requests(text, _stopped(place))
+    try:
+        for one in requests(text, _stopped(place)):
+            _may(place.role, one.command)
+    except BadLine as exc:
+        where = f"commands {block.id}, line {len(block.lines) + 1} ({in_a_line(text, 60)})"
+        raise BadLine(f"{where}: {exc}") from exc
     return (Local("collect", {"line": expanded(text, place.aliases)}),)
+
+
+def _may(role: str, command: str) -> None:
+    """Refuse what the commands of somebody with this role would be refused at each stop."""
+    needed = COMMANDS[command].role
+    if not includes(role, needed):
+        raise BadLine(f"{command} needs the role {needed}, and yours is {role}")
 
 
 def _stopped(place: Place) -> Place:

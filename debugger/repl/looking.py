@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from debugger.expressions.errors import BadExpression
-from debugger.repl.forms import Act, Form, Local, Words, asked, choices_of
+from debugger.repl.forms import Act, Form, Words, asked, choices_of, local
 from debugger.repl.place import Place
 from debugger.repl.standing import here
 
@@ -152,8 +152,7 @@ def _walk(verb: str) -> Any:
 
 def _help(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.all()
-    words.end()
-    return (Local("help", {"command": name}),)
+    return local(words, "help", {"command": name})
 
 
 # fmt: off

@@ -3,7 +3,8 @@
 Options, streams and the environment come in as arguments. prompt_toolkit is loaded only where a terminal is.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -19,22 +20,29 @@ from debugger.repl.forms import Asked, BadLine
 from debugger.repl.place import Place
 from debugger.repl.screen import Json, Screen, Text
 from debugger.repl.shell import STOP_SECONDS, Shell, read_file
-from debugger.repl.texts import Style, cleaned
+from debugger.repl.texts import WIDE, Style, cleaned
 from runtime import __version__
 from runtime.errors import TwinstepError
 
 INTERRUPTED: Final = 130
 NAME: Final = f"twinstep {__version__}"
+GOODBYE_SECONDS: Final = 2.0
+"""How long the daemon may take to take back what is not needed any more."""
+
+
+Through = Callable[[Hello, trio.Nursery], Awaitable[Client]]
+"""Connects; what it needs runs in the nursery. Raises TwinstepError."""
 
 
 @frozen(kw_only=True)
 class Options:
     """What a client was asked for. `commands` are lines to begin with; `batch` is a file of lines, `-` standard input.
 
-    `plain` asks for no prompt where there is a terminal, `timeout` is how long a stop is waited for.
+    `through` connects in another way than over the socket. `timeout` is how long a stop is waited for.
     """
 
     socket: Path
+    through: Through | None = None
     user: str
     session: str = ""
     role: Role = "mutator"
@@ -62,16 +70,22 @@ def main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: Te
 
 
 async def _main(options: Options, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    async def dial() -> Client:
-        return await connect(options.socket, Hello(VERSION, NAME, options.user, options.role))
-
+    hello = Hello(VERSION, NAME, options.user, options.role)
     code = batch.DONE
     try:
         async with trio.open_nursery() as nursery:
+
+            async def dial() -> Client:
+                if options.through is not None:
+                    return await options.through(hello, nursery)
+                return await connect(options.socket, hello)
+
             place = Place(user=options.user)
             shell = Shell(dial, nursery, _screen(options, environ, stdout), place, seconds=options.timeout)
             try:
                 code = await _used(options, shell, environ, stdin, stdout, stderr)
+                with trio.move_on_after(GOODBYE_SECONDS):
+                    await shell.give_back()
             finally:
                 with trio.CancelScope(shield=True):
                     await shell.aclose()
@@ -88,12 +102,23 @@ def _screen(options: Options, environ: Mapping[str, str], stdout: TextIO) -> Scr
 
     if options.json:
         return Json(write)
-    colours = stdout.isatty() and "NO_COLOR" not in environ and environ.get("TERM", "dumb") != "dumb"
+    terminal = stdout.isatty()
+    # An empty NO_COLOR counts as none (no-color.org).
+    style = Style(terminal and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+    measure = partial(_columns, stdout) if terminal else None
     if options.chat:
         from debugger.repl.chat import Talk
 
-        return Talk(write, Style(colours))
-    return Text(write, Style(colours))
+        return Talk(write, style, measure)
+    return Text(write, style, measure)
+
+
+def _columns(stdout: TextIO) -> int:
+    """How many columns a terminal has now."""
+    try:
+        return os.get_terminal_size(stdout.fileno()).columns or WIDE
+    except (OSError, ValueError):
+        return WIDE
 
 
 async def _used(

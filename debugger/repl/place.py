@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
+from debugger.repl.naming import Names
+
 VALUES: Final = 200
 """Values that were shown and still have a name (`$7`)."""
-NAMES: Final = 1_000
-"""Sessions that are remembered for completion."""
 
 
 @frozen
@@ -59,14 +59,15 @@ class Block:
 @frozen
 class Place:
     """Where a client stands. `frame` counts from the innermost one outward; `edits` are those of a transaction that was
-    begun, None where there is none."""
+    begun, None where there is none. `pointed` is the breakpoint that was set last here, 0 where none was."""
 
     user: str = ""
     role: str = "observer"
     session: str = ""
     sessions: Mapping[str, Standing] = field(factory=dict)
-    names: tuple[str, ...] = ()
+    names: Names = field(factory=Names)
     breakpoints: int = 0
+    pointed: int = 0
     frame: int = 0
     values: tuple[Any, ...] = ()
     shown: int = 0
@@ -79,6 +80,11 @@ class Place:
     def standing(self) -> Standing:
         """Where the current session stands; one without a name where there is none."""
         return self.sessions.get(self.session) or Standing(self.session)
+
+    def attached(self, name: str) -> tuple[str, ...]:
+        """Return the attached sessions that a name fits."""
+        names = self.names.learn({one.session: one.key for one in self.sessions.values()})
+        return tuple(one for one in names.meant(name) if one in self.sessions)
 
     def value(self, number: int) -> Any:
         """Return the value that was shown as `$number`. Raises KeyError."""
@@ -100,7 +106,7 @@ class Place:
             place = self._with(session, **_stood(data))
             return evolve(place, frame=0) if session == self.session else place
         if name == "opened":
-            return evolve(self, names=_known(self.names, session))
+            return evolve(self, names=self.names.learn({session: str(data.get("key") or "")}))
         if name not in _EVENTS or session not in self.sessions:
             return self
         changed = _EVENTS[name](self, data)
@@ -143,7 +149,10 @@ class Place:
     def _known(self, command: str, found: Mapping[str, Any]) -> "Place":
         if command == "sessions" and isinstance(found.get("sessions"), list):
             rows = [row for row in found["sessions"] if isinstance(row, Mapping)]
-            return evolve(self, names=_known(self.names, *(str(row.get("session", "")) for row in rows)))
+            told = {str(row.get("session") or ""): str(row.get("key") or "") for row in rows}
+            return evolve(self, names=self.names.learn(told))
+        if command in ("break.add", "break.load"):
+            return evolve(self, pointed=_pointed_at(found) or self.pointed)
         if command == "break.list" and isinstance(found.get("breakpoints"), list):
             return evolve(self, breakpoints=len(found["breakpoints"]))
         return self
@@ -166,15 +175,16 @@ class Place:
 
     def _walked(self, verb: str, found: Mapping[str, Any]) -> "Place":
         frames = found.get("frames")
-        most = len(frames) - 1 if isinstance(frames, list) and frames else 0
+        most = max(0, _levels(frames) - 1) if isinstance(frames, list) else 0
         move = {"up": 1, "down": -1}.get(verb, -self.frame)  # as pdb: up is outward, and one begins at the innermost
         place = evolve(self, frame=min(max(self.frame + move, 0), most))
         return place._with(self.session, **_context({"where": found}))
 
     def _with(self, session: str, **members: Any) -> "Place":
         before = self.sessions.get(session) or Standing(session)
-        names = _known(self.names, session)
-        return evolve(self, sessions={**self.sessions, session: evolve(before, **members)}, names=names)
+        made = evolve(before, **members)
+        names = self.names.learn({session: made.key})
+        return evolve(self, sessions={**self.sessions, session: made}, names=names)
 
     def _without(self, session: str) -> "Place":
         rest = {name: one for name, one in self.sessions.items() if name != session}
@@ -187,13 +197,23 @@ _MOVES: Final = _GOES | {"back", "goto", "reverse-continue", "reverse-until", "b
 """Commands that are answered with where one stands then; those that go on only over the record."""
 
 
+def _pointed_at(found: Mapping[str, Any]) -> int:
+    """The breakpoint of an answer, the last one where there are several; also one that was there already."""
+    several = [found.get(name) for name in ("breakpoints", "there")]
+    rows = [found, *(row for some in several if isinstance(some, list) for row in some)]
+    ids = [row["id"] for row in rows if isinstance(row, Mapping) and isinstance(row.get("id"), int)]
+    return ids[-1] if ids else 0
+
+
+def _levels(frames: list[Any]) -> int:
+    """How many frames one can go over: of several calls only the one that the session stands at."""
+    rows = [one for one in frames if isinstance(one, Mapping)]
+    return sum(one.get("level") != "call" or bool(one.get("here")) for one in rows)
+
+
 def _name(found: Mapping[str, Any]) -> str | None:
     name = found.get("session")
     return name if isinstance(name, str) and name else None
-
-
-def _known(names: tuple[str, ...], *more: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*names, *(name for name in more if name))))[-NAMES:]
 
 
 _TYPES: Final[Mapping[str, type]] = {

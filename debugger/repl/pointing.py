@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from debugger.repl.forms import Act, Asked, Form, Local, Words, asked
+from debugger.repl.forms import Act, Form, Words, asked, asked_each, local
 from debugger.repl.place import Place
 from debugger.repl.standing import EVERY
 
@@ -168,25 +168,19 @@ def _able(*, enabled: bool) -> Any:
         once = enabled and words.peek() == "once" and bool(words.word())
         given = words.numbers("the number of a breakpoint")
         params = {"enabled": enabled} | ({"once": True} if once else {})
-        first, *rest = given
-        acts = asked(words, "break.change", {"id": first} | params)
-        if not isinstance(acts[0], Asked):
-            return acts
-        return (*acts, *(Asked("break.change", {"id": one} | params, words.name) for one in rest))
+        return asked_each(words, "break.change", [{"id": one} | params for one in given])
 
     return make
 
 
 def _commands(words: Words, place: Place) -> tuple[Act, ...]:
-    number = words.number("the number of a breakpoint")
-    words.end()
-    return (Local("commands", {"id": number}),)
+    number = words.number("the number of a breakpoint", place.pointed or None)
+    return local(words, "commands", {"id": number})
 
 
 def _save(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.all("the name of a file")
-    words.end()
-    return (Local("save", {"file": name}),)
+    return local(words, "save", {"file": name})
 
 
 # fmt: off
@@ -215,7 +209,8 @@ BREAK: Final = (
     Form(("enable",), "enable [once] N...", "enable breakpoints; once: until the next stop", "enable once 1",
          "breakpoints", _able(enabled=True)),
     Form(("disable",), "disable N...", "disable breakpoints", "disable 1 2", "breakpoints", _able(enabled=False)),
-    Form(("commands",), "commands N, then lines, then end", "lines that are run at each stop of a breakpoint",
+    Form(("commands",), "commands [N], then lines, then end",
+         "lines that are run at each stop of a breakpoint; without N, of the one that was set last",
          "commands 1", "breakpoints", _commands),
     Form(("save",), "save FILE", "write all breakpoints to a file that `source` reads", "save breakpoints.adb",
          "breakpoints", _save),

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -30,6 +31,7 @@ from debugger.repl.forms import BadLine
 from debugger.repl.place import Place
 from debugger.repl.shell import Shell
 from debugger.repl.texts import line as in_a_line
+from debugger.repl.texts import many
 from runtime.errors import TwinstepError
 from runtime.step import REST
 
@@ -108,6 +110,7 @@ class Terminal:
             async with trio.open_nursery() as nursery:
                 self.nursery = nursery
                 nursery.start_soon(self._interrupts, signals)
+                await self._known()
                 await self._read()
                 nursery.cancel_scope.cancel()
         return DONE
@@ -236,6 +239,15 @@ class Terminal:
         """Return what the daemon would complete a text to. From the thread of the prompt; it waits a second at most."""
         return trio.from_thread.run(self._words, text, trio_token=self.token)
 
+    def known(self) -> Place:
+        """Return the place with the sessions that the daemon has now. From the thread of the prompt."""
+        return trio.from_thread.run(self._known, trio_token=self.token)
+
+    async def _known(self) -> Place:
+        with trio.move_on_after(COMPLETE_SECONDS), suppress(TwinstepError):
+            await self.shell.learn()
+        return self.shell.place
+
     async def _words(self, text: str) -> list[str]:
         session = self.shell.place.session
         with trio.move_on_after(COMPLETE_SECONDS):
@@ -262,6 +274,8 @@ class Words(Completer):
         """Return how the line could go on."""
         text, place = document.text_before_cursor, self.terminal.shell.place
         offer = offered(text, place)
+        if offer.sessions:
+            offer = offered(text, self.terminal.known())
         if not offer.ask:
             return [Completion(word, start_position=-offer.length) for word in offer.words]
         if not place.session:
@@ -280,7 +294,7 @@ def head(place: Place) -> str:
     standing = place.standing
     if not place.session:
         return "no session"
-    name = in_a_line(standing.key.rpartition(":")[2] or standing.session[:8], 40)
+    name = in_a_line(place.names.short(place.session), 40)
     turn = f" t{standing.turn}" if standing.turn else ""
     if not standing.held:
         resting = standing.phase in _RESTING
@@ -302,9 +316,9 @@ def side(place: Place) -> str:
         ("in the past", standing.past),
         (f"branch {in_a_line(standing.branch, 40)}", standing.branch not in ("", "main")),
         ("observing", bool(place.session) and not standing.driving),
-        (f"{len(place.edits or ())} edits begun", place.edits is not None),
-        (f"{standing.tokens} tokens", standing.tokens is not None),
-        (f"{place.breakpoints} breakpoints", bool(place.breakpoints)),
+        (f"{many(len(place.edits or ()), 'edit')} begun", place.edits is not None),
+        (many(standing.tokens, "token"), standing.tokens is not None),
+        (many(place.breakpoints, "breakpoint"), bool(place.breakpoints)),
     ]
     return " · ".join(text for text, there in said if there)
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from debugger.protocol.errors import Failure
-from debugger.repl import retold
+from debugger.repl import frames, informed, retold, tasking
 from debugger.repl.forms import Asked
+from debugger.repl.naming import Names
 from debugger.repl.place import Place
-from debugger.repl.texts import Style, cleaned, line, literal, outline, table
+from debugger.repl.tables import Column, numbers, outline, table
+from debugger.repl.texts import Style, cleaned, line, literal, whose
 from runtime.step import REST
 
 Shown = Mapping[str, Any]
@@ -39,11 +41,12 @@ def event(name: str, data: Shown, place: Place, style: Style = PLAIN) -> list[st
         return [f"{line(name)}: {line(data)}"]
 
 
-def failure(exc: Exception, style: Style = PLAIN) -> list[str]:
-    """Return an error as lines; one in an expression says at which character, from 0."""
+def failure(exc: Exception, style: Style = PLAIN, names: Names | None = None) -> list[str]:
+    """Return an error as lines; one in an expression says at which character, from 0. Sessions have their `names`."""
     found = exc.position if isinstance(exc, Failure) else None
     where = f" (at {found})" if found is not None and f"at {found}" not in str(exc) else ""
-    first, *rest = f"{cleaned(str(exc))}{where}".split("\n")
+    said = (names or Names()).said(cleaned(str(exc)))
+    first, *rest = f"{said}{where}".split("\n")
     return [style("error:", "red") + f" {first}", *rest]
 
 
@@ -100,10 +103,14 @@ def _stands(result: Shown, place: Place, asked: Asked, style: Style) -> list[str
         return [_many(len(result["sessions"]), "stands", "stand")]
     if asked.command in ("pause", "new") and result.get("held"):
         return []  # the stop was told
-    made = [standing({"session": asked.params.get("session", ""), **result}, style)]
+    session = result.get("session") or asked.params.get("session", "")
+    key = result.get("key") or place.names.keys.get(session, "")
+    made = [standing({**result, "session": session, "key": key}, style)]
     if asked.command == "attach":
         driver = result.get("driver") or "nobody"
         made.append("you drive it" if result.get("driving") else f"you observe it; {line(driver)} drives it")
+    if result.get("kept"):
+        made.append(f"held {whose(result['kept'])}")
     return made + _context(result.get("context"), style)
 
 
@@ -119,27 +126,15 @@ def _many(count: int, one: str, more: str) -> str:
 
 
 def _sessions(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    names = ("session", "key", "phase", "held", "turn", "tokens", "driver", "cause")
-    rows = table(result["sessions"], names) or ["there are no sessions"]
-    return rows + ([f"… and more: there are {result.get('total', 'others')}"] if result.get("next") else [])
+    return informed.sessions(result, place, style)
 
 
 def _where(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    if "frames" not in result:
-        return outline(result)
-    found = []
-    chosen = len(result["frames"]) - 1 - place.frame
-    for number, frame in enumerate(result["frames"]):
-        mark = ">" if number == chosen else " "
-        told = [(name, value) for name, value in frame.items() if name != "level" and value not in _NOTHING]
-        about = " ".join(f"{line(name)}={line(value, 60)}" for name, value in told)
-        found.append(f"{mark} {style(line(frame['level']), 'cyan')} {about}"[:400])
-    if asked.verb in ("up", "down"):
-        return [found[chosen]]
-    return found + [f"  waits: {line(one, 300)}" for one in result.get("awaits", ())]
+    return frames.where(result, place, asked.verb, style)
 
 
-_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {}, False)
+def _tasks(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
+    return tasking.tasks(result, place, str(asked.params.get("session", "")), style)
 
 
 def _why(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -210,7 +205,7 @@ def _request(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
     state = "is being answered" if result.get("sent") else "comes next"
     found = [f"{line(result['model'])}: {result['bytes']} bytes, about {total} tokens; it {state}"]
     found += [f"assumes: {line(one)}" for one in result.get("assumes", ())]
-    found += table(result["parts"], ("name", "role", "bytes", "tokens", "text"))
+    found += table(result["parts"], _PARTS, style.width)
     change = result.get("diff")
     if isinstance(change, Mapping):
         found.append(f"since the last one: {change['same']} parts are the same, {change['bytes']:+} bytes")
@@ -221,12 +216,17 @@ def _request(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
     return found
 
 
+_PARTS: Final = (
+    Column("name", "part"), Column("role"), numbers("bytes"), numbers("tokens", "about tokens"), Column("text"),
+)  # fmt: skip
+
+
 def _piece(row: Shown) -> str:
     return f"{line(row['name'])} ({row['bytes']} bytes) {line(row['text'], 100)}"
 
 
 def _info(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return table(result["rows"]) or ["none"]
+    return informed.info(result, place, str(asked.params.get("topic", "")), style)
 
 
 def _changes(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -289,12 +289,11 @@ def _pointed(data: Shown, place: Place, style: Style) -> list[str]:
 
 
 def _breakpoint(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return [f"{result['id']}: {line(result.get('line', 'set'), 400)}"]
+    return [_described(result, place)]
 
 
 def _breakpoints(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    rows = [f"{one['id']}: {line(one.get('line') or one, 400)}" for one in result["breakpoints"]]
-    return rows or ["there are no breakpoints"]
+    return informed.breakpoints(result, place, style)
 
 
 def _deleted(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -302,16 +301,25 @@ def _deleted(result: Shown, place: Place, asked: Asked, style: Style) -> list[st
 
 
 def _loaded(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    return [f"breakpoints {', '.join(map(str, result['ids'])) or 'none'}"]
+    rows = result.get("breakpoints")
+    if rows is None:
+        return [f"breakpoints {', '.join(map(str, result['ids'])) or 'none'}"]
+    made = [_described(one, place) for one in rows]
+    there = [f"{_described(one, place)}: already there{_differing(one)}" for one in result.get("there") or ()]
+    return [*made, *there] or ["no breakpoints"]
+
+
+def _described(row: Shown, place: Place) -> str:
+    return f"{line(row['id'])}: {place.names.said(line(row.get('line', 'set'), 400))}"
+
+
+def _differing(row: Shown) -> str:
+    differs = ", ".join(line(name) for name in row.get("differs") or ())
+    return f" ({differs} left as it is)" if differs else ""
 
 
 def _audit(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
-    found = table(result["entries"], ("number", "wall", "user", "action", "session", "reason", "after"))
-    proof = result.get("verified")
-    if isinstance(proof, Mapping):
-        faults = [line(one) for one in proof["faults"]]
-        found += faults or [f"the chain of {proof['count']} entries is whole"]
-    return found or ["no entries"]
+    return informed.audit(result, place, style)
 
 
 def _lease(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
@@ -327,6 +335,8 @@ def _said(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
 
 def _detached(result: Shown, place: Place, asked: Asked, style: Style) -> list[str]:
     become = {"resume": "if it was held it goes on", "hold": "it stays as it is", "cancel": "its prompt is cancelled"}
+    if result.get("kept"):
+        return [f"left the session; it is held {whose(result['kept'])}"]
     return [f"left the session; {become[result['then']]}"]
 
 
@@ -355,6 +365,7 @@ _ANSWERS: Final[Mapping[str, Show]] = {
     "finish": _goes,
     "until": _goes,
     "where": _where,
+    "tasks": _tasks,
     "why": _why,
     "tree": _tree,
     "print": _print,
@@ -367,8 +378,8 @@ _ANSWERS: Final[Mapping[str, Show]] = {
     "undo": _changes,
     "redo": _changes,
     "find": _find,
-    "log": lambda result, place, asked, style: retold.log(result),
-    "branches": lambda result, place, asked, style: retold.branches(result),
+    "log": lambda result, place, asked, style: informed.log(result, place, style),
+    "branches": lambda result, place, asked, style: retold.branches(result, style),
     "receipt": lambda result, place, asked, style: retold.receipt(result, style),
     "blame": lambda result, place, asked, style: retold.blame(result),
     "bisect": lambda result, place, asked, style: retold.bisect(result),
@@ -401,8 +412,7 @@ def _by(data: Shown) -> str:
 
 def _named(data: Shown, place: Place) -> str:
     name = str(data.get("session", ""))
-    found = place.sessions.get(name)
-    return line((found.key if found is not None else "") or name)
+    return line(place.names.keys.get(name) or name)
 
 
 _EVENTS: Final[Mapping[str, Callable[[Shown, Place, Style], list[str]]]] = {

@@ -3,36 +3,33 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from debugger.repl.texts import Style, line, table
+from debugger.repl.tables import Column, numbers, table
+from debugger.repl.texts import Style, line
 
 Shown = Mapping[str, Any]
-ROW: Final = ("", "at", "number", "kind", "tool", "call", "actor", "about")
+BRANCHES: Final = (
+    Column("mark", " "), Column("name", "branch"), Column("from"), numbers("head"), numbers("steps"), numbers("tokens"),
+    Column("outcome", "prompt"),
+)  # fmt: skip
+RECEIPT: Final = (
+    numbers("seq", "record"), Column("effect"), Column("undone", "", lambda done: "yes" if done else "no"),
+    Column("call"), Column("line", "what"),
+)  # fmt: skip
+SIDES: Final = (
+    Column("mark", " "), Column("branch"), *map(numbers, ("head", "steps", "turns", "requests", "tokens")),
+    Column("outcome"), Column("verdicts"), Column("answer"),
+)  # fmt: skip
 
 
-def log(result: Shown) -> list[str]:
-    """Return records; the one that one stands at has a mark."""
-    here = result.get("here")
-    rows = [{"": ">" if row["at"] == here else "", **row} for row in result["steps"]]
-    more = len(rows) < result["total"]
-    return (table(rows, ROW) or ["no records"]) + ([f"{len(rows)} of {result['total']}"] if more else [])
-
-
-def branches(result: Shown) -> list[str]:
-    """Return branches with their notes, and the marks of records."""
+def branches(result: Shown, style: Style) -> list[str]:
+    """Return branches with their notes, and the marks of records; the live one has a mark."""
     rows = [
-        {
-            "": "*" if one.get("live") else "",
-            "branch": one["name"],
-            "from": f"{one['parent']} {one['origin']}" if one.get("origin") else "",
-            "head": one["head"],
-            "steps": one.get("steps"),
-            "tokens": one.get("tokens"),
-            "prompt": one.get("outcome"),
-        }
+        {**one, "mark": "*" if one.get("live") else "", "from": f"{one['parent']} {one['origin']}".removesuffix(" 0")}
         for one in result["branches"]
     ]
     notes = result.get("notes", ())
-    return table(rows) + [f"record {one['at']}: {line(_noted(one))} [{line(one['by'])}]" for one in notes]
+    told = [f"record {one['at']}: {line(_noted(one))} [{line(one['by'])}]" for one in notes]
+    return table(rows, BRANCHES, style.width) + told
 
 
 def _noted(note: Shown) -> str:
@@ -41,23 +38,14 @@ def _noted(note: Shown) -> str:
 
 def receipt(result: Shown, style: Style) -> list[str]:
     """Return what is not undone, and how many of it a person must confirm."""
-    rows = [
-        {
-            "record": one["seq"],
-            "effect": one["effect"],
-            "undone": "yes" if one["undone"] else "no",
-            "call": one["call"],
-            "what": one["line"],
-        }
-        for one in result["entries"]
-    ]
+    rows = table(result["entries"], RECEIPT, style.width)
     if not rows:
         return [f"nothing happened outside after record {result['at']}"]
     count = result["needed"]
-    told = (
-        f"{count} of it cannot be undone; confirmed by {line(result['digest'])}" if count else "all can be done again"
-    )
-    return [f"after record {result['at']}:", *table(rows), style(told, "red") if count else told]
+    end = "all of it can be done again"
+    if count:
+        end = style(f"{count} of it cannot be undone; confirmed by {line(result['digest'])}", "red")
+    return [f"after record {result['at']}:", *rows, end]
 
 
 def blame(result: Shown) -> list[str]:
@@ -100,7 +88,8 @@ def compare(result: Shown, style: Style) -> list[str]:
         found += [f"  {name}: {_record(parting[name]) if parting[name] else 'ends there'}" for name in ("a", "b")]
     else:
         found.append("they did the same")
-    found += table([_side(name, result[name]) for name in ("a", "b") if isinstance(result.get(name), Mapping)])
+    sides = [_side(name, result[name]) for name in ("a", "b") if isinstance(result.get(name), Mapping)]
+    found += table(sides, SIDES, style.width)
     for pair in result["calls"]:
         mark = " " if pair["same"] else style("~", "yellow")
         found += [f"{mark} {name} {_call(pair[name])}" for name in ("a", "b")]
@@ -108,9 +97,8 @@ def compare(result: Shown, style: Style) -> list[str]:
 
 
 def _side(name: str, side: Shown) -> dict[str, Any]:
-    told = ("branch", "head", "steps", "turns", "requests", "outcome", "answer")
     verdicts = ", ".join(f"{count} {decision}" for decision, count in side["verdicts"].items())
-    return {"": name, **{one: side[one] for one in told}, "tokens": side["tokens"]["total"], "verdicts": verdicts}
+    return {**side, "mark": name, "tokens": side["tokens"]["total"], "verdicts": verdicts}
 
 
 def _call(call: Shown | None) -> str:

@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
-from debugger.repl.forms import Act, Asked, Form, Local, Words, asked, choices_of
+from debugger.repl.forms import Act, Form, Words, asked, asked_each, choices_of, local
 from debugger.repl.place import Place
 from debugger.repl.standing import EVERY, call_of, current, held, here, stopped
 
 THEN: Final = ("resume", "hold", "cancel")
 _THEN: Final = ("--resume", "--hold", "--cancel")
+FOREVER: Final = "forever"
 LOCKS: Final = choices_of("lock", "mode")
 
 
@@ -34,16 +35,20 @@ def _seconds(words: Words, text: str) -> float:
         words.wrong(f"{text!r} is no number of seconds")
 
 
-def _then(words: Words) -> str:
+def _then(words: Words) -> dict[str, Any]:
+    """Take what becomes of a session, and behind `--hold` for how long it is held."""
     given = [then for then in THEN if words.option(f"--{then}") is not None]
     if len(given) > 1:
         words.wrong(f"--{given[0]} and --{given[1]} exclude each other")
-    return given[0] if given else ""
+    made: dict[str, Any] = {"then": given[0]} if given else {}
+    if given == ["hold"] and (text := words.word().removeprefix("=")):
+        made |= {"forever": True} if text == FOREVER else {"hold_seconds": _seconds(words, text)}
+    return made
 
 
 def _detach(words: Words, place: Place) -> tuple[Act, ...]:
     then = _then(words)
-    return asked(words, "detach", here(words, place) | ({"then": then} if then else {}))
+    return asked(words, "detach", here(words, place) | then)
 
 
 def _lease(words: Words, place: Place) -> tuple[Act, ...]:
@@ -62,9 +67,12 @@ def _lease(words: Words, place: Place) -> tuple[Act, ...]:
 
 def _use(words: Words, place: Place) -> tuple[Act, ...]:
     name = words.needed("the id or key of a session")
-    if name not in place.sessions and all(name != one.key for one in place.sessions.values()):
-        words.wrong(f"{name} is not attached here: attach {name}")
-    return asked(words, "status", {"session": name}, verb="use")
+    found = place.attached(name)
+    if len(found) > 1:
+        words.refuse(f"{name} fits {', '.join(map(place.names.short, found))}")
+    if not found:
+        words.refuse(f"{name} is not attached here: attach {name}")
+    return asked(words, "status", {"session": found[0]}, verb="use")
 
 
 def _new(words: Words, place: Place) -> tuple[Act, ...]:
@@ -80,8 +88,8 @@ def _new(words: Words, place: Place) -> tuple[Act, ...]:
 
 def _quit(words: Words, place: Place) -> tuple[Act, ...]:
     then = _then(words)
-    words.end()
-    return (Local("quit", {"then": then}),)
+    reason = words.option("--reason")
+    return local(words, "quit", {"then": "", **then} | ({"reason": reason} if reason else {}))
 
 
 def _every(words: Words) -> bool:
@@ -107,14 +115,13 @@ def _continue(words: Words, place: Place) -> tuple[Act, ...]:
         return asked(words, "continue", {"session": EVERY, "generation": 0})
     times = words.number("how often", 1)
     standing = stopped(words, place)
-    acts = asked(words, "continue", held(words, place), goes=goes)
-    if times <= 1:
-        return acts
-    if not standing.hits:
+    if times > 1 and not standing.hits:
         words.wrong("a count needs a stop at a breakpoint, whose next hits are ignored then")
-    if not isinstance(acts[0], Asked):
-        return acts
-    return (Asked("break.change", {"id": standing.hits[0], "ignore": times - 1}, words.name), *acts)
+    options = dict(words.options)
+    passing = [{"id": standing.hits[0], "ignore": times - 1}] if times > 1 else []
+    first = asked_each(words, "break.change", passing)
+    words.options = options
+    return (*first, *asked(words, "continue", held(words, place), goes=goes))
 
 
 def _grain(grain: str) -> Any:
@@ -144,8 +151,7 @@ def _until(words: Words, place: Place) -> tuple[Act, ...]:
 def _wait(words: Words, place: Place) -> tuple[Act, ...]:
     current(words, place)
     seconds = words.word()
-    words.end()
-    return (Local("wait", {"seconds": _seconds(words, seconds) if seconds else None}),)
+    return local(words, "wait", {"seconds": _seconds(words, seconds) if seconds else None})
 
 
 def _cancel(words: Words, place: Place) -> tuple[Act, ...]:
@@ -170,8 +176,9 @@ SESSIONS: Final = (
     Form(("attach",), "attach [--observe] [--on-loss hold|resume|cancel] [--hold-seconds N] SESSION",
          "watch a session, drive it if nobody else does, and make it the current one", "attach s-42", "sessions",
          _attach, options=("--observe", "--on-loss=", "--hold-seconds=")),
-    Form(("detach",), "detach [--resume|--hold|--cancel]", "leave the current session, and say what becomes of it",
-         "detach --resume", "sessions", _detach, options=_THEN),
+    Form(("detach",), "detach [--resume|--hold [SECONDS|forever]|--cancel]",
+         "leave the current session, and say what becomes of it; without a time it is held as `attach` said",
+         "detach --hold 3600", "sessions", _detach, options=_THEN),
     Form(("lease",), "lease [give USER|take]", "say who drives the session, hand it over, or take it",
          "lease give bob", "sessions", _lease),
     Form(("session", "use"), "session SESSION", "go to another session that is attached", "session s-42", "sessions",
@@ -204,7 +211,7 @@ RUN: Final = (
          "run", lock),
 )
 OUT: Final = (
-    Form(("quit", "q", "exit"), "quit [--resume|--hold|--cancel]",
+    Form(("quit", "q", "exit"), "quit [--resume|--hold [SECONDS|forever]|--cancel]",
          "leave; of a session that is held and driven here, say what becomes of it", "quit --resume", "out", _quit,
          options=_THEN),
 )

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from attrs import define
+from attrs import define, evolve, field
 
 from debugger.protocol.errors import body_of
 from debugger.repl import render
 from debugger.repl.forms import Asked
+from debugger.repl.naming import Names
 from debugger.repl.place import Place
 from debugger.repl.texts import Style, cleaned
 from runtime.errors import TwinstepError
@@ -39,24 +40,32 @@ class Screen(Protocol):
 
 @define(eq=False)
 class Text:
-    """Lines for a person. A stream is shown by whole lines, and what is left of it before anything else is shown."""
+    """Lines for a person. A stream is shown by whole lines, and what is left of it before anything else is shown.
+
+    `measure` says how many columns the terminal has now, else the style does.
+    """
 
     write: Write
     style: Style = render.PLAIN
+    measure: Callable[[], int] | None = None
     _stream: tuple[str, ...] = ()
     _place: Place | None = None
     _rest: str = ""
+    _names: Names = field(factory=Names)
 
     def answered(self, asked: Asked, result: Any, place: Place) -> None:
         """Show an answer."""
-        self._show(render.answer(asked, result, place, self.style))
+        self._names = place.names
+        style = self.style if self.measure is None else evolve(self.style, width=self.measure())
+        self._show(render.answer(asked, result, place, style))
 
     def failed(self, line: str, exc: TwinstepError) -> None:
         """Show an error."""
-        self._show(render.failure(exc, self.style))
+        self._show(render.failure(exc, self.style, self._names))
 
     def heard(self, event: str, data: Mapping[str, Any], place: Place) -> None:
         """Show an event."""
+        self._names = place.names
         if event == "output":
             self._streamed(data, place)
         elif event not in QUIET or data.get("session") in place.sessions:
@@ -82,7 +91,7 @@ class Text:
 
     def _lined(self, text: str, place: Place | None = None) -> str:
         session, kind, call = self._stream
-        other = f"{session[:8]} " if place is not None and session != place.session else ""
+        other = f"{place.names.short(session)} " if place is not None and session != place.session else ""
         return f"{self.style(cleaned(f'{other}{call or kind} |'), 'dim')} {cleaned(text)}"
 
     def _ended(self) -> None:

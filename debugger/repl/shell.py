@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import trio
@@ -12,9 +13,10 @@ from attrs import define, evolve, field
 
 from debugger.client import Client
 from debugger.protocol.errors import Failure
-from debugger.repl import editing, lines, retold
+from debugger.repl import editing, lines, render, retold
 from debugger.repl.explaining import explained
-from debugger.repl.forms import Asked, BadLine, Local
+from debugger.repl.forms import Act, Asked, BadLine, Local
+from debugger.repl.naming import MOST
 from debugger.repl.place import Block, Place
 from debugger.repl.screen import Screen
 from debugger.repl.texts import Style
@@ -34,6 +36,10 @@ FILE: Final = 1 << 20
 NESTED: Final = 8
 """Files that run one another."""
 THEN: Final = ("resume", "hold", "cancel")
+LOOKS: Final = {"break.delete": "break.list", "cancel": "why", "kill": "why"}
+"""What is shown before something is taken away, where it is only tried."""
+LEFT: Final[Mapping[str, Any]] = {"then": ""}
+"""Who leaves says nothing."""
 MARKED: Final = frozenset({"continue", "step", "finish", "until", "say"})
 """What a later `wait` waits for the end of, also where the line itself waited for nothing (`continue &`)."""
 
@@ -68,7 +74,7 @@ class Shell:
         """Connect, and from now on hear what is told. Raises what `debugger.client.connect` raises."""
         client = await self.dial()
         self._client = client
-        self.place = evolve(self.place, role=client.role)
+        self.place = evolve(self.place, role=client.role, user=client.welcome.user or self.place.user)
         self.nursery.start_soon(self._live, client)
 
     async def aclose(self) -> None:
@@ -100,6 +106,7 @@ class Shell:
         was done."""
         try:
             for act in lines.read(line, self.place):
+                act = _once_only(act) if self._depth else act
                 await (self.local(act, waits=waits) if isinstance(act, Local) else self.request(act, waits=waits))
         except TwinstepError as exc:
             self.screen.failed(line, exc)
@@ -145,6 +152,12 @@ class Shell:
         one = self.place.sessions.get(session)
         return one.rests if one is not None else 0
 
+    async def learn(self) -> None:
+        """Learn the names of the daemon's sessions, and how many breakpoints there are. Raises Failure."""
+        for command, params in (("sessions", {"limit": MOST}), ("break.list", {})):
+            found = await self.query(command, params)
+            self.place = self.place.answered(command, command, params, found)
+
     async def query(self, command: str, params: Mapping[str, Any]) -> Any:
         """Ask, and show nothing. Raises Failure."""
         if self._client is None:
@@ -181,9 +194,13 @@ class Shell:
             case "reconnect":
                 await self._reconnect()
             case "quit":
-                await self.leave(given["then"])
+                await self.leave(given)
             case "edit":
                 await self._edit(given["path"])
+            case "commands":
+                await self._commands(given["id"])
+            case "dry":
+                await self._dry(given)
             case _:
                 await trio.lowlevel.checkpoint()
                 self._noted(act.verb, given)
@@ -201,8 +218,6 @@ class Shell:
                 changed["aliases"] = {**place.aliases, given["name"]: given["line"]}
             case "unalias":
                 changed["aliases"] = {name: line for name, line in place.aliases.items() if name != given["name"]}
-            case "commands":
-                changed["block"] = Block(given["id"])
             case "collected":
                 changed["block"] = None
             case "collect":
@@ -213,14 +228,49 @@ class Shell:
                 self.screen.told(verb, value, shown)
         self.place = evolve(place, **changed)
 
-    async def leave(self, then: str = "") -> None:
-        """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked."""
+    async def _commands(self, number: int) -> None:
+        """Begin the lines of a breakpoint, which must be there."""
+        there = [int(one["id"]) for one in (await self.query("break.list", {})).get("breakpoints", ())]
+        if number not in there:
+            some = f"there are {', '.join(map(str, there))}" if there else "there are none"
+            raise BadLine(f"commands: there is no breakpoint {number}; {some}")
+        self.place = evolve(self.place, block=Block(number))
+
+    async def _dry(self, given: Mapping[str, Any]) -> None:
+        """Say what a line would do; of one that takes something away, also what."""
+        value, shown = explained("dry", given, self.place)
+        looks = LOOKS.get(str(given.get("command")))
+        if looks is not None:
+            asked = Asked(looks, {} if looks == "break.list" else {"session": given["with"]["session"]}, looks)
+            result = await self.query(asked.command, asked.params)
+            if looks == "break.list":
+                ids = given["with"]["ids"]
+                result = {"breakpoints": [one for one in result["breakpoints"] if one["id"] in ids]}
+            value, shown = {**value, "now": result}, [*shown, *render.answer(asked, result, self.place)]
+        self.screen.told("dry", value, shown)
+
+    async def leave(self, given: Mapping[str, Any] = LEFT) -> None:
+        """Leave: of sessions that are held and driven here say what becomes of them, if it was said or can be asked.
+
+        `given` is what `detach` is told: `then`, and for how long."""
         mine = [one.session for one in self.place.sessions.values() if one.driving and one.held and not one.closed]
-        if mine and not then and self.ask is not None and not self.lost:
-            then = await self._asked(mine)
-        for session in mine if then else ():
-            await self.request(Asked("detach", {"session": session, "then": then}, "detach"))
+        if mine and not given["then"] and self.ask is not None and not self.lost:
+            given = {**given, "then": await self._asked(mine)}
+        for session in mine if given["then"] else ():
+            await self.request(Asked("detach", {"session": session, **given}, "detach"))
         self.done = True
+
+    async def give_back(self) -> None:
+        """Give back the driving of sessions that do not stand: nothing of them has to be kept for this user.
+
+        One that is stopped meanwhile stays so for its time. Those that stand follow what was said when attaching.
+        """
+        if self.lost:
+            return
+        for one in tuple(self.place.sessions.values()):
+            if one.driving and not one.held and not one.closed:
+                with suppress(TwinstepError):  # it was given away, or is gone
+                    await self.query("detach", {"session": one.session, "then": "hold"})
 
     async def _asked(self, sessions: list[str]) -> str:
         assert self.ask is not None
@@ -255,9 +305,9 @@ class Shell:
                 if self.done:
                     return
             if self.place.block is not None:
-                self.place = evolve(self.place, block=None)
                 raise BadLine(f"source: {name} ends before the `end` of its commands")
         finally:
+            self.place = evolve(self.place, block=None)
             self._depth -= 1
 
     async def _save(self, name: str) -> None:
@@ -278,6 +328,13 @@ class Shell:
         value = editing.edited(path, before, await self.compose(before.text, before.suffix))
         change = {"path": path, "op": "set", "value": value}
         await self.request(Asked("edit", {"session": standing.session, "at": standing.at, "changes": [change]}, "edit"))
+
+
+def _once_only(act: Act) -> Act:
+    """In a file that may be run again, a breakpoint that is there already is not set once more."""
+    if not isinstance(act, Asked) or act.command != "break.add":
+        return act
+    return Asked("break.load", {"specs": [{"id": 1, **act.params}]}, act.verb)
 
 
 def _specs(name: str, text: str) -> list[Any]:

@@ -1,9 +1,11 @@
-"""Values as text for a terminal: without control sequences, bounded, in columns. Pure."""
+"""Values as text for a terminal: without control sequences, and bounded. Pure."""
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 from attrs import frozen
@@ -34,9 +36,13 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
 
 @frozen
 class Style:
-    """Whether there are colours. Only our own words are coloured; what is shown in them is cleaned first."""
+    """What a terminal takes: whether there are colours, and how many columns a line of a table or tree may have.
+
+    Only our own words are coloured; what is shown in them is cleaned first.
+    """
 
     colours: bool = False
+    width: int = WIDE
 
     def __call__(self, text: str, colour: str) -> str:
         """Return text in a colour."""
@@ -47,18 +53,30 @@ def line(value: Any, most: int = WIDE) -> str:
     """Return a value in one line of so many characters at most; a fraction with three places."""
     if isinstance(value, float) and abs(value) < 1e15:
         value = round(value, 3)
-    text = _worded(value)
+    text = worded(value)
     if text is None:
         text = value if isinstance(value, str) else json.dumps(_marked(value, 0), ensure_ascii=False, default=str)
     text = cleaned(text).replace("\n", "⏎").replace("\t", " ")
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def whose(kept: Any) -> str:
+    """Return by whom a session is held that nobody drives, and until when: nothing where nobody asked for it."""
+    if not isinstance(kept, Mapping):
+        return ""
+    until = kept.get("until")
+    try:
+        when = f"until {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if until else "for ever"
+    except (TypeError, ValueError, OverflowError, OSError):
+        when = f"until {line(until)}"
+    return f"for {line(kept.get('user', ''), 40)} {when}"
+
+
 def literal(value: Any) -> list[str]:
     """Return a value as JSON, in one line where it fits and else in several; a text of several lines as it is."""
-    worded = _worded(value)
-    if worded is not None:
-        return cleaned(worded).split("\n")
+    said = worded(value)
+    if said is not None:
+        return cleaned(said).split("\n")
     if isinstance(value, str) and "\n" in value:
         return ['"""', *cleaned(value).split("\n"), '"""']
     made = _marked(value, 0)
@@ -68,8 +86,11 @@ def literal(value: Any) -> list[str]:
     return cleaned(text).split("\n")
 
 
-def _worded(value: Any) -> str | None:
-    """A value that stands for another one: of a secret how long it is, of a long text its beginning."""
+def worded(value: Any) -> str | None:
+    """Return in words a value that stands for another one: of a secret how long it is, of a long text its beginning.
+
+    None for any other value.
+    """
     if not isinstance(value, Mapping):
         return None
     names = set(value)
@@ -85,9 +106,9 @@ def _worded(value: Any) -> str | None:
 def _marked(value: Any, depth: int) -> Any:
     if depth > DEEP:
         return "…"
-    worded = _worded(value)
-    if worded is not None:
-        return worded
+    said = worded(value)
+    if said is not None:
+        return said
     if isinstance(value, Mapping):
         return {str(name): _marked(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -95,47 +116,23 @@ def _marked(value: Any, depth: int) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def outline(value: Any, indent: int = 0) -> list[str]:
-    """Return a value as an outline: a member in a line, what is inside it below."""
-    pad = "  " * indent
-    if isinstance(value, Mapping) and value and _worded(value) is None and indent <= DEEP:
-        found: list[str] = []
-        for name, inner in value.items():
-            below = _below(inner)
-            found.append(f"{pad}{line(str(name))}:" + ("" if below else f" {line(inner)}"))
-            found += outline(inner, indent + 1) if below else []
-        return found
-    if isinstance(value, (list, tuple)) and value and indent <= DEEP:
-        if all(isinstance(one, Mapping) for one in value):
-            return [f"{pad}{row}" for row in table(value)]
-        return [row for one in value for row in outline(one, indent)]
-    return [f"{pad}{line(value)}"]
+def span(seconds: Any) -> str:
+    """Return how long something takes: `0.4 s`, `35 s`, `12 min 5 s`, `2 h 10 min`. Nothing where it is not known."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not isfinite(seconds):
+        return "" if seconds is None else line(seconds, 40)
+    whole = round(abs(seconds))
+    sign = "-" if seconds < 0 else ""
+    if whole < 10:
+        return f"{sign}{abs(seconds):.1f} s"
+    if whole < 120:
+        return f"{sign}{whole} s"
+    if whole < 7_200:
+        return f"{sign}{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{sign}{whole // 3_600} h" + (f" {whole % 3_600 // 60} min" if whole % 3_600 // 60 else "")
 
 
-def _below(value: Any) -> bool:
-    """Whether a value has lines of its own below its name."""
-    if isinstance(value, Mapping):
-        return bool(value) and _worded(value) is None and len(line(value, 10_000)) > 60
-    return isinstance(value, (list, tuple)) and bool(value) and any(isinstance(one, (Mapping, list)) for one in value)
-
-
-def table(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = ()) -> list[str]:
-    """Return rows in columns below their names; those that are empty everywhere are left out."""
-    some = list(rows)
-    columns = list(names) or list(dict.fromkeys(str(name) for row in some for name in row))
-    cells = [[_cell(row.get(name)) for name in columns] for row in some]
-    kept = [n for n in range(len(columns)) if any(row[n] for row in cells)]
-    widths = [max(len(columns[n]), *(len(row[n]) for row in cells)) for n in kept]
-    lines = [[line(columns[n]) for n in kept], *([row[n] for n in kept] for row in cells)]
-    made = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines)
-    return [one if len(one) <= WIDE else f"{one[: WIDE - 1]}…" for one in made] if kept else []
-
-
-def _cell(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return line(value, 80)
+def many(count: Any, one: str, more: str = "") -> str:
+    """Return a number with its noun: `1 call`, `1,234 tokens`. `more` is the plural where an s does not make it."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        return f"{line(count, 40)} {more or one + 's'}"
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

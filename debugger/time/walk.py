@@ -10,11 +10,10 @@ from typing import Final
 from attrs import define, field, frozen
 
 from debugger.border import Border
-from debugger.inspect.why import AWAITED
 from runtime.errors import NoTransition
 from runtime.step import Event, On, State, Step, StepKind, kind_of, ready
 from runtime.step.branches import Taken
-from runtime.step.outstanding import outstanding
+from runtime.step.outstanding import AWAITED, outstanding
 
 SLICE: Final = 64
 """Records that are looked at before others may run."""
@@ -187,4 +186,4 @@ def upcoming(state: State) -> tuple[StepKind, str, Event | None]:
     if not waiting:
         return StepKind.MESSAGE_RECEIVE, "", None
     name, call, _ = min(waiting)
-    return AWAITED[name][0], call, None
+    return AWAITED[name], call, None

@@ -5,6 +5,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +22,15 @@ examples:
   twinstep attach main --observe                 only look
   twinstep attach main -x pause -x where         two lines, then the prompt, or the end where there is no terminal
   twinstep attach main --batch lines.adb --json  lines from a file; one JSON object a line
+  twinstep attach --url wss://gateway.example:18789 --token-file token.txt
+                                                 over the network, if it was started with --debug-over-websocket
 
 The socket is that of `twinstep serve` with the same settings; --state names another state file, --socket the socket.
+With --url the token comes from --token-file or OPENCLAW_GATEWAY_TOKEN (a password: OPENCLAW_GATEWAY_PASSWORD).
 exit codes: 0 done, 1 a line failed, 2 usage, 3 no connection, 130 SIGINT
 """
 USAGE: Final = 2
+LOST: Final = 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("session", nargs="?", default="", help="the session to begin with: id, key, or the beginning of one")
     shared(made)
+    add("--url", metavar="URL", help="a gateway's WebSocket, ws://HOST:PORT or wss://HOST:PORT, in place of the socket")
+    add("--token-file", metavar="FILE", help="file with the gateway's token (default: OPENCLAW_GATEWAY_TOKEN)")
+    add("--tls-ca", metavar="FILE", help="certificates that the gateway's is checked with (PEM)")
+    add("--tls-fingerprint", metavar="HEX", help="SHA-256 of the gateway's certificate, in place of that check")
+    add("--approve", metavar="REQUEST", help="let another machine in that asked to debug over --url, and end")
     add("--role", choices=("observer", "driver", "mutator", "override"), default="mutator", help="what may be done")
     add("--observe", action="store_true", help="do not drive the session")
     add("--on-loss", choices=("hold", "resume", "cancel"), default="hold", help="what becomes of it when this ends")
@@ -62,10 +72,12 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     """Run the client; return the exit code."""
     try:
         given = parser().parse_args(list(argv))
-        options = shared_options(given, os.environ)
+        options = shared_options(given, os.environ) | _way(given, os.environ)
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
+    if given.approve:
+        return _approved(given, options["through"].args[0], out)
     made = {
         "role": "observer" if given.observe and given.role == "mutator" else given.role,
         "observe": given.observe,
@@ -77,6 +89,45 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         "timeout": given.timeout,
     }
     return begun(options | made, out)
+
+
+def _approved(given: Any, address: Any, out: Pipe) -> int:
+    """Approve what another machine asked for; return the exit code."""
+    import trio
+
+    from runtime.app.debugapproval import approve
+
+    try:
+        print(trio.run(approve, address, given.role, given.approve), file=out)
+    except TwinstepError as exc:
+        print(f"twinstep: {exc}", file=sys.stderr)
+        return LOST
+    return 0
+
+
+def _way(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return how to get to a gateway that was named by its address. Raises UsageError."""
+    if not given.url:
+        for flag in ("token_file", "tls_ca", "tls_fingerprint", "approve"):
+            if getattr(given, flag):
+                raise UsageError(f"--{flag.replace('_', '-')}: needs --url")
+        return {}
+    if given.socket or given.state:
+        raise UsageError(f"--url and --{'socket' if given.socket else 'state'} exclude each other")
+    from runtime.app.debugaddress import address_of
+    from runtime.app.debugtunnel import connect
+
+    address = address_of(given, environ, _own(environ) / "attach-device.key")
+    if address.open:
+        text = f"twinstep: {address.url} is without TLS: what is said, the token too, can be read on the way"
+        print(text, file=sys.stderr)
+    return {"through": partial(connect, address)}
+
+
+def _own(environ: Mapping[str, str]) -> Path:
+    """Return the folder of what clients keep."""
+    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/").joinpath(".local/state")
+    return Path(home) / "twinstep"
 
 
 def begun(options: Mapping[str, Any], out: Pipe) -> int:
@@ -100,12 +151,12 @@ def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     user = given.user or environ.get("USER") or environ.get("LOGNAME") or _login()
     if not user.isprintable() or len(user) > 200:
         raise UsageError("--user: must be a name of 200 characters or fewer that can be shown")
-    home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/").joinpath(".local/state")
+    remote = getattr(given, "url", None)
     return {
-        "socket": _socket(given, environ),
+        "socket": Path() if remote else _socket(given, environ),
         "user": user,
         "session": given.session,
-        "history": Path(home) / "twinstep" / "attach-history",
+        "history": _own(environ) / "attach-history",
     }
 
 

@@ -122,6 +122,7 @@ def counts(made: Studio) -> Mapping[str, int]:
     return {
         "connections": len(made.service.links),
         "held": sum(state.hold is not None for state in states),
+        "forever": sum(made.debugger.keeping.forever(state) for state in states),
         "stops": made.debugger.stops,
         "touched": sum(state.touched for state in states),
     }

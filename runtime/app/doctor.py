@@ -17,6 +17,7 @@ from attrs import frozen
 
 from runtime.app.arguments import Parser, port
 from runtime.errors import AuthError, InputError, TwinstepError
+from runtime.ports import Store
 
 EPILOG: Final = """\
 examples:
@@ -26,6 +27,8 @@ examples:
                                                    take over sessions and automations, and say what was left out
 exit codes: 0 nothing wrong, 1 something is
 """
+HELD: Final = 20
+"""Sessions held for ever that are named."""
 ROOM: Final = 200 << 20
 """Free bytes below which the disk is called nearly full."""
 
@@ -140,7 +143,7 @@ def _tls(config: Any, folder: Path) -> Finding:
 
 
 def _port(port: int, *, tls: bool) -> Finding:
-    from runtime.app.status import ask
+    from runtime.app.status import ask, held
 
     with socket.socket() as probe:
         probe.settimeout(1)
@@ -152,7 +155,7 @@ def _port(port: int, *, tls: bool) -> Finding:
     if "uptimeMs" not in told:
         return Finding("bad", "port", f"{port} is taken, and no gateway answers there; choose another with --port")
     how = "is ready" if told["ready"] else f"is not ready: {'; '.join(told['failing'])}"
-    return Finding("ok", "port", f"a gateway runs on {port} and {how}")
+    return Finding("ok", "port", f"a gateway runs on {port} and {how}{held(told)}")
 
 
 def _modes(config: Path, folder: Path) -> Iterator[Finding]:
@@ -168,6 +171,7 @@ def _modes(config: Path, folder: Path) -> Iterator[Finding]:
 
 
 def _state(path: Path) -> Iterator[Finding]:
+    from debugger.controller.keeping import held
     from runtime.stores import open_store
 
     folder = path.parent
@@ -182,8 +186,32 @@ def _state(path: Path) -> Iterator[Finding]:
         yield Finding("ok", "state", f"{path} will be made")
         return
     try:
-        kept = open_store(path, readonly=True).sessions()
+        store = open_store(path, readonly=True)
+        kept, forever = store.sessions(), [one for one in held(store) if one.until is None]
     except TwinstepError as exc:
         yield Finding("bad", "state", str(exc))
         return
     yield Finding("ok", "state", f"{path}: {len(kept)} sessions")
+    for one in forever[:HELD]:
+        how = f"`twinstep attach {one.session} -x 'detach --resume'` lets it go on"
+        yield Finding("warn", "held", f"session {one.session} is held for {one.user} for ever; {how}")
+    if len(forever) > HELD:
+        yield Finding("warn", "held", f"{len(forever) - HELD} more sessions are held for ever; `twinstep attach` lists")
+    yield _audit(store)
+
+
+def _audit(store: Store) -> Finding:
+    """Follow the whole chain of the debugger's audit; a gateway looks at its end only."""
+    import trio
+
+    from debugger.audit import verified
+
+    try:
+        report = trio.run(verified, store)
+    except TwinstepError as exc:
+        return Finding("bad", "audit", str(exc))
+    if report.faults:
+        more = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
+        return Finding("bad", "audit", f"the debugger's audit is broken: {report.faults[0]}{more}")
+    head = report.head
+    return Finding("ok", "audit", f"the chain of {head.number} entries is whole; its head is {head.hash}")

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 import trio
 from attrs import define, evolve
 
-from runtime import context
 from runtime.app.clock import SystemChance, SystemClock, iso
 from runtime.app.debugging import Debugging
 from runtime.app.exchange import Exchange
 from runtime.app.garbage import look_seldom
 from runtime.app.gatewaylog import Log
+from runtime.app.hangup import Hangup
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
 from runtime.app.setup import Setup, Unstartable, settled, setup
@@ -68,7 +67,7 @@ from runtime.policy.permission import Host
 from runtime.ports import Model
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.journal import Journal
-from runtime.sessions.performer import Performer, Surroundings
+from runtime.sessions.performer import Performer
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step import Settings
@@ -92,8 +91,8 @@ DRAIN_SECONDS: Final = 10.0
 """How long runs may go on after SIGTERM before the gateway stops; they are finished after the next start."""
 
 
-async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) -> int:
-    """Run the gateway until a signal ends it."""
+async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any, hangup: Hangup) -> int:
+    """Run the gateway until a signal ends it. `hangup` says whether one came before."""
     log = Log(err, given.log)
     given.made_token = ""
     made = setup(given, environ)
@@ -110,7 +109,7 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
             gateway.desk, store, path, over_websocket=bool(given.debug_over_websocket), unattended=given.unattended
         )
         gateway.part = partial(debugging.studio.service.part, "the daemon stops")
-        await nursery.start(_obey, gateway, nursery.cancel_scope)
+        await nursery.start(_obey, gateway, nursery.cancel_scope, hangup)
         await nursery.start(debugging.run)  # before any session takes a step
         await nursery.start(gateway.run)
         look_seldom()
@@ -134,10 +133,15 @@ async def main(given: Any, environ: Mapping[str, str], err: TextIO, out: Any) ->
 
 
 async def _obey(
-    gateway: "Gateway", everything: trio.CancelScope, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+    gateway: "Gateway",
+    everything: trio.CancelScope,
+    hangup: Hangup,
+    task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Do what signals say: read the settings again, or stop in order; who asks twice waits for no run."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        if hangup.came:  # the settings may have been read before they were changed
+            await gateway.reload()
         task_status.started()
         async with trio.open_nursery() as nursery:
             async for number in signals:
@@ -559,16 +563,3 @@ class AgentContexts:
         workspace = Path(settings.workspace)
         system = self.setup.system(workspace, toolset.names)
         return ev.ContextBuilt(system, toolset, ())
-
-
-def surroundings(workspace: Path, home: Path, environ: Mapping[str, str], scratch: Path) -> Surroundings:
-    """Return what tools may see of the machine."""
-    return Surroundings(workspace, scratch, home, environ, {})
-
-
-def token() -> str:
-    """Return a fresh secret."""
-    return b64encode(os.urandom(24)).decode()
-
-
-__all__ = ["Gateway", "compose", "context", "main", "surroundings", "token"]

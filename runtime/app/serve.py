@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-import trio
-
 from runtime.app.arguments import Parser, port
 from runtime.app.console import Pipe
+from runtime.app.hangup import Hangup
 from runtime.errors import TwinstepError
 
 ROLES: Final = ("observer", "driver", "mutator", "override")
@@ -76,11 +75,15 @@ def parser() -> argparse.ArgumentParser:
 
 def run(argv: Sequence[str], out: Pipe) -> int:
     """Serve until a signal comes; return the exit code."""
+    hangup = Hangup()
+    hangup.install()  # what is loaded now takes a while, and whoever changed the settings does not wait for it
     given = parser().parse_args(argv)
+    import trio
+
     from runtime.app import gateway
 
     try:
-        return trio.run(gateway.main, given, dict(os.environ), sys.stderr, out)
+        return trio.run(gateway.main, given, dict(os.environ), sys.stderr, out, hangup)
     except BaseExceptionGroup as group:
         ours, others = group.split(TwinstepError)
         if ours is None or others is not None:

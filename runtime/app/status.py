@@ -55,8 +55,10 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 def held(told: dict[str, Any]) -> str:
     """Return how many sessions stand still, if any do."""
-    count = int((told.get("debugger") or {}).get("held", 0))
-    return f", {count} session{'s' if count > 1 else ''} held by a debugger" if count else ""
+    counts = told.get("debugger") or {}
+    count, forever = int(counts.get("held", 0)), int(counts.get("forever", 0))
+    more = f" ({forever} of them for ever)" if forever else ""
+    return f", {count} session{'s' if count > 1 else ''} held by a debugger{more}" if count else ""
 
 
 def ask(port: int, *, tls: bool = False) -> dict[str, Any]:

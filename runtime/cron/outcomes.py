@@ -137,6 +137,11 @@ def failure(error: str, at: int, reason: str | None = None, *, retryable: bool =
     )
 
 
+def late(seconds: float, at: int) -> Outcome:
+    """Return the outcome of a run that took longer than its job gives it."""
+    return failure(f"cron: job execution timed out after {seconds:g} s", at, "timeout")
+
+
 def delivery_of(job: Job, outcome: Outcome) -> tuple[DeliveryStatus, bool | None, str | None]:
     """Return what became of the delivery: status, whether it arrived, and why not."""
     if outcome.error == INTERRUPTED:

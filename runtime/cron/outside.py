@@ -32,10 +32,12 @@ class Commits(Protocol):
         """Wait until everything up to `ticket` is on disk."""
 
 
-Start = Callable[[Job, str], Awaitable[Outcome]]
-"""Does what a job says, under the id of the run, and returns how it ended. It is cancelled when its time is up.
+Start = Callable[[Job, str, float], Awaitable[Outcome]]
+"""Does what a job says, under the id of the run and within so many seconds (0: any), and returns how it ended.
 
-A `TwinstepError` that it raises is an outcome: its text, and whether it is retryable."""
+It keeps that time itself, because what it starts may stand still; `outcomes.late` says that it was over. It is
+cancelled when the job is switched off. A `TwinstepError` that it raises is an outcome: its text, and whether it is
+retryable."""
 Accepted = Callable[[Job, str], Awaitable[bool]]
 """Whether a session took up anything of a run before the process died. Asked after a restart."""
 Announce = Callable[[Mapping[str, Any]], None]

@@ -309,17 +309,14 @@ class Scheduler:
         return True
 
     async def _perform(self, active: _Active) -> Outcome:
-        job, seconds = active.job, _seconds(active.job)
-        active.scope.deadline = trio.current_time() + seconds
         try:
             with active.scope:
-                return await self._start(job, active.run_id)
+                return await self._start(active.job, active.run_id, _seconds(active.job))
         except TwinstepError as exc:
             return outcomes.failure(str(exc), self._clock.wall(), retryable=exc.retryable)
         except Exception as exc:  # noqa: BLE001 - a run that breaks its port fails alone; the other jobs go on
             return outcomes.failure(f"{type(exc).__name__}: {exc}", self._clock.wall())
-        why = active.stopped or f"cron: job execution timed out after {seconds:g} s"
-        return outcomes.failure(why, self._clock.wall(), None if active.stopped else "timeout")
+        return outcomes.failure(active.stopped, self._clock.wall())
 
     async def _record(self, marked: Job, outcome: Outcome) -> None:
         """Write down how a run ended. A job that was deleted meanwhile stays deleted, and has its last run."""
@@ -460,8 +457,8 @@ def _is_due(job: Job, now: int) -> bool:
 
 
 def _seconds(job: Job) -> float:
-    """How long a run may take; zero says as long as it likes."""
+    """How long a run may take; 0 is any time."""
     said = job.payload.get("timeoutSeconds")
     if said is None:
         return TURN_SECONDS if job.payload.get("kind") == "agentTurn" else EVENT_SECONDS
-    return float(said) or float("inf")
+    return float(said)

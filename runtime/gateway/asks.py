@@ -21,7 +21,7 @@ class Ask:
 
     `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives and the
     session is not held. `model` (as entries name it) and `thinking` hold for its run only, None for those of the
-    session: for messages with a turn of their own (`queueing.NEXT`). `terms` say how the model is asked for it.
+    session; a message that joins an open prompt goes with that. `terms` say how the model is asked for it.
     """
 
     entry: Entry

@@ -15,7 +15,6 @@ from runtime.gateway.narration import message
 from runtime.gateway.queueing import MEMBERS, asked
 from runtime.gateway.registry import ANSWERED, Call
 from runtime.gateway.scopes import ADMIN
-from runtime.vocab import JsonObject
 
 Do = Callable[[Call, Entry, str], Awaitable[str]]
 
@@ -28,16 +27,14 @@ def command_of(text: str) -> tuple[str, str] | None:
     return (name.lower(), rest.strip()) if name.lower() in COMMANDS else None
 
 
-async def run_command(
-    call: Call, entry: Entry, command: tuple[str, str], run: str, files: tuple[JsonObject, ...] = ()
-) -> Any:
-    """Run a command and tell clients its answer. The same id again is not another command.
+async def run_command(call: Call, command: tuple[str, str], said: Ask) -> Any:
+    """Run a command that somebody said, and tell clients its answer. The same id again is not another command.
 
-    What stands behind a command that begins a new session, and `files`, is the first message of that.
+    What stands behind a command that begins a new session, and its files, is the first message of that.
     """
-    name, rest = command
-    if name in ANEW and (rest or files):
-        return await _begin(call, entry, command, run, files)
+    (name, rest), entry, run = command, said.entry, said.run
+    if name in ANEW and (rest or said.parts[1:]):
+        return await _begin(call, command, said)
     ask = Ask(entry, run, f"/{name} {rest}", (), "command")
     known = call.desk.runs.known(ask)
     if known is not None:
@@ -64,14 +61,13 @@ async def run_command(
     return ANSWERED
 
 
-async def _begin(call: Call, entry: Entry, command: tuple[str, str], run: str, files: tuple[JsonObject, ...]) -> Any:
+async def _begin(call: Call, command: tuple[str, str], said: Ask) -> Any:
     desk, (name, rest) = call.desk, command
-    parts = (*([{"text": rest}] if rest else []), *files)
-    queue = desk.extras["models"].queueing(entry)
-    ask = Ask(entry, run, f"/{name} {rest}".strip(), parts, "chat", queue, call.sender)
+    parts = (*([{"text": rest}] if rest else []), *said.parts[1:])
+    ask = evolve(said, text=f"/{name} {rest}".strip(), parts=parts)
     if desk.runs.known(ask) is None:
-        await COMMANDS[name][1](call, entry, rest)
-        ask = evolve(ask, entry=desk.directory.get(entry.key) or entry)
+        await COMMANDS[name][1](call, ask.entry, rest)
+        ask = evolve(ask, entry=desk.directory.get(ask.entry.key) or ask.entry)
     ack = await desk.runs.send(ask)
     return {"runId": ack.run, "status": ack.status}
 

@@ -20,7 +20,7 @@ from runtime.ports import ModelRequest
 from runtime.step import State
 from runtime.step import events as ev
 from runtime.step.response import text_of
-from runtime.vocab import Content, JsonObject, Tape
+from runtime.vocab import Content, JsonObject, Tape, Usage
 
 SECONDS: Final = 180.0
 """How long the model may take."""
@@ -147,7 +147,7 @@ async def compact(desk: Desk, entry: Entry) -> dict[str, Any]:
 async def _compacted(desk: Desk, entry: Entry) -> dict[str, Any]:
     state = desk.directory.roster.get(entry.session).state
     plan = planned(state.history)
-    summary = await _summary(desk, request_of(state, plan))
+    summary, used = await _summary(desk, entry, request_of(state, plan))
     current = desk.directory.get(entry.key)
     if current is None or current.session != entry.session:
         raise NotCompacted(MOVED)
@@ -160,10 +160,10 @@ async def _compacted(desk: Desk, entry: Entry) -> dict[str, Any]:
     history = shortened(Plan(plan.before, kept), summary, opening)
     first = next((line for line in desk.directory.transcript(entry).lines if line.place >= len(plan.before)), None)
     try:
-        desk.dispatcher.control(session, ev.Compacted(history, "operator"), "operator")
+        desk.dispatcher.control(session, ev.Compacted(history, "operator", used), "operator")
     except NoTransition as exc:
         raise NotCompacted(MOVED) from exc
-    desk.directory.change(current, compactions=current.compactions + 1, total=0)
+    desk.directory.summed_up(current, used)
     await desk.directory.committed()
     await desk.dispatcher.journal.committed(session.ticket)
     return {
@@ -174,15 +174,19 @@ async def _compacted(desk: Desk, entry: Entry) -> dict[str, Any]:
     }
 
 
-async def _summary(desk: Desk, request: ModelRequest) -> str:
+async def _summary(desk: Desk, entry: Entry, request: ModelRequest) -> tuple[str, Usage]:
+    """Return the summary and what it used, which counts from here on, whatever becomes of the summary."""
     answer: JsonObject = {}
     with trio.move_on_after(SECONDS) as scope:
         try:
             answer, _ = await desk.dispatcher.performer.model.generate(request, Tape())
         except ModelError as exc:
             raise NotCompacted(f"the model made no summary: {exc}") from exc
+    metadata = answer.get("usageMetadata")
+    used = Usage.of(metadata) if isinstance(metadata, dict) else Usage()
+    desk.directory.side(entry, request.model, used)
     summary = text_of(answer).strip()[:LONGEST]
     if not summary:
         late = f"the model made no summary within {SECONDS:.0f} s"
         raise NotCompacted(late if scope.cancelled_caught else "the model made no summary")
-    return summary
+    return summary, used

@@ -1,24 +1,29 @@
-"""Jobs of the clock as runs of sessions: what a job says is sent like any message; how its run ended is the outcome."""
+"""Jobs of the clock as runs of sessions: what a job says is sent like any message; how its run ended is the outcome.
+
+The time that a job gives its run counts like that of any message: it stands still while the session is held.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from runtime.cron.jobs import Job, Outcome
+from runtime.cron.outcomes import late
 from runtime.gateway import keys
 from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.sessions_create import checked_model
 from runtime.gateway.queueing import NEXT
+from runtime.gateway.runs import TIMEOUT
 from runtime.gateway.transcript import uuid_of
+from runtime.gateway.waiting import FOREVER
+from runtime.model.thinking import LEVELS, level_named
 from runtime.vocab import JsonObject
 
 EVERY = "*"
-SECONDS = 24 * 3600.0
-"""How long a run of a job may take where the job does not say; the scheduler's own bound comes first."""
 
 
 @define(eq=False)
@@ -27,10 +32,13 @@ class CronWork:
 
     desk: Desk
 
-    async def start(self, job: Job, run: str) -> Outcome:
-        """Run a job; return how it ended. One that a session cannot be limited to is not run at all."""
+    async def start(self, job: Job, run: str, seconds: float = 0) -> Outcome:
+        """Run a job within so many seconds, 0 for any time; return how it ended.
+
+        One that a session cannot be limited to is not run at all.
+        """
         try:
-            model = self._model(job)
+            model, thinking = self._model(job), level_of(job)
         except GatewayError as exc:
             return Outcome(status="error", error=exc.message)
         desk = self.desk
@@ -40,17 +48,21 @@ class CronWork:
         entry, made = desk.directory.ensure(self._key(job, name), via="cron", label=f"Automation: {job.name}")
         if made:
             desk.changed(entry, "create")
-        ack = await desk.runs.send(Ask(entry, name, text, parts, "agent", NEXT, "cron", model=model))
+        ask = Ask(entry, name, text, parts, "agent", NEXT, "cron", seconds, model=model, thinking=thinking)
+        ack = await desk.runs.send(ask)
         try:
-            ended = await desk.runs.wait(desk.runs.follow(ack.run), SECONDS)
+            ended = await desk.runs.wait(ack.run, FOREVER)
         except trio.Cancelled:
-            desk.runs.abort(entry, ack.run, "timeout")
+            if not desk.draining:  # else it goes on after the next start
+                desk.runs.abort(entry, ack.run)
             raise
         provider, model, _ = desk.extras["models"].of(entry.as_for(model, None))
         about: dict[str, Any] = {"session": entry.id, "session_key": entry.key, "model": model}
         if ended is None:
             return Outcome(status="error", error="the run did not end", provider=provider, **about)
         used = {"input": ended.tokens[0], "output": ended.tokens[1], "totalTokens": ended.tokens[2]}
+        if ended.stop == TIMEOUT:
+            return evolve(late(seconds, desk.clock.wall()), provider=provider, usage=used, **about)
         if ended.status != "ok":
             return Outcome(status="error", error=ended.error or ended.status, provider=provider, usage=used, **about)
         return Outcome(summary=ended.answer or None, provider=provider, usage=used, **about)
@@ -85,3 +97,15 @@ class CronWork:
     def has_agent(self, name: str) -> bool:
         """Whether there is an agent of that id."""
         return name in self.desk.extras["models"].agents
+
+
+def level_of(job: Job) -> str | None:
+    """Return the thinking level that a job wants for its runs, or None. Raises GatewayError for a word that is none.
+
+    Where the model does not have it, the request takes the next one that it has (`runtime.model.thinking`).
+    """
+    word = job.payload.get("thinking")
+    level = level_named(str(word)) if word else None
+    if word and level is None:
+        raise invalid(f'thinking "{word}" is no level of thinking (use {"|".join(LEVELS)})')
+    return level

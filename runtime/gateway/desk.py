@@ -6,7 +6,7 @@ It admits connections, says hello, and passes on what runs and devices do as eve
 
 from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -324,6 +324,3 @@ class Desk:
         if found is None:
             raise GatewayError("UNAVAILABLE", f"{name} is not available here")
         return found
-
-
-Extras = Mapping[str, Any]

@@ -7,7 +7,7 @@ that is not busy runs as its entry says from its next prompt on.
 One long module, because an entry, its session and its conversation begin, change and end together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,6 +27,7 @@ from runtime.sessions.session import Session
 from runtime.step import OPEN, REST, Settings, State, Step
 from runtime.step import events as ev
 from runtime.step.replay import replay
+from runtime.vocab import Usage
 
 __all__ = ["Directory", "SettingsOf", "inject", "shortened"]
 
@@ -93,7 +94,7 @@ class Directory:
             self.roster.parked.add(entry.session)
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
-        self.roster.dispatcher.listeners.append(self.on_step)
+        self.roster.dispatcher.listeners += [self.on_step, self._refit]
         self.roster.heard.append(self._on_life)
 
     def _finish_deleting(self) -> None:
@@ -222,7 +223,7 @@ class Directory:
         """Let the session run as its entry says from its next prompt on. One that is busy goes on as it began.
 
         What the next message wants for itself goes before the entry: that of the lane, or `own` for one that comes.
-        While a session is held, what was edited in it stays, unless that is something new.
+        What a person edited in a session stays until something new is wanted of it.
         """
         session = self.roster.live.get(entry.session)
         if session is None and entry.session in self.roster.parked:
@@ -232,16 +233,30 @@ class Directory:
         if own is None:
             own = self.own(session.state.lane[0].message.id) if session.state.lane else PLAIN
         wanted = self.settings_of(entry.as_for(*own))
-        new = session.state.hold is None or self._given.get(session.id) != wanted
-        if new and session.state.settings != wanted:
+        if session.state.settings != wanted and self._given_to(session) != wanted:
             self.roster.dispatcher.control(session, ev.Reopened(wanted), "operator")
         self._given[session.id] = wanted
+
+    def _given_to(self, session: Session) -> Settings | None:
+        """Return what a session was last told to run with; an edit may have changed that since."""
+        given = self._given.get(session.id)
+        if given is None and session.state.touched:  # it was loaded: only its journal knows
+            told = (record.event for record in reversed(self.roster.dispatcher.journal.records(session.id)))
+            return next((one.settings for one in told if isinstance(one, (ev.Opened, ev.Reopened))), None)
+        return given
 
     def fit(self, session: Session, own: Own | None = None) -> None:
         """Let a session run as its next message wants (`apply`). Raises TwinstepError where that cannot be kept."""
         entry = self.of(session.id)
         if entry is not None:
             self.apply(entry, own)
+
+    def _refit(self, session: Session, step: Step) -> None:
+        """Let a session at rest run as its next message wants, where that became another one."""
+        before, after = step.before.lane, step.after.lane
+        if before and after and before[0].message.id != after[0].message.id and step.after.phase in REST:
+            with suppress(TwinstepError):  # else before the next prompt (`ensure`)
+                self.fit(session)
 
     def reset(self, entry: Entry, reason: str) -> Entry:
         """Give the key a new session under the old id; the journal of the old one stays.
@@ -280,6 +295,7 @@ class Directory:
             self._close(fresh, "not kept")
             raise
         self._close(entry, reason)
+        self.transcripts.pop(fresh.session, None)  # read with the mark that it begins anew, which is no step
         return fresh
 
     def delete(self, entry: Entry, *, journal: bool = True) -> int:
@@ -306,10 +322,6 @@ class Directory:
             self.notes.drop(note.id)
         self._written(self.roster.dispatcher.journal.store.forget(past.session))
         self._written(self.past.put(past.session, evolve(past, kept=False)))
-
-    def overdue(self, before: int) -> list[Past]:
-        """Return the sessions that were past before a time."""
-        return [past for past in self.past.items.values() if past.at < before]
 
     def expire(self, past: Past) -> None:
         """Let go of a session that is past: of its journal, and of the note that there was one."""
@@ -375,6 +387,8 @@ class Directory:
     def _read(self, entry: Entry, upto: int = 0) -> Transcript:
         """Read a conversation from the journal, up to a record if one is given."""
         made = Transcript(entry.session, PROVIDER, self.settings_of(entry).model)
+        if entry.first:
+            made.began_anew(entry.born)
         journal = self.roster.dispatcher.journal
         notes = [one for one in self._noted.get(entry.session, ()) if not upto or one.after <= upto]
         with suppress(JournalError):  # nothing is on disk yet, or nothing that can be read: `doctor` tells
@@ -491,17 +505,29 @@ class Directory:
         return entry
 
     def _used(self, entry: Entry, run: Run, session: Session) -> dict[str, Any]:
-        usage = session.state.usage
-        used = (usage.prompt, usage.candidates, usage.cached, usage.total)
+        used = _counts(session.state.usage)
         more = [max(0, now - before) for now, before in zip(used, entry.used, strict=True)]
         counted = self._counted.pop(entry.session, {})
         counted["errors"] = counted.get("errors", 0) + (run.status == "error")
-        day, model = day_of(run.ended), session.state.settings.model
+        self._spend(entry, session.state.settings.model, run.ended, more, runs=1, **counted)
+        return {"used": used}
+
+    def side(self, entry: Entry, model: str, usage: Usage) -> None:
+        """Note what a request beside the conversation used: the one for a summary."""
+        self._spend(entry, model, self.clock.wall(), _counts(usage))
+
+    def summed_up(self, entry: Entry, usage: Usage) -> Entry:
+        """Note that a summary took the place of the beginning of a conversation, and what it used."""
+        current = self.shelf.items.get(entry.key, entry)
+        used = tuple(before + more for before, more in zip(current.used, _counts(usage), strict=True))
+        return self.change(entry, compactions=current.compactions + 1, total=0, used=used)
+
+    def _spend(self, entry: Entry, model: str, at: int, tokens: Iterable[int], **counts: int) -> None:
+        day = day_of(at)
         name = f"{day} {entry.agent} {PROVIDER}/{model}"
         known = self.spent.items.get(name) or Spent(day, entry.agent, PROVIDER, model)
         with suppress(JournalError):
-            self.spent.put(name, known.plus(runs=1, **dict(zip(USED, more, strict=True)), **counted))
-        return {"used": used}
+            self.spent.put(name, known.plus(**dict(zip(USED, tokens, strict=True)), **counts))
 
     def _noticed(self, entry: Entry, **members: Any) -> Entry:
         """Change an entry for what has happened already: if that cannot be kept, the next change says it too."""
@@ -555,9 +581,6 @@ class Directory:
         """
         if what == "loaded":
             self._grown(session)
-            entry = self.of(session.id)
-            if session.state.hold is not None and entry is not None:
-                self._given[session.id] = self.settings_of(entry)
             if len(self.roster.live) > self.most_live:
                 self._crowded.set()
 
@@ -583,6 +606,11 @@ def shortened(text: str, most: int) -> str:
     """Return the beginning of a text on one line."""
     line = " ".join(text[: 4 * most].split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _counts(usage: Usage) -> tuple[int, int, int, int]:
+    """Return what entries and sums keep of a usage (`USED`)."""
+    return usage.prompt, usage.candidates, usage.cached, usage.total
 
 
 def day_of(ms: int) -> str:

@@ -120,10 +120,6 @@ class Hub:
             except Exception as exc:  # noqa: BLE001 - who listens beside must not keep the news from everybody else
                 self.complain(f"{name}: whoever listens beside failed: {type(exc).__name__}: {exc}", exc)
 
-    def tell_watchers(self, key: str, name: str, payload: Any) -> None:
-        """Send an event to those who subscribed to the messages of a session."""
-        self._tell(self._readers, name, payload, lambda link: key in link.watches and readers(link))
-
     def tell_listers(self, name: str, payload: Any) -> None:
         """Send an event to those who subscribed to the list of sessions."""
         self._tell(self._readers, name, payload, lambda link: link.lists and readers(link))

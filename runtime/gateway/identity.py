@@ -1,15 +1,18 @@
-"""The gateway's own Ed25519 key: what clients and nodes know it by. Kept in a file of its own, mode 0600."""
+"""An Ed25519 key that others know this program by, in a file of its own (0600): a gateway's, or that of a device."""
 
 import os
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field
 
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @define(eq=False)
@@ -29,7 +32,19 @@ class Identity:
                 self._shown = {"deviceId": sha256(raw).hexdigest(), "publicKey": key}
         return self._shown
 
+    async def signed(self, text: bytes) -> str:
+        """Return the signature of a text. Raises InputError where the file cannot be used."""
+        async with self._turn:
+            private = await trio.to_thread.run_sync(self._private)
+        return urlsafe_b64encode(private.sign(text)).rstrip(b"=").decode()
+
     def _public(self) -> bytes:
+        from cryptography.hazmat.primitives import serialization as form
+
+        public: bytes = self._private().public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
+        return public
+
+    def _private(self) -> "Ed25519PrivateKey":
         from cryptography.hazmat.primitives import serialization as form
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -42,8 +57,7 @@ class Identity:
             raise InputError(f"{self.path}: cannot be read ({exc.strerror})") from exc
         except ValueError as exc:
             raise InputError(f"{self.path}: is no Ed25519 key") from exc
-        public: bytes = private.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
-        return public
+        return private
 
     def _write(self, raw: bytes) -> None:
         """Write the key whole or not at all: half a key would be in the way for ever."""

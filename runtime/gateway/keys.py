@@ -154,12 +154,6 @@ def is_incognito(key: str) -> bool:
     return key.startswith("agent:") and _INCOGNITO.match(rest_of(key)) is not None
 
 
-def run_of(key: str) -> tuple[str, str] | None:
-    """The key of a cron job and the id of its run, if a normal key is of one run."""
-    base, mark, run = key.rpartition(":run:")
-    return (base, run) if mark and rest_of(base).startswith("cron:") and base.count(":") == 3 and run else None
-
-
 def main(agent: str) -> str:
     """The main session of an agent."""
     return _key(agent, MAIN)
@@ -208,34 +202,9 @@ def subagent(agent: str, run: str, parent: str | None = None) -> str:
     return _key(agent, "subagent", run)
 
 
-def acp(agent: str, name: str) -> str:
-    """A session of an editor that speaks ACP."""
-    return _key(agent, "acp", name)
-
-
 def dashboard(agent: str, session: str, *, incognito: bool = False) -> str:
     """A session that was made in the UI."""
     return _key(agent, "dashboard", f"incognito-{session}" if incognito else session)
-
-
-def explicit(agent: str, session: str) -> str:
-    """A session that is known by its id only."""
-    return _key(agent, "explicit", session)
-
-
-def openai(agent: str, call: str) -> str:
-    """One call of the chat completions interface, which keeps nothing."""
-    return _key(agent, "openai", call)
-
-
-def openai_user(agent: str, user: str) -> str:
-    """What a caller of the chat completions interface calls a user."""
-    return _key(agent, "openai-user", user)
-
-
-def openresponses(agent: str, call: str) -> str:
-    """One call of the responses interface."""
-    return _key(agent, "openresponses", call)
 
 
 def reserved(name: str) -> bool:

@@ -256,7 +256,7 @@ class Connection:
             self._strike(refused)
             raise refused
         if request.method == "connect":
-            raise frames.invalid("connect is only valid as the first request")
+            raise frames.already_connected()
         if request.expected_profile is not None and request.expected_profile != desk.profile:
             raise frames.profile_mismatch()
         method = desk.registry.get(request.method)

@@ -12,7 +12,6 @@ from runtime.ports import Chance, Clock
 
 DAY_MS: Final = 86_400_000
 TAKEN: Final = 4
-MOST_TAKEN: Final = 10
 ACTION_MS: Final = 600_000
 ACTIONS: Final = 64
 RANKS: Final = {"high": 0, "normal": 1, "default": 2}

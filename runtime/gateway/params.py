@@ -133,11 +133,6 @@ def decoder(kind: type[T], *, null_is_empty: bool = True) -> Decoder[T]:
     return _decoder(_check(kind), null_is_empty)
 
 
-def either(*kinds: type[Any]) -> Decoder[Any]:
-    """Make the decoder of a method that takes one of several classes (`{id}` or `{jobId}`)."""
-    return _decoder(_either([_check(kind) for kind in kinds]), True)
-
-
 def told(problems: Problems) -> str:
     """The problems as one line (CONTRACT section 2)."""
     lines: dict[str, None] = {}

@@ -259,7 +259,7 @@ class Runs:
         known = name in self.shelf.items
         try:
             if not known:
-                self._ledger.put(evolve(runs[0], id=name, mode=mode))
+                self._ledger.put(evolve(runs[0], id=name, mode=mode, thinking=runs[-1].thinking))
             self.dispatcher.enqueue(session, evolve(message, id=name), replaces=(name, *ids), most=inf)
         except (InputError, JournalError):
             if not known:

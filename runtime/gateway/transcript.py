@@ -124,6 +124,11 @@ class Transcript:
         self.branch = self.branch or earlier.branch
         self.since = 0
 
+    def began_anew(self, now: int) -> None:
+        """Mark that the conversation begins here under an id that had another one before (`Directory.reset`)."""
+        body = {"role": "system", "content": [{"type": "text", "text": "Reset"}], "timestamp": now}
+        self._line(0, body, now, 0, {"kind": "reset"}, name="reset")
+
     def note(self, note: Note) -> Line:
         """Add what an operator put in."""
         return inject(self, note.id, note.text, note.at)
@@ -146,9 +151,11 @@ class Transcript:
     def _compacted(self, step: Step, now: int) -> None:
         """Mark where a summary was made. The mark itself is not part of the model's history."""
         seq = step.after.seq
-        body = {"role": "system", "content": [{"type": "text", "text": "Compaction"}], "timestamp": now}
+        body: dict[str, Any] = {"role": "system", "content": [{"type": "text", "text": "Compaction"}], "timestamp": now}
         about: dict[str, Any] = {"kind": "compaction", "itemId": uuid_of(self.session, f"{seq}/summary")}
         about["tokensBefore"] = step.before.last_prompt_tokens
+        if step.after.usage != step.before.usage:
+            body["usage"] = _used(step)
         self._line(seq, body, now, max(0, len(step.after.history) - 1), about)
 
     def _copied(self, step: Step, now: int) -> None:
@@ -189,19 +196,17 @@ class Transcript:
     def _answered(self, step: Step, now: int) -> None:
         if len(step.after.history) == len(step.before.history):
             return
-        used, before = step.after.usage, step.before.usage
-        usage = {
-            "input": used.prompt - before.prompt,
-            "output": used.candidates - before.candidates,
-            "totalTokens": used.total - before.total,
-            "cacheRead": used.cached - before.cached,
-            "cacheWrite": 0,
-            "cost": dict(NO_COST),
-        }
         stop = "toolUse" if step.after.phase is Phase.CALLS else "stop"
         about = {"api": "google-generative-ai", "provider": self.provider, "model": step.after.settings.model}
         content = list(blocks(step.after.history[-1]))
-        body = {"role": "assistant", "content": content, **about, "usage": usage, "stopReason": stop, "timestamp": now}
+        body = {
+            "role": "assistant",
+            "content": content,
+            **about,
+            "usage": _used(step),
+            "stopReason": stop,
+            "timestamp": now,
+        }
         body["responseId"] = f"r{step.after.seq}"
         self._line(step.after.seq, body, now, len(step.after.history) - 1, {"runId": self.run})
 
@@ -242,6 +247,19 @@ class Transcript:
         line = Line(seq, known, {**body, "__openclaw": envelope}, place)
         self.lines.append(line)
         return line
+
+
+def _used(step: Step) -> dict[str, Any]:
+    """Return the tokens that a step brought, as clients read them."""
+    used, before = step.after.usage, step.before.usage
+    return {
+        "input": used.prompt - before.prompt,
+        "output": used.candidates - before.candidates,
+        "totalTokens": used.total - before.total,
+        "cacheRead": used.cached - before.cached,
+        "cacheWrite": 0,
+        "cost": dict(NO_COST),
+    }
 
 
 def rewrites(event: Event) -> bool:

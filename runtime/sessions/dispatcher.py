@@ -15,7 +15,7 @@ from attrs import define, field
 
 from runtime.errors import InputError, JournalError, JournalFull, LocalError, NoTransition, TwinstepError
 from runtime.sessions.actors import actor_of
-from runtime.sessions.gate import Gate, Until, after
+from runtime.sessions.gate import STEP, Gate, Until, after
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
 from runtime.sessions.session import LANE_MESSAGES, Session
@@ -25,7 +25,7 @@ from runtime.sessions.underway import Underway
 from runtime.step import OPEN, REST, CallPhase, Event, Phase, State, Step, StepKind, advance, kind_of, ready
 from runtime.step import events as ev
 from runtime.step.branches import LONGEST_NOTE, checked_name
-from runtime.step.outstanding import outstanding
+from runtime.step.outstanding import AWAITED, outstanding
 from runtime.step.replay import rebased
 from runtime.vocab import Message
 
@@ -37,21 +37,6 @@ which waits for two passes of the run loop, late by almost twice as much (docs/e
 
 Listener = Callable[[Session, Step], None]
 """Called after each step, in order; it may control the session. It must not wait, and one that fails is dropped."""
-
-AWAITED: Final = {
-    "Screen": StepKind.MESSAGE_SCREEN,
-    "BuildContext": StepKind.CONTEXT_BUILD,
-    "Compress": StepKind.CONTEXT_COMPRESS,
-    "RunHook": StepKind.HOOK_RUN,
-    "Ask": StepKind.MODEL_CHUNK,
-    "Wait": StepKind.RETRY_WAIT,
-    "JudgeCall": StepKind.CALL_JUDGE,
-    "AskPerson": StepKind.CALL_APPROVE,
-    "RunTool": StepKind.CALL_RESULT,
-    "JudgeReply": StepKind.REPLY_JUDGE,
-    "Send": StepKind.REPLY_SEND,
-}
-"""The step that the outcome of an effect will be: what a session that waits is held before."""
 
 
 @define(eq=False)
@@ -237,14 +222,16 @@ class Dispatcher:
             raise LocalError(f"a session takes one step or more, not {count}")
         self.run_until(session, by, after(count), generation)
 
-    def run_until(self, session: Session, by: str, until: Until, generation: int | None = None) -> None:
+    def run_until(
+        self, session: Session, by: str, until: Until, generation: int | None = None, cause: str = STEP
+    ) -> None:
         """Let a session go on until `until` says stop, a breakpoint does or the prompt is over. Its clocks run then.
 
-        Raises NoTransition where `generation` is not that of the hold in force.
+        The stop has this cause. Raises NoTransition where `generation` is not that of the hold in force.
         """
         self._unhold(session, by, generation)
         if session.state.hold is None:
-            self.gate.grant(session, until, by)
+            self.gate.grant(session, until, by, cause)
         self.wake(session)
 
     def focus(self, session: Session, call: str) -> None:

@@ -1,11 +1,12 @@
 """The gate: where one session stands still while the others go on. Holds and lets pass; changes no state.
 
 A session is held before a step, identified by how many steps it has taken. Breakpoints and the ends of granted steps
-are predicates; the debugger brings its own. A gate that nobody closed costs the test of `session.armed` and of an empty
-list.
+are predicates; the debugger brings its own. A stop that the journal had no room for is remembered here and nowhere
+else, until it is taken. A gate that nobody closed costs the test of `session.armed` and of an empty list.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field
 
@@ -15,10 +16,13 @@ from runtime.step import REST, Event, StepKind
 Breakpoint = Callable[[Session, StepKind, str, Event], str | None]
 """Takes session, step kind, call id and the event that would be applied; returns the cause of a stop, or None.
 
-It is asked once at each border, unless it stops the session there.
+It is asked once at each border, also where the journal takes the stop only later: it may count, or be used up.
 """
 Until = Callable[[Session, StepKind, str, Event, int], bool]
 """Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
+
+STEP: Final = "step"
+"""The cause of a stop after steps that were granted, where whoever granted them names no other."""
 
 
 @define(eq=False)
@@ -27,6 +31,7 @@ class _Held:
 
     until: Until | None = None
     by: str = "gate"
+    cause: str = STEP
     taken: int = 0
 
 
@@ -48,7 +53,7 @@ class Gate:
     breakpoints: list[Breakpoint] = field(factory=list)
     _held: dict[str, _Held] = field(factory=dict)
     _passed: dict[str, int] = field(factory=dict)
-    _found: dict[str, tuple[int, str | None]] = field(factory=dict)
+    _found: dict[str, tuple[int, str]] = field(factory=dict)
 
     def close(self, session: Session) -> None:
         """Hold the session before its next step, whatever steps it was granted."""
@@ -63,10 +68,10 @@ class Gate:
             self._passed[session.id] = session.steps
         self.arm(session)
 
-    def grant(self, session: Session, until: Until, by: str = "gate") -> None:
+    def grant(self, session: Session, until: Until, by: str = "gate", cause: str = STEP) -> None:
         """Let a session take steps until `until` says stop, a breakpoint does, or the prompt is over; then hold it in
-        the name of `by`."""
-        self._held[session.id] = _Held(until, by)
+        the name of `by`, for this cause."""
+        self._held[session.id] = _Held(until, by, cause)
         session.armed = True
 
     def took(self, session: Session) -> None:
@@ -85,8 +90,8 @@ class Gate:
             self.breakpoints.remove(stop)
 
     def arm(self, session: Session) -> None:
-        """Look again whether the session is held. Breakpoints need no arming."""
-        session.armed = session.id in self._held
+        """Look again whether the session is held, or will be. Breakpoints need no arming."""
+        session.armed = session.id in self._held or session.id in self._found
 
     def forget(self, session: Session) -> None:
         """Drop what is known of a session that is unloaded or closed."""
@@ -109,7 +114,8 @@ class Gate:
         """Say that a session at rest is held, in the name of whoever granted it its last steps."""
         held = self._held.get(session.id)
         if held is not None and session.state.hold is None:
-            self.announce(session, StepKind.MESSAGE_RECEIVE, "", "step", held.by)
+            cause = held.cause if held.cause == STEP else f"{held.cause}: the prompt was over first"
+            self.announce(session, StepKind.MESSAGE_RECEIVE, "", cause, held.by)
 
     def admit(self, session: Session, kind: StepKind, call: str, event: Event) -> bool:
         """Decide whether the session may take this step now. Asked for armed sessions, and where breakpoints are."""
@@ -121,21 +127,26 @@ class Gate:
             self.announce(session, kind, call, cause, "breakpoint")
             return False
         if held is not None and held.until is not None and held.until(session, kind, call, event, held.taken):
-            self.announce(session, kind, call, "step", held.by)
+            self.announce(session, kind, call, held.cause, held.by)
             return False
         return True
 
     def _match(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
-        if not self.breakpoints or self._passed.get(session.id) == session.steps:
+        if self._passed.get(session.id) == session.steps:
             return None
-        found = self._found.pop(session.id, None)
-        if found is None or found[0] != session.steps:
-            found = (session.steps, self._ask(session, kind, call, event))
-        if found[1] is None:
-            self._passed[session.id] = session.steps
+        found = self._found.get(session.id)
+        if found is not None and found[0] == session.steps:
+            return found[1]
+        cause = self._ask(session, kind, call, event)
+        if cause is not None:
+            self._found[session.id] = (session.steps, cause)  # the journal may not take the stop now
         else:
-            self._found[session.id] = found  # the journal may not take the stop now
-        return found[1]
+            self._found.pop(session.id, None)
+            if self.breakpoints:
+                self._passed[session.id] = session.steps
+        if found is not None or cause is not None:
+            self.arm(session)  # who found it may be gone when there is room
+        return cause
 
     def _ask(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         for stop in tuple(self.breakpoints):

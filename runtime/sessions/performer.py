@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from runtime.errors import ModelError
 from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolContext
 from runtime.sessions.session import Session
-from runtime.step import Event, effects
+from runtime.step import Event, State, effects
 from runtime.step import events as ev
 from runtime.step.response import named, stray
 from runtime.step.state import Call
@@ -163,16 +163,21 @@ class Performer:
             )
         return ev.StreamEnded(self.clock.wall(), tape=None if after == tape else after)
 
-    async def _judge(self, session: Session, effect: effects.JudgeCall) -> Event:
-        call = effect.call
-        offered = session.state.context.toolset.names if session.state.context else ()
+    def checked(self, session: Session, state: State, call: Call) -> Tool | ToolResult:
+        """Return the tool of a call, or the result that the model gets in place of a verdict: there is no such tool in
+        this state of the session, or it does not take these arguments."""
+        offered = state.context.toolset.names if state.context else ()
         tool = self.tools.get(call.name)
         if tool is None or tool.spec.name not in offered:
-            text = self.unknown(call.name, offered)
-            return ev.Invalid(call.id, ToolResult.failed("tool_not_registered", text), call.revision)
-        wrong = _checked(tool, call.args, self._tool_context(session, call.id, session.state.tape, []))
-        if wrong is not None:
-            return ev.Invalid(call.id, wrong, call.revision)
+            return ToolResult.failed("tool_not_registered", self.unknown(call.name, offered))
+        wrong = _checked(tool, call.args, self._tool_context(session, call.id, state.tape, []))
+        return tool if wrong is None else wrong
+
+    async def _judge(self, session: Session, effect: effects.JudgeCall) -> Event:
+        call = effect.call
+        tool = self.checked(session, session.state, call)
+        if isinstance(tool, ToolResult):
+            return ev.Invalid(call.id, tool, call.revision)
         labels = session.state.history[-1].labels if session.state.history else ()
         verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels), call.id)
         return ev.Judged(call.id, verdict, call.revision)

@@ -3,7 +3,6 @@
 Loaded from the journal in slices, so that no other session waits; from then on it grows with the session.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +14,7 @@ from runtime.sessions.journal import Journal
 from runtime.sessions.session import Session
 from runtime.step import State, Step
 from runtime.step.branches import Taken
+from runtime.step.events import Branched
 from runtime.step.line import Line
 from runtime.step.records import Record
 from runtime.step.replay import Replaying
@@ -61,13 +61,17 @@ class Timeline(Line):
                 self._clear()
 
     def _share(self) -> None:
-        """Let the session have the very states that are kept here, which are equal to its own, and not the content of
-        both twice."""
+        """Keep the very states that the session has, which are equal to those that were read, so that what they hold is
+        not there twice."""
         session = self.session
-        if not self.last or self.at(session.state.seq).digest != session.state.digest:
+        if not self.last or self.at(self.last).digest != session.state.digest:
             return
-        session.state = self.at(session.state.seq)
-        session.states = deque((self.at(one.seq) for one in session.states if one.seq), session.states.maxlen)
+        own = {one.seq: one for one in (*session.states, session.state) if one.seq}
+        for seq in own.keys() | {seq + 1 for seq in own if seq < self.last}:
+            step = self._steps[seq - 1]
+            before = own.get(step.before.seq, step.before) if not isinstance(step.event, Branched) else step.before
+            after = own.get(seq, step.after)
+            self._steps[seq - 1] = Step(before, step.event, after, step.effects, step.kind, step.call)
 
     async def _read(self, upto: int) -> None:
         with trio.move_on_after(WRITTEN_SECONDS) as scope:

@@ -91,7 +91,7 @@ def compressed(state: State, event: ev.Compressed) -> Moved:
 
 def compacted(state: State, event: ev.Compacted) -> Moved:
     """Take in a history that somebody had shortened."""
-    return _with_history(state, event.history), ()
+    return evolve(_with_history(state, event.history), usage=state.usage.plus(event.usage)), ()
 
 
 def _with_history(state: State, history: tuple[Content, ...]) -> State:

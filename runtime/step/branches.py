@@ -66,10 +66,11 @@ class Taken:
 @frozen
 class Past:
     """The steps of all records of a session from record 1 on, and for each the number of the record before it on its
-    path. Both are shared with whoever lets them grow."""
+    path, and how many steps of the machine there are on that. All are shared with whoever lets them grow."""
 
     steps: Sequence[Step]
     parents: Sequence[int]
+    numbers: Sequence[int]
 
     def path(self, seq: int) -> list[int]:
         """Return the numbers of the records that led to record `seq`, first to last."""
@@ -141,7 +142,7 @@ def _branch(name: str, first: int, head: int, steps: int, past: Past, noted: Seq
         origin=origin,
         head=head,
         steps=steps,
-        number=sum(past.steps[seq - 1].begins for seq in past.path(head)),
+        number=past.numbers[head - 1],
         live=head == len(past.steps),
         notes=tuple(one for one in noted if past.state(one.seq).branch == name),
         tokens=state.usage.total - (before.usage.total if before is not None else 0),

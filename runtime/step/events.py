@@ -3,12 +3,12 @@ time, ids, chance, verdicts, answers. So a journal of events replays exactly."""
 
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from runtime.step.kinds import On
 from runtime.step.settings import Settings
 from runtime.step.state import State
-from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Verdict
+from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, Toolset, Usage, Verdict
 
 __all__ = [
     "EVENTS",
@@ -372,11 +372,12 @@ class Unqueued:
 
 @frozen
 class Compacted:
-    """Somebody had a session at rest shortened: the new history, what was summed up in front."""
+    """Somebody had a session at rest shortened: the new history, what was summed up in front, and what that used."""
 
     on: ClassVar = On.COMPACT
     history: tuple[Content, ...]
     by: str
+    usage: Usage = field(factory=Usage)
 
 
 @frozen

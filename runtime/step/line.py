@@ -34,7 +34,7 @@ class Line:
     _past: Past = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._past = Past(self._steps, self._parents)
+        self._past = Past(self._steps, self._parents, self._numbers)
 
     def take(self, step: Step, record: Record) -> None:
         """Take in the next step and what its record tells beside it."""

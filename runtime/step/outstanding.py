@@ -17,6 +17,7 @@ from runtime.step.effects import (
     Send,
     Wait,
 )
+from runtime.step.kinds import StepKind
 from runtime.step.state import State
 from runtime.step.table import CallPhase, Phase
 
@@ -38,6 +39,20 @@ CALL_WAITS: Final[Mapping[CallPhase, type[object]]] = {
     CallPhase.APPROVING: AskPerson,
     CallPhase.RUNNING: RunTool,
 }
+AWAITED: Final[Mapping[str, StepKind]] = {
+    Screen.__name__: StepKind.MESSAGE_SCREEN,
+    BuildContext.__name__: StepKind.CONTEXT_BUILD,
+    Compress.__name__: StepKind.CONTEXT_COMPRESS,
+    RunHook.__name__: StepKind.HOOK_RUN,
+    Ask.__name__: StepKind.MODEL_CHUNK,
+    Wait.__name__: StepKind.RETRY_WAIT,
+    JudgeCall.__name__: StepKind.CALL_JUDGE,
+    AskPerson.__name__: StepKind.CALL_APPROVE,
+    RunTool.__name__: StepKind.CALL_RESULT,
+    JudgeReply.__name__: StepKind.REPLY_JUDGE,
+    Send.__name__: StepKind.REPLY_SEND,
+}
+"""By the name in a key: the step that the outcome of an effect will be, before which a session that waits is held."""
 
 
 def key_of(effect: Effect) -> Key:

@@ -19,7 +19,7 @@ from runtime.errors import JournalCorrupt, JournalError, JournalNewer
 from runtime.step.events import EVENTS, Branched, Event, Forked, On
 from runtime.step.machine import Step
 from runtime.step.state import State
-from runtime.vocab import JsonObject
+from runtime.vocab import Content, JsonObject
 
 SCHEMA: Final = 1
 """Version of a record. A reader refuses what is newer and brings what is older up through UPGRADES."""
@@ -69,10 +69,26 @@ def _converter() -> Converter:
     made.register_unstructure_hook(bytes, lambda value: value.hex())
     made.register_structure_hook(bytes, lambda value, _: bytes.fromhex(value))
     made.register_unstructure_hook_func(_is_vector, lambda value: [made.unstructure(item) for item in value])
-    made.register_structure_hook_func(
-        _is_vector, lambda value, kind: pvector(made.structure(item, get_args(kind)[0]) for item in value)
+    made.register_structure_hook_factory(
+        _is_vector, lambda kind: _vector_of(made.get_structure_hook(get_args(kind)[0]), kind)
     )
+    made.register_structure_hook(Content, _content)
     return made
+
+
+def _vector_of(hook: Callable[[Any, Any], Any], kind: Any) -> Callable[[Any, Any], "PVector[Any]"]:
+    inner = get_args(kind)[0]
+    return lambda value, _: pvector([hook(item, inner) for item in value])
+
+
+def _content(value: Any, _: Any) -> Content:
+    # By hand: a session that comes back has hundreds of them, and each of its turns pays for all.
+    role, labels = value["role"], value.get("labels", ())
+    if role not in ("user", "model"):
+        raise ValueError(f"role: must be user or model, not {role!r}")
+    if not all(isinstance(label, str) for label in labels):
+        raise TypeError("labels: must be texts")
+    return Content(role, tuple([_object(part, None) for part in value["parts"]]), tuple(labels))
 
 
 def _is_vector(kind: Any) -> bool:

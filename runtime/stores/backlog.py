@@ -273,6 +273,11 @@ def check_document(name: str, kind: str, key: str) -> None:
         raise LocalError(f"{name}: {key!r} cannot be the key of a document")
 
 
+def tail(rows: list[tuple[str, bytes]], last: int | None) -> list[tuple[str, bytes]]:
+    """Return the last so many, or all."""
+    return rows if last is None else rows[max(0, len(rows) - last) :]
+
+
 def out_of_order(name: str, session: str, seq: int, last: int) -> LocalError:
     """Return the error for a record that does not come after the last one of its session."""
     return LocalError(f"{name}: session {session!r}: record {seq} cannot follow record {last}")

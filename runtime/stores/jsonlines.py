@@ -15,7 +15,7 @@ from runtime.errors import JournalCorrupt, JournalError, LocalError
 from runtime.ports import StoredRecord, StoredSession
 from runtime.stores import lines, lock
 from runtime.stores.appender import Appender, Disk
-from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order
+from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order, tail
 from runtime.stores.writer import PATIENCE, RETRY, Writer
 
 
@@ -139,8 +139,8 @@ class JsonLines(Writer):
                     found = None
         return found
 
-    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Read the documents of a kind, in the order in which they were first put. Raises JournalCorrupt."""
+    def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Read the documents of a kind; see `Store.documents`. Goes through the whole file. Raises JournalCorrupt."""
         found: dict[str, bytes] = {}
         mine = lines.matching(lines.DOCUMENT, kind)
         for _, content in self._scan():
@@ -150,7 +150,7 @@ class JsonLines(Writer):
                     found.pop(key, None)
                 else:
                     found[key] = body
-        return iter(found.items())
+        return iter(tail(list(found.items()), last))
 
     def blob(self, name: str) -> bytes:
         """Return a blob. Raises JournalError if there is none of that name on disk, JournalCorrupt if it is damaged."""

@@ -21,6 +21,7 @@ from runtime.stores.backlog import (
     check_session,
     now,
     out_of_order,
+    tail,
 )
 
 
@@ -141,10 +142,10 @@ class MemoryStore(Backlog):
         ]
         return sorted(rows, key=lambda row: row.started)
 
-    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Read the committed documents of a kind, in the order in which they were first put."""
+    def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Read the committed documents of a kind; see `Store.documents`."""
         self._check_open()
-        return iter(list(self.kept.documents.get(kind, {}).items()))
+        return iter(tail(list(self.kept.documents.get(kind, {}).items()), last))
 
     async def aclose(self) -> None:
         """Commit what is queued. Raises JournalError if the store is held or broken and something is lost."""

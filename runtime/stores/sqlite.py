@@ -137,15 +137,18 @@ class Sqlite(Writer):
             limit = seq - 1
         return None
 
-    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Read the documents of a kind, in the order in which they were first put. Raises JournalCorrupt."""
-        rows: list[tuple[Any, ...]] = []
-        if self._read(tables.HAS_DOCUMENTS):
-            rows = self._read("SELECT key, body, crc FROM documents WHERE kind = ? ORDER BY place", (kind,))
-        for key, body, crc in rows:
-            if not tables.is_whole_document(kind, key, body, crc):
-                raise JournalCorrupt(f"{self.name}: document {kind} {key!r} is damaged")
-        return iter([(key, body) for key, body, _ in rows])
+    def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Read the documents of a kind; see `Store.documents`. Raises JournalCorrupt behind the last good one."""
+        if not self._read(tables.HAS_DOCUMENTS):
+            return
+        place = self._read(tables.TAIL, (kind, last))[0][0] if last is not None else 0
+        while place is not None:
+            page = self._read(tables.PAGE, (kind, place, PAGE))
+            for _, key, body, crc in page:
+                if not tables.is_whole_document(kind, key, body, crc):
+                    raise JournalCorrupt(f"{self.name}: document {kind} {key!r} is damaged")
+                yield key, body
+            place = page[-1][0] + 1 if len(page) == PAGE else None
 
     def blob(self, name: str) -> bytes:
         """Return a blob. Raises JournalError if there is none of that name on disk, JournalCorrupt if it is damaged."""

@@ -81,6 +81,10 @@ HAS_USES: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'uses'"
 SHRINK_PAGES: Final = 1_000
 """Pages (4 kB) that are given back at a time: some milliseconds of the writer."""
 HAS_DOCUMENTS: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'documents'"
+PAGE: Final = "SELECT place, key, body, crc FROM documents WHERE +kind = ? AND place >= ? ORDER BY place LIMIT ?"
+"""Some documents of a kind from a place on. The sign keeps SQLite from looking all of a kind up in the index first."""
+TAIL: Final = "SELECT min(place) FROM (SELECT place FROM documents WHERE kind = ? ORDER BY place DESC LIMIT ?)"
+"""Where the last documents of a kind begin; read from the index alone, without a body."""
 
 
 def connect(path: str, access: Literal["mode=rw", "mode=ro", "immutable=1"]) -> sqlite3.Connection:

@@ -8,9 +8,11 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 import trio
+
+from runtime.tools.proctable import look, processes
 
 GRACE: Final = 0.5
 """Seconds between SIGTERM and SIGKILL."""
@@ -61,12 +63,12 @@ def strangers(leader: int) -> set[int]:
     parents: dict[int, int] = {}
     ours: set[int] = set()
     found: set[int] = set()
-    for process, parent, group, session, _ in _table():
-        parents[process] = parent
-        if leader in (group, session):
-            ours.add(process)
-        if session == leader and group != leader:
-            found.add(process)
+    for one in processes():
+        parents[one.pid] = one.parent
+        if leader in (one.group, one.session):
+            ours.add(one.pid)
+        if one.session == leader and one.group != leader:
+            found.add(one.pid)
     for process in parents:
         line: list[int] = []
         at = process
@@ -90,40 +92,10 @@ def survivors(leader: int) -> dict[int, int]:
         return {}
     except PermissionError:
         pass  # somebody is there
-    return {row.process: row.begun for row in _table() if leader in (row.group, row.session)}
+    return {one.pid: one.began for one in processes() if leader in (one.group, one.session)}
 
 
 def same(process: int, begun: int) -> bool:
     """Whether the process of that pid is still the one that was started then, ended but not reaped included."""
-    row = _row(process)
-    return row is not None and row.begun == begun
-
-
-class _Row(NamedTuple):
-    """What /proc says about a process: pids, and the time of its start in ticks of the kernel."""
-
-    process: int
-    parent: int
-    group: int
-    session: int
-    begun: int
-
-
-def _table() -> Iterable[_Row]:
-    """Yield every process that runs."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
-        if name.isdecimal() and (row := _row(int(name))) is not None:
-            yield row
-
-
-def _row(process: int) -> _Row | None:
-    try:
-        with open(f"/proc/{process}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return _Row(process, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    found = look(process)
+    return found is not None and found.began == begun

@@ -414,6 +414,22 @@ async def test_a_deleted_document_is_gone_and_comes_last_when_it_is_put_again(pl
         assert documents(store) == [("c", body(1)), ("b", body(3)), ("a", body(4))]
 
 
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 130])
+async def test_the_last_documents_of_a_kind_come_without_those_before_them(count: int, place: Place) -> None:
+    async with place.open() as store:
+        for number in range(count):
+            store.put("run", f"r{number}", body(number))
+            store.put("cron", f"c{number}", body(number))
+        for key in ("r0", "r1"):
+            store.put("run", key, body(7 if count else 0) if count else None)
+        await store.committed(store.put("run", "gone", None))
+        whole = documents(store)
+        assert len(whole) == count + (count == 1)
+        for last in (0, 1, 2, 64, 129, 1_000):
+            assert list(store.documents("run", last)) == whole[max(0, len(whole) - last) :]
+        assert list(store.documents("nothing", 3)) == []
+
+
 async def test_documents_are_written_in_order_with_records(place: Place) -> None:
     async with place.open() as store:
         place.hold()

@@ -1,17 +1,18 @@
 """The audit: every entry on disk before it is answered, and whatever is done to the chain is found."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trio.testing import MockClock
 
-from debugger.audit import BEGINNING, KIND, LARGEST, MOST, Audit, Entry, Head, cut, hashed, verified
+from debugger.audit import BEGINNING, KIND, LARGEST, MOST, TAIL, Audit, Entry, Head, cut, hashed, verified
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
 from runtime.stores import Bound, open_store
 from runtime.stores.memory import Kept, MemoryStore
+from tests.fakes.stores import FullStore
 from tests.fakes.world import TrioClock
 
 Documents = dict[str, bytes]
@@ -141,6 +142,55 @@ async def test_nothing_is_added_to_a_broken_chain(autojump_clock: MockClock) -> 
         await Audit.opened(store, TrioClock())
 
 
+async def test_a_start_follows_the_end_of_a_long_chain_and_verifying_all_of_it(autojump_clock: MockClock) -> None:
+    _, store, kept = await filled(TAIL + 10)
+    documents = dict(kept.documents[KIND])
+    keys = list(documents)
+    kept.documents[KIND] = edit(keys[5], changed(reason="other"))(documents)
+    audit = await Audit.opened(store, TrioClock())
+    assert audit.head.number == TAIL + 10
+    await audit.write("edit", user="ann")
+    assert (await audit.verify()).faults == ("entry 6 was changed",)
+    for key in (keys[10], keys[20], keys[-1]):
+        kept.documents[KIND] = edit(key, changed(reason="other"))(documents)
+        with pytest.raises(JournalCorrupt, match=f"entry {int(key)} was changed"):
+            await Audit.opened(store, TrioClock())
+    kept.documents[KIND] = without(keys[20])(documents)
+    with pytest.raises(JournalCorrupt, match="entry 22 follows number 20"):
+        await Audit.opened(store, TrioClock())
+
+
+@pytest.mark.parametrize("count", [TAIL - 1, TAIL, TAIL + 1])
+async def test_only_a_chain_that_is_longer_than_what_a_start_follows_begins_in_its_middle(
+    count: int, autojump_clock: MockClock
+) -> None:
+    audit, store, kept = await filled(count)
+    assert (await Audit.opened(store, TrioClock())).head == audit.head
+    del kept.documents[KIND][KEYS[0]]
+    if count > TAIL:
+        assert (await Audit.opened(store, TrioClock())).head == audit.head
+    else:
+        with pytest.raises(JournalCorrupt, match="entry 2 follows number 0"):
+            await Audit.opened(store, TrioClock())
+    assert (await audit.verify()).faults[0] == "entry 2 follows number 0"
+
+
+async def test_the_last_entries_are_read_without_those_before_them(autojump_clock: MockClock) -> None:
+    class Counting(MemoryStore):
+        asked: "list[int | None]" = []  # noqa: RUF012 - one for the test
+
+        def documents(self, kind: str, last: int | None = None) -> Iterator[tuple[str, bytes]]:
+            self.asked.append(last)
+            return super().documents(kind, last)
+
+    _, _, kept = await filled(9)
+    audit = await Audit.opened(Counting(kept), TrioClock())
+    await audit.entries(3)
+    await audit.entries(3, "s1")
+    await audit.verify()
+    assert Counting.asked == [TAIL, 3, None, None]
+
+
 async def test_every_byte_counts(autojump_clock: MockClock) -> None:
     audit, store, kept = await filled(2)
     body = kept.documents[KIND][KEYS[0]]
@@ -184,3 +234,51 @@ async def test_what_is_large_is_cut_to_its_size_and_hash(autojump_clock: MockClo
         with pytest.raises(LocalError):
             audit.add("edit", user="ann", after=bad)
     assert audit.head.number == 1
+
+
+class Refused(JournalFull):
+    """What the machine or the journal says."""
+
+
+def doing(audit: Audit, fails: bool, **about: Any) -> None:
+    with audit.about("edit", user="ann", session="s", **about):
+        if fails:
+            raise Refused("no room for it")
+
+
+async def test_what_is_refused_after_its_entry_is_followed_by_an_entry_that_says_so(autojump_clock: MockClock) -> None:
+    audit, _, _ = await filled(2)
+    doing(audit, fails=False)
+    with pytest.raises(Refused):
+        doing(audit, fails=True, reason="why", made=lambda: {"records": [7]})
+    assert (await audit.verify()).faults == ()
+    done, tried, refused = (await audit.entries(10))[2:]
+    assert [(one.action, one.user, one.session) for one in (done, tried)] == [("edit", "ann", "s")] * 2
+    assert (refused.action, refused.user, refused.session) == ("refused", "ann", "s")
+    assert (refused.before, refused.after) == ({"number": 4, "action": "edit"}, {"records": [7]})
+    assert refused.reason == "no room for it"
+
+
+async def test_an_entry_that_something_was_refused_comes_before_the_next_where_there_was_no_room(
+    autojump_clock: MockClock,
+) -> None:
+    store = FullStore()
+    audit = await Audit.opened(store, TrioClock())
+    store.refuses, store.left = True, 1
+    with pytest.raises(Refused):
+        doing(audit, fails=True)
+    for _ in range(3):
+        with pytest.raises(JournalFull):
+            doing(audit, fails=False)
+    assert audit.head.number == 1
+    store.refuses = False
+    doing(audit, fails=False)
+    await audit.verify()
+    assert [(one.number, one.action) for one in await audit.entries(10)] == [(1, "edit"), (2, "refused"), (3, "edit")]
+
+
+async def test_a_broken_store_says_what_broke_first(autojump_clock: MockClock) -> None:
+    audit, store, _ = await filled(1)
+    with pytest.raises(Refused), audit.about("edit", user="ann"):
+        store.fail()
+        raise Refused("first")

@@ -64,7 +64,7 @@ def test_a_lost_driver_is_waited_for_and_then_the_session_goes_on() -> None:
     assert leases.next_due() == 1_300.0
     assert not leases.attach("s", BOB)
     assert leases.due(1_299.9) == []
-    assert leases.due(1_300.0) == [Due("s", "resume", "ann", "ann's connection was lost")]
+    assert leases.due(1_300.0) == [Due("s", "resume", "ann", "ann's connection was lost", waited=True)]
     assert (leases.due(9_999.0), leases.next_due()) == ([], None)
 
 

@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from debugger.orphans import PATIENCE, Orphans
-from debugger.peers import look, supported
+from debugger.peers import supported
+from runtime.tools.proctable import look
 
 pytestmark = pytest.mark.skipif(not supported(), reason="only Linux has child subreapers")
 
@@ -77,7 +78,8 @@ async def test_one_that_is_held_does_not_hide_those_behind_it() -> None:
 SCRIPT = """
 import os, subprocess, sys, trio
 from debugger.orphans import Orphans
-from debugger.peers import become_subreaper, look
+from debugger.peers import become_subreaper
+from runtime.tools.proctable import processes
 
 async def main():
     become_subreaper()
@@ -92,8 +94,7 @@ async def main():
             while orphans.reaped < 2:
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
-    found = [look(int(name)) for name in os.listdir("/proc") if name.isdecimal()]
-    assert not [one for one in found if one is not None and one.parent == os.getpid()]
+    assert not [one for one in processes() if one.parent == os.getpid()]
 
 trio.run(main)
 """

@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
-from debugger.peers import LONGEST, Process, admitted, descends, look, supported
+from debugger.peers import LONGEST, admitted, descends, supported
 from debugger.protocol import Failure
+from runtime.tools.proctable import Process, look
 from tests.arch.tree import ROOT
 
 pytestmark = pytest.mark.skipif(not supported(), reason="only Linux says who connects")
@@ -36,7 +37,7 @@ class Looker:
         table = self.table if self.left > 0 else self.later
         self.left -= 1
         found = table.get(pid)
-        return None if found is None else Process(pid, "S", found[0], pid, pid, found[1])
+        return None if found is None else Process(pid, "a", "S", found[0], pid, pid, found[1])
 
 
 DAEMON: Final = 50

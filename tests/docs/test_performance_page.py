@@ -11,7 +11,9 @@ import pytest
 from tests.docs.pages import ROOT
 
 BENCHMARKS: Final = ROOT / "tests" / "benchmarks"
-PAGES: Final = tuple(ROOT / "docs" / "explanation" / name for name in ("performance.md", "debugger.md", "time-travel.md"))
+PAGES: Final = tuple(
+    ROOT / "docs" / "explanation" / name for name in ("performance.md", "debugger.md", "time-travel.md")
+)
 
 
 def benchmarks() -> list[str]:

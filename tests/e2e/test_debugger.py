@@ -1,7 +1,10 @@
 """The debugger of a real daemon: what survives kill -9, and that no tool of an agent gets to it."""
 
+import os
+import re
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +18,7 @@ from debugger.client import Client, connect
 from debugger.peers import supported
 from debugger.protocol import VERSION, Hello
 from tests.e2e.command import ROOT
-from tests.e2e.test_serve import Daemon, connected, running, status
+from tests.e2e.test_serve import TOKEN, Daemon, connected, running, status
 from tests.fakes import gemini_stub as stub
 
 pytestmark = pytest.mark.skipif(not supported(), reason="only Linux says who connects")
@@ -105,6 +108,51 @@ async def test_a_held_session_comes_back_held_from_a_crash_and_goes_on_when_nobo
         assert actions[-1] == "dead-man.resume"
 
 
+async def test_what_is_held_for_ever_stays_so_over_a_restart_and_is_shown(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    async with running(daemon, "--demo", "--token", TOKEN) as ready:
+        for line in ("new one", "new two"):
+            code, _ = await command(daemon, ready, "attach", "-x", line, "-x", "pause", "-x", "detach --hold forever")
+            assert code == 0
+        await killed(daemon)
+    async with running(daemon, "--demo", "--token", TOKEN, "--unattended", "1") as ready:
+        async with debugging(ready) as ann:
+            rows = (await ann.request("sessions", {}))["sessions"]
+            assert [(row["held"], row["kept"]["until"], row["driver"]) for row in rows] == [(True, None, "")] * 2
+        _, text = await command(daemon, ready, "status", "--port", str(daemon.port))
+        assert "2 sessions held by a debugger (2 of them for ever)" in text
+        state = ("--port", str(daemon.port), "--state", str(demo_state(tmp_path)))
+        _, text = await command(daemon, ready, "doctor", *state)
+        found = re.findall(r"warn held: session (\S+) is held for \S+ for ever; `twinstep attach", text)
+        assert sorted(found) == sorted(row["session"] for row in rows)
+        _, text = await command(daemon, ready, "attach", "-x", "sessions")
+        assert text.count("for ever") == 2
+        code, _ = await command(daemon, ready, "attach", found[0], "-x", "where")  # it looks, and leaves it as it is
+        assert code == 0
+        code, _ = await command(daemon, ready, "attach", found[0], "-x", "detach --resume")
+        assert code == 0
+        async with debugging(ready) as ann:
+            rows = (await ann.request("sessions", {}))["sessions"]
+            assert {row["session"] for row in rows if row["held"]} == {found[1]}
+            assert {row["driver"] for row in rows} == {""}  # a client that has ended drives nothing that does not stand
+
+
+def demo_state(home: Path) -> Path:
+    """The state file of a demo."""
+    return home / ".openclaw" / "state" / "twinstep-demo.db"
+
+
+async def command(daemon: Daemon, ready: dict[str, Any], *words: str) -> tuple[int, str]:
+    """Run a command on the machine of a daemon; return its exit code and what it printed."""
+    environ = {"HOME": str(daemon.home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environ |= {"TWINSTEP_SOCKET": ready["debugger"]}
+    line = [sys.executable, "-m", "runtime.app.main", *words]
+    done = await trio.run_process(
+        line, env=environ, cwd=daemon.home, check=False, capture_stdout=True, stderr=subprocess.STDOUT
+    )
+    return done.returncode, done.stdout.decode()
+
+
 async def audited(daemon: Daemon) -> list[str]:
     """What is in the audit of a daemon that has ended."""
     async with running(daemon) as ready, debugging(ready) as ann:
@@ -185,7 +233,10 @@ async def test_over_the_websocket_it_is_off_unless_asked_for_and_no_more_than_wa
             asked = await peer.call("chat.send", sessionKey="main", message="hello", idempotencyKey="r1")
             assert asked["payload"]["status"] == "started"
             code, told = await status(daemon.port, "/ready")
-            assert (code, told["debugger"]) == (200, {"connections": 1, "held": 1, "stops": 1, "touched": 0})
+            assert (code, told["debugger"]) == (
+                200,
+                {"connections": 1, "held": 1, "forever": 0, "stops": 1, "touched": 0},
+            )
             goes = await peer.call("debug.continue", session="main", generation=made["generation"])
             assert goes["ok"], goes
             assert (await peer.final("r1"))["state"] == "final"

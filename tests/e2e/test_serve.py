@@ -42,6 +42,7 @@ class Daemon:
 
     home: Path
     port: int = field(factory=free_port)
+    modules: str = str(ROOT)
     process: trio.Process | None = None
     said: bytearray = field(factory=bytearray)
     news: trio.Condition = field(factory=trio.Condition)
@@ -64,7 +65,7 @@ class Daemon:
 
     async def spawn(self, *flags: str) -> trio.Process:
         """Start it, and do not wait until it is ready."""
-        environ = {"HOME": str(self.home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        environ = {"HOME": str(self.home), "PATH": os.environ["PATH"], "PYTHONPATH": self.modules, "NO_COLOR": "1"}
         self.process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "runtime.app.main", "serve", "--port", str(self.port), *flags],
             stdin=subprocess.DEVNULL,
@@ -222,6 +223,29 @@ async def test_the_demo_answers_over_and_over_on_a_home_that_has_nothing(tmp_pat
         assert await daemon.ended() == 0
     assert (tmp_path / ".openclaw" / "workspace" / "AGENTS.md").exists()
     assert token not in "".join(one.read_text() for one in (tmp_path / ".openclaw" / "logs").iterdir())
+
+
+HANGUP = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "runtime.app.gateway":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Finder())
+"""
+"""Python runs it first: it sends the signal while the daemon is still being loaded."""
+
+
+async def test_a_hangup_while_it_starts_has_the_settings_read_again(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, modules=f"{tmp_path}:{ROOT}")
+    (tmp_path / "sitecustomize.py").write_text(HANGUP)
+    daemon.configure()
+    async with running(daemon, "--demo"):
+        await daemon.says("the settings were read again")
+        daemon.tell(signal.SIGTERM)
+        assert await daemon.ended() == 0
 
 
 async def test_it_stops_in_order_and_goes_on_where_it_was(tmp_path: Path) -> None:

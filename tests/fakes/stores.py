@@ -48,11 +48,23 @@ class FaultyStore(MemoryStore):
 
 
 class FullStore(MemoryStore):
-    """Takes nothing while it `refuses`, as if the disk were full."""
+    """Takes nothing while it `refuses`, as if the disk were full; with `left`, that many entries before.
+
+    `taken` are the sorts of entries that were taken, in order.
+    """
 
     refuses = False
+    left = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str] = []
 
     def _put(self, entry: Entry, size: int) -> int:
         if self.refuses:
-            raise JournalFull(f"{self.name}: the disk is full")
-        return super()._put(entry, size)
+            if self.left == 0:
+                raise JournalFull(f"{self.name}: the disk is full")
+            self.left -= 1
+        ticket = super()._put(entry, size)
+        self.taken.append(entry[0])
+        return ticket

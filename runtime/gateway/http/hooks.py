@@ -25,10 +25,17 @@ from runtime.gateway.http.targets import own_model
 from runtime.gateway.http.turns import RUN_SECONDS, Turn, Watch
 from runtime.gateway.http.wire import NOT_FOUND, Answer, Halt, as_json, as_text, decoded, not_allowed, until_gone
 from runtime.gateway.registry import Call
+from runtime.gateway.runs import Runs
+from runtime.model.thinking import level_named
 
 BODY: Final = 262_144
 LONGEST_KEY: Final = 256
+SENDER: Final = "hook"
 GUESSES: Final = RateLimit(attempts=20, window_ms=60_000, lockout_ms=60_000, exempt_loopback=False)
+OPEN_RUNS: Final = 200
+"""So many runs of hooks may be open or wait at a time. More are not taken: each has a session of its own, and whoever
+sends can send again later, but not take back what waits."""
+LATER_MS: Final = 5_000
 WAKES: Final = 1_000
 """So many sessions are remembered with the text that they were last woken with."""
 TOKEN_IN_QUERY: Final = (
@@ -95,6 +102,29 @@ class Hooks:
 
     guesses: Limiter = field(factory=lambda: Limiter(GUESSES))
     woken: dict[str, str] = field(factory=dict)
+    open: set[str] | None = None
+    """Runs that may not be over yet."""
+
+    def enter(self, runs: Runs, run: str) -> None:
+        """Count one more run. Raises GatewayError where there are enough."""
+        if self.open is None:  # those of the last process are in it
+            self.open = {one.id for one in runs.shelf.items.values() if one.sender == SENDER and not one.over}
+        if len(self.open) >= OPEN_RUNS:
+            self.open = {one for one in self.open if not over(runs, one)}
+        if len(self.open) >= OPEN_RUNS:
+            raise unavailable(f"{OPEN_RUNS} runs of hooks are open; send it again later", retry_after_ms=LATER_MS)
+        self.open.add(run)
+
+    def left(self, run: str) -> None:
+        """A run was not taken after all."""
+        if self.open is not None:
+            self.open.discard(run)
+
+
+def over(runs: Runs, run: str) -> bool:
+    """Whether a run has ended, or the one that answers in its place."""
+    found = runs.shelf.items.get(runs.follow(run))
+    return found is None or found.over
 
 
 def below(settings: Any, path: str) -> str | None:
@@ -118,7 +148,7 @@ async def hook(visit: Visit) -> Answer:
         value = decoded(raw)
         return await _serve(visit, value if isinstance(value, dict) else {})
     except GatewayError as exc:
-        return wrong(exc.message, 503 if exc.code == UNAVAILABLE else 400)
+        return wrong(exc.message) if exc.code != UNAVAILABLE else later(exc)
     except ValueError as exc:
         return wrong(str(exc))
 
@@ -126,6 +156,12 @@ async def hook(visit: Visit) -> Answer:
 def wrong(why: str, status: int = 400) -> Answer:
     """The refusal of a hook."""
     return as_json({"ok": False, "error": why}, status)
+
+
+def later(exc: GatewayError) -> Answer:
+    """The refusal of what can be sent again."""
+    wait = ceil((exc.retry_after_ms or 1_000) / 1000)
+    return as_json({"ok": False, "error": exc.message}, 503, ("retry-after", str(wait)))
 
 
 def _admit(visit: Visit) -> None:
@@ -220,7 +256,7 @@ def _job(visit: Visit, payload: Mapping[str, Any], *, mapping: Mapping[str, Any]
         key=key,
         persistent=mode == "persistent",
         model=own_model(model) if model else None,
-        thinking=thinking.strip()[:40] if isinstance(thinking, str) and thinking.strip() else None,
+        thinking=level_named(thinking) if isinstance(thinking, str) else None,
         seconds=_seconds(payload.get("timeoutSeconds")),
         wait=wait and not mapped,
         marked=not (mapping or {}).get("allowUnsafeExternalContent"),
@@ -273,13 +309,20 @@ async def _start(visit: Visit, job: Job, replay: str) -> str:
         run=run,
         text=job.message,
         parts=({"text": said},),
-        sender="hook",
+        sender=SENDER,
         model=job.model,
         thinking=job.thinking,
         lasting=bool(replay),
+        seconds=job.seconds,
     )
-    watch = await surface.turns.begin(turn)
-    surface.later(_attend, visit, watch, job.seconds)
+    surface.hooks.enter(desk.runs, run)
+    try:
+        watch = await surface.turns.begin(turn)
+    except BaseException:
+        if over(desk.runs, run):
+            surface.hooks.left(run)
+        raise
+    surface.later(_attend, visit, watch)
     return run
 
 
@@ -289,10 +332,9 @@ def run_id(replay: str, path: str, token: str, job: Job) -> str:
     return str(UUID(bytes=sha256(text).digest()[:16], version=5))
 
 
-async def _attend(visit: Visit, watch: Watch, seconds: float) -> None:
-    """See a run to its end, or give it up when its time is over."""
-    with trio.move_on_after(seconds):
-        await watch.end()
+async def _attend(visit: Visit, watch: Watch) -> None:
+    """See a run to its end."""
+    await watch.end()
     visit.surface.turns.end(watch)
 
 

@@ -160,7 +160,7 @@ def _good(route: Route) -> dict[str, Any]:
 
 def _bad(route: Route) -> dict[str, Any]:
     """The content of an error: JSON, or a few words where it comes before a route's own answers."""
-    own = [ERROR, record({"ok": FLAG, "error": record({"type": TEXT, "message": TEXT})}, "ok", "error")]
+    own = [ERROR, TOOL_ERROR]
     if route.access is Access.HOOK:
         own = [HOOK_ERROR, ERROR]
     elif route.path.startswith(("/ready", "/startup")):

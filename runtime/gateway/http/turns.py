@@ -33,6 +33,7 @@ TOO_SLOW: Final = "The client did not take the answer as fast as it came; the ru
 @frozen(kw_only=True)
 class Turn:
     """A message for a session, as HTTP has it. `model`, `thinking` and `terms` hold for this run only.
+    `seconds` is how long it may take (`Ask.seconds`).
 
     `lasting` says that its run goes on although whoever sent it does not wait until it is accepted: it will be sent
     again under the same id.
@@ -48,6 +49,7 @@ class Turn:
     via: str = "run"
     label: str | None = None
     lasting: bool = False
+    seconds: float = 0
     terms: Terms | None = None
 
 
@@ -228,7 +230,7 @@ class Turns:
             entry = watch.entry = self._entry(turn)
             watch.calls = partial(self._handed, entry.session)
             ask = Ask(entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender, terms=turn.terms)
-            await self.desk.runs.send(evolve(ask, model=turn.model, thinking=turn.thinking))
+            await self.desk.runs.send(evolve(ask, model=turn.model, thinking=turn.thinking, seconds=turn.seconds))
             accepted = True
         finally:
             if not accepted:

@@ -12,6 +12,7 @@ from runtime.gateway.commands import command_of, run_command
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
 from runtime.gateway.methods.channels import INTERNAL, nowhere
+from runtime.gateway.methods.sessions_create import own_level
 from runtime.gateway.params import ABSENT, Absent, Least, Length, Most, Text
 from runtime.gateway.registry import Call, Method
 from runtime.vocab import JsonObject
@@ -107,12 +108,11 @@ async def send(call: Call) -> Any:
         raise nowhere(channel)
     key = desk.directory.key(params.session_key, params.agent_id)
     check_agent(call, key)
+    thinking = own_level(desk, params.thinking, key)
     command = None if params.suppress_command_interpretation else command_of(params.message)
     entry, made = desk.directory.ensure(key, via="run")
     if made:
         desk.changed(entry, "create")
-    if command is not None:
-        return await run_command(call, entry, command, params.idempotency_key, parts[1:])
     queue = desk.extras["models"].queueing(entry)
     if params.queue_mode is not None:
         queue = evolve(queue, mode=params.queue_mode)
@@ -125,7 +125,10 @@ async def send(call: Call) -> Any:
         queue,
         call.sender,
         (params.timeout_ms or 0) / 1000,
+        thinking=thinking,
     )
+    if command is not None:
+        return await run_command(call, command, ask)
     if desk.runs.known(ask) is None:
         check_expected(call, entry)
     ack = await desk.runs.send(ask)

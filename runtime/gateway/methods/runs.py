@@ -10,7 +10,7 @@ from runtime.gateway.attachments import parts_of
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.frames import GatewayError, invalid
 from runtime.gateway.methods.channels import INTERNAL, nowhere
-from runtime.gateway.methods.sessions_create import checked_level, checked_model
+from runtime.gateway.methods.sessions_create import checked_model, own_level
 from runtime.gateway.params import Least, Length, Text
 from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
@@ -96,9 +96,8 @@ async def agent(call: Call) -> Any:
     if not parts:
         raise invalid("message required")
     key, named = _key(call)
-    model, thinking = _model(call), params.thinking or None
-    if thinking is not None:
-        thinking = checked_level(desk, thinking, _alike(call, key, model))
+    model = _model(call)
+    thinking = own_level(desk, params.thinking, key, model)
     entry = _target(call, key, named=named)
     run = params.idempotency_key
     seconds = params.timeout or 0
@@ -125,13 +124,6 @@ def _model(call: Call) -> str | None:
         raise invalid("invalid agent params: provider needs a model")
     whole = f"{params.provider}/{params.model}" if params.provider and "/" not in params.model else params.model
     return checked_model(call.desk, whole)
-
-
-def _alike(call: Call, key: str, model: str | None) -> Entry:
-    """Return the entry of a key, or one like it would be, with the model of this run."""
-    directory = call.desk.directory
-    entry = directory.get(key) or Entry(key, "", "", keys.agent_of(key) or directory.default_agent, 0, 0)
-    return entry.as_for(model, None)
 
 
 def _key(call: Call) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ from runtime.gateway.methods.sessions_list import Label, check_agent
 from runtime.gateway.params import Least, Length, Pattern, Text, wire_name
 from runtime.gateway.registry import Call, Method
 from runtime.gateway.transcript import uuid_of
-from runtime.model.thinking import levels_of
+from runtime.model.thinking import level_named, levels_of
 from runtime.vocab import JsonObject, encode
 
 REFUSED: Final = (
@@ -162,18 +162,16 @@ def put(desk: Desk, key: str, params: CreateParams, told: str) -> Entry:
     if entry is not None and entry.archived:
         raise invalid(f"{key} is archived: restore it first")
     check_label(desk, params.label, key)
+    model = checked_model(desk, params.model) if params.model is not None else None
     given = {
         "label": params.label,
-        "model": checked_model(desk, params.model) if params.model is not None else None,
+        "model": model,
         "mode": params.permission_mode,
         "parent": parent_of(desk, params),
         "depth": params.spawn_depth,
     }
     if params.thinking_level is not None:
-        agent = keys.agent_of(key) or directory.default_agent
-        runs = entry or Entry(key, "", "", agent, 0, 0)
-        if params.model is not None:
-            runs = evolve(runs, model=checked_model(desk, params.model))
+        runs = alike(desk, key).as_for(model, None)
         given["thinking"] = checked_level(desk, params.thinking_level, runs)
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     about = {
@@ -213,13 +211,27 @@ def checked_model(desk: Desk, name: str) -> str:
     return f"{model.provider}/{model.id}"
 
 
-def checked_level(desk: Desk, level: str, entry: Entry) -> str:
+def checked_level(desk: Desk, level: str, entry: Entry, name: str = "thinkingLevel") -> str:
     """Return a thinking level. Raises GatewayError for one that the model of a session does not have."""
     provider, model, _ = desk.extras["models"].of(entry)
-    levels = levels_of(model)
-    if level not in levels:
-        raise invalid(f'thinkingLevel "{level}" is not supported for {provider}/{model} (use {"|".join(levels)})')
-    return level
+    levels, found = levels_of(model), level_named(level)
+    if found not in levels:
+        raise invalid(f'{name} "{level}" is not supported for {provider}/{model} (use {"|".join(levels)})')
+    return str(found)
+
+
+def own_level(desk: Desk, level: str | None, key: str, model: str | None = None) -> str | None:
+    """Return the thinking level that a message wants for its run alone, None for that of the session.
+
+    `model` is that of the run, None for that of the session. Raises GatewayError for a level that the model lacks.
+    """
+    return checked_level(desk, level, alike(desk, key).as_for(model, None), "thinking") if level else None
+
+
+def alike(desk: Desk, key: str) -> Entry:
+    """Return the entry of a key, or one like it would be."""
+    directory = desk.directory
+    return directory.get(key) or Entry(key, "", "", keys.agent_of(key) or directory.default_agent, 0, 0)
 
 
 def parent_of(desk: Desk, params: CreateParams) -> str | None:
@@ -244,7 +256,7 @@ def root_of(path: str) -> str:
 async def begun(call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonObject, ...]) -> dict[str, Any]:
     """Start the first run; where that fails, the session is there all the same and the answer says why."""
     try:
-        said = await say(call, entry, run, text, parts)
+        said = await say(call, Ask(entry, run, text, parts, sender=call.sender))
     except GatewayError as exc:
         return {"runStarted": False, "runError": exc.body()}
     return {"runStarted": True, "runId": said["runId"], "status": said["status"]}
@@ -253,18 +265,16 @@ async def begun(call: Call, entry: Entry, run: str, text: str, parts: tuple[Json
 # --- sessions.send, sessions.abort
 
 
-async def say(
-    call: Call, entry: Entry, run: str, text: str, parts: tuple[JsonObject, ...], seconds: float = 0
-) -> dict[str, Any]:
+async def say(call: Call, ask: Ask) -> dict[str, Any]:
     """Put a message into a session as chat.send does, slash commands included."""
-    command = command_of(text)
+    ask = evolve(ask, queue=call.desk.extras["models"].queueing(ask.entry))
+    command = command_of(ask.text)
     if command is not None:
         ahead: list[Any] = []
         inner = Call(call.desk, call.caller, call.method, call.params, ahead.append, call.scopes)
-        answer = await run_command(inner, entry, command, run, parts[1:])
-        return {"runId": run, "status": "started", **(ahead[0] if ahead else answer or {})}
-    queue = call.desk.extras["models"].queueing(entry)
-    ack = await call.desk.runs.send(Ask(entry, run, text, parts, "chat", queue, call.sender, seconds))
+        answer = await run_command(inner, command, ask)
+        return {"runId": ask.run, "status": "started", **(ahead[0] if ahead else answer or {})}
+    ack = await call.desk.runs.send(ask)
     answer = {"runId": ack.run, "status": ack.status}
     return answer | ({"interruptedActiveRun": True} if ack.interrupted else {})
 
@@ -278,9 +288,11 @@ async def send(call: Call) -> Any:
     key = desk.directory.key(params.key, params.agent_id)
     if desk.directory.get(key) is None:
         raise invalid(f"there is no session {key}")
+    thinking = own_level(desk, params.thinking, key)
     entry, _ = desk.directory.ensure(key)
     run, seconds = params.idempotency_key or desk.chance.uuid(), (params.timeout_ms or 0) / 1000
-    answer = await say(call, entry, run, params.message, parts, seconds)
+    ask = Ask(entry, run, params.message, parts, sender=call.sender, seconds=seconds, thinking=thinking)
+    answer = await say(call, ask)
     desk.changed(desk.directory.get(key) or entry, "send")
     return answer
 

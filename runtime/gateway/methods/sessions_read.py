@@ -21,6 +21,8 @@ from runtime.gateway.registry import Call, Method
 from runtime.gateway.transcript import Line
 
 MESSAGES: Final = 200
+SAID: Final = ("user", "assistant")
+"""Roles of what somebody said: not results of tools, not marks."""
 PREVIEWS: Final = 12
 PREVIEW_KEYS: Final = 200
 PREVIEW_CHARACTERS: Final = 240
@@ -112,7 +114,7 @@ async def preview(call: Call) -> Any:
     for given in params.keys:
         key = desk.directory.key(given)
         there = desk.directory.get(key) is not None
-        said = [line for line in lines_of(desk, key) if line.role != "toolResult" and line.text.strip()][-limit:]
+        said = [line for line in lines_of(desk, key) if line.role in SAID and line.text.strip()][-limit:]
         items = [{"role": line.role, "text": cut(line.text.strip(), most)} for line in said]
         status = "missing" if not there else "ok" if items else "empty"
         found.append({"key": given, "status": status, "items": items})
@@ -150,7 +152,7 @@ async def timeseries(call: Call) -> Any:
 async def logs(call: Call) -> Any:
     """Return who said what in a session, and how many tokens it was."""
     desk, params = call.desk, call.params
-    lines = lines_of(desk, desk.directory.key(params.key, params.agent_id))
+    lines = [line for line in lines_of(desk, desk.directory.key(params.key, params.agent_id)) if line.role != "system"]
     return {"logs": [log_of(line) for line in lines[-(params.limit or MESSAGES) :]]}
 
 
@@ -201,7 +203,7 @@ def found_in(entry: Entry, lines: Iterable[Line], words: list[str]) -> list[dict
     """Return the messages of one session in which all words stand."""
     found = []
     for line in lines:
-        if line.role == "toolResult":
+        if line.role not in SAID:
             continue
         text = line.text
         said = [word.casefold() for word in WORD.findall(text)]

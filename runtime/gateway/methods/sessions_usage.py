@@ -273,7 +273,7 @@ def maker(line: Line, model: str) -> tuple[str, str]:
 
 
 def tokens_of(line: Line) -> dict[str, int]:
-    """Return the tokens of a message."""
+    """Return the tokens of a message, or of the summary that a mark stands for."""
     given = line.body.get("usage")
     if not isinstance(given, Mapping):
         return {}

@@ -9,7 +9,7 @@ from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debugger.breakpoints import BadSpec, Book, Count, Spec, describe, plain, structure
+from debugger.breakpoints import BadSpec, Book, Count, Spec, describe, missing, plain, structure
 from debugger.breakpoints.catches import _PLAIN
 from tests.docs.pages import ROOT
 
@@ -92,6 +92,31 @@ def test_ids_that_are_taken_are_mapped_and_so_are_dependents() -> None:
     assert book.add(Spec(tool="*")).id == 6
     twice = book.load(book.save())
     assert sorted(twice.values()) == [7, 8, 9, 10, 11]
+
+
+def test_of_a_saved_list_only_what_is_not_there_is_missing_under_ids_that_are_free() -> None:
+    known = {1: Spec(tool="other"), 5: Spec(kinds=("call.run",)), 6: Spec(tool="x", after=5, enabled=False)}
+    saved = [
+        {"id": 2, "tool": "x", "after": 1, "commands": ["where"]},  # there as 6, for 1 is there as 5
+        {"id": 1, "kinds": ["call.run"], "enabled": True},
+        {"id": 5, "tool": "y", "after": 1},
+        {"id": 3, "tool": "z", "after": 5},
+        {"id": 4, "kinds": ["call.run"]},  # of two that are the same only one is there
+    ]
+    rows, there = missing(saved, known)
+    assert [(one.id, one.differs) for one in there] == [(5, ()), (6, ("commands",))]
+    assert [(row["id"], row.get("after")) for row in rows] == [(7, 5), (3, 7), (4, None)]
+    book = Book()
+    for number, spec in known.items():
+        book.load([{"id": number, **plain(spec)}])
+    assert list(book.load(rows).values()) == [7, 3, 4]
+    assert missing(book.save(), {one.id: one.spec for one in book})[0] == []
+
+
+@pytest.mark.parametrize("rows", [{}, [3], [{"tool": "*"}], [{"id": 1, "tool": 3}]])
+def test_what_is_missing_of_a_bad_list_is_not_said(rows: Any) -> None:
+    with pytest.raises(BadSpec):
+        missing(rows, {})
 
 
 def test_a_dependent_may_stand_before_what_it_waits_for() -> None:

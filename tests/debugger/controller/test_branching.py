@@ -249,7 +249,7 @@ async def test_a_fork_is_a_session_of_its_own_and_leaves_the_parent_as_it_was(au
         made = await ann.ask("fork", session="s", name="t")
         assert missing(COMMANDS["fork"].answer, made) == []
         assert (made["session"], made["held"], made["of"]) == ("t", True, "s")
-        assert session.state == before
+        assert session.state is before
         why = await ann.refused("fork", session="s", name="u", at=5)
         assert why.code == "receipt_needed"
         assert why.receipt is not None

@@ -132,6 +132,25 @@ async def test_a_condition_that_fails_is_told_once_and_stops_nobody(autojump_clo
         assert not (await ann.ask("break_change", id=row["id"], enabled=True))["muted"]
 
 
+async def test_a_condition_that_costs_everybody_too_much_is_muted_and_everybody_is_told_why(
+    autojump_clock: MockClock,
+) -> None:
+    when = "any(state.history, any(state.history, it.role == 'nobody'))"
+    async with studio([text("x")], repeat=True) as house:
+        session, bob = house.open(), await house.client("bob")
+        ann = await house.driver(session)
+        house.debugger.book._account.left = 20_000  # others took the rest
+        assert await run(house, ann, session, {"kinds": ["model.chunk"], "when": when}, say=30) == []
+        why = (await bob.told("breakpoint", 2))["why"]
+        assert why.startswith("breakpoint 1 is muted until it is changed or enabled: all breakpoints together may take")
+        (row,) = (await ann.ask("break_list"))["breakpoints"]
+        assert (row["errors"], row["muted"]) == (0, True)
+        assert row["why"] in why
+        assert f"muted: {row['why']}" in row["line"]
+        changed = await ann.ask("break_change", id=row["id"], when="tool")
+        assert (changed["muted"], changed["why"]) == (False, "")
+
+
 @pytest.mark.parametrize(
     ("spec", "texts"),
     [

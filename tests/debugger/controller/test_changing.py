@@ -10,9 +10,10 @@ from runtime.ports import ToolContext
 from runtime.sessions.session import Session
 from runtime.step import Phase, StepKind
 from runtime.step import events as ev
+from runtime.tools.schema import fault
 from runtime.vocab import JsonObject, ToolResult
 from tests.fakes.studio import House, Person, studio
-from tests.fakes.world import calls, text
+from tests.fakes.world import FakeTools, calls, text, toolbox
 
 
 async def at_call(house: House, kind: str = "call.run") -> tuple[Session, Person, Any, str]:
@@ -77,6 +78,104 @@ async def test_an_edit_that_is_ill_typed_changes_nothing_and_says_why(autojump_c
         assert f"calls.{call}.args: must be an object" in str(why)
         assert session.state is before
         assert house.debugger.audit.head.number == entries
+
+
+SCHEMA: JsonObject = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 1}}}
+
+
+def typed() -> FakeTools:
+    """The usual tools, of which `read` takes what SCHEMA says."""
+    tools = toolbox()
+    tools.tools["read"].checks = lambda args: fault(SCHEMA, args)
+    return tools
+
+
+async def said_by_the_run(args: JsonObject) -> str:
+    """What the model hears that calls `read` like this."""
+    async with studio([calls(("read", args))], [text("done")], tools=typed()) as house:
+        session = house.open()
+        house.world.say(session)
+        state = await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == []
+        return str(state.history[-2].parts[0]["functionResponse"]["response"]["error"])
+
+
+@pytest.mark.parametrize("kind", ["call.judge", "call.run"])
+@pytest.mark.parametrize(
+    ("path", "value", "args"),
+    [(".n", "two", {"n": "two"}), (".n", 0, {"n": 0}), ("", {}, {}), ("", {"n": None, "m": 1}, {"n": None, "m": 1})],
+)
+async def test_arguments_that_the_tool_does_not_take_are_refused_as_the_run_would(
+    path: str, value: Any, args: JsonObject, kind: str, autojump_clock: MockClock
+) -> None:
+    wanted = await said_by_the_run(args)
+    async with studio([calls(("read", {"n": 1}))], [text("done")], tools=typed()) as house:
+        session, ann, told, call = await at_call(house, kind)
+        before, entries = session.state, house.debugger.audit.head.number
+        changes = [change("model", "other"), change(f"calls.{call}.args{path}", value)]
+        for dry in (True, False):
+            why = await ann.refused("edit", session="s", at=told["at"], changes=changes, dry=dry)
+            assert (why.code, why.at) == ("edit_refused", "with.changes[1]")
+            assert str(why) == f"calls.{call}.args{path}: {wanted}"
+        assert session.state is before
+        assert house.debugger.audit.head.number == entries
+        await ann.ask("edit", session="s", at=told["at"], changes=[change(f"calls.{call}.args.n", 2)])
+        await ann.ask("continue", session="s", generation=told["generation"])
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == [{"n": 2}]
+
+
+async def test_what_counts_is_what_all_changes_of_an_edit_make_of_a_call(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")], tools=typed()) as house:
+        session, ann, told, call = await at_call(house)
+        changes = [change(f"calls.{call}.args", {}), change(f"calls.{call}.args.n", 7)]
+        await ann.ask("edit", session="s", at=told["at"], changes=changes)
+        at = (await ann.ask("status", session="s"))["at"]
+        changes = [change(f"calls.{call}.args", {}), change(f"calls.{call}.result", "made up")]
+        await ann.ask("edit", session="s", at=at, changes=changes)
+        await ann.ask("continue", session="s", generation=told["generation"])
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == []
+
+
+async def test_an_edit_that_is_taken_back_may_leave_what_the_model_got_wrong(autojump_clock: MockClock) -> None:
+    async with studio([calls(("read", {"n": "one"}))], [text("done")], tools=typed()) as house:
+        session, ann, told, call = await at_call(house, "call.judge")
+        await ann.ask("edit", session="s", at=told["at"], changes=[change(f"calls.{call}.args.n", 2)])
+        await ann.ask("undo", session="s")
+        assert session.state.turn is not None
+        assert session.state.turn.calls[0].args == {"n": "one"}
+        await ann.ask("redo", session="s")
+        await ann.ask("continue", session="s", generation=told["generation"])
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == [{"n": 2}]
+
+
+async def test_nobody_can_allow_a_call_whose_arguments_the_tool_does_not_take(autojump_clock: MockClock) -> None:
+    wanted = await said_by_the_run({"n": "one"})
+    async with studio([calls(("read", {"n": "one"}))], [text("done")], tools=typed()) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", event="invalid")
+        house.world.say(session)
+        stop = await ann.told("stopped")
+        call = stop["step"]["call"]
+        why = await ann.refused("verdict", session="s", call=call, decision="allow", reason="x")
+        assert (why.code, str(why)) == ("refused", f"call {call} cannot run: {wanted}")
+        data = {"call": call, "verdict": {"decision": "allow", "rule": "r", "reason": ""}, "revision": 0}
+        why = await ann.refused("inject", session="s", event="judged", data=data)
+        assert (why.code, str(why)) == ("refused", f"call {call} cannot run: {wanted}")
+        await ann.ask("continue", session="s", generation=stop["generation"])
+        await house.world.rest(session)
+        assert house.world.tools.tools["read"].runs == []
+
+
+async def test_the_arguments_of_a_tool_that_is_not_there_cannot_be_made_right(autojump_clock: MockClock) -> None:
+    async with studio([calls(("wread", {"n": 1}))], [text("done")]) as house:
+        _, ann, told, call = await at_call(house, "call.judge")
+        changes = [change(f"calls.{call}.args.n", 2)]
+        why = await ann.refused("edit", session="s", at=told["at"], changes=changes)
+        assert str(why) == f'calls.{call}.args.n: Tool "wread" not found.'
 
 
 async def test_a_running_session_is_paused_before_it_is_edited(autojump_clock: MockClock) -> None:

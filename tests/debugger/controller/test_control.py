@@ -213,9 +213,22 @@ async def test_until_an_expression_is_true(autojump_clock: MockClock) -> None:
         house.world.say(session)
         told = await go(ann, "until", told, expr='step.kind == "call.run" and tool.args.n == 2')
         assert at(told)[0] == "call.run"
+        assert told["cause"] == 'until step.kind == "call.run" and tool.args.n == 2'
         assert session.state.turns == 2
         bad = await ann.refused("until", session="s", generation=told["generation"], expr="state.kill()")
         assert (bad.code, bad.position is not None) == ("bad_expression", True)
+
+
+async def test_what_did_not_come_true_before_the_end_of_the_prompt_says_so(autojump_clock: MockClock) -> None:
+    async with studio([text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        told = await stop(ann, session)
+        house.world.say(session)
+        told = await go(ann, "until", told, expr=f"state.turn > {'9' * 15} or {' or '.join(['state.turn > 98'] * 20)}")
+        assert told["cause"].startswith("until state.turn > 999999999999999 or state.turn > 98 or ")
+        assert told["cause"].endswith("…: the prompt was over first")
+        assert len(told["cause"]) < 250
 
 
 async def test_a_step_over_the_end_of_a_prompt_waits_for_the_next_message(autojump_clock: MockClock) -> None:

@@ -138,6 +138,47 @@ async def test_commands_are_refused_while_the_disk_is_full_and_work_again_after(
         house.complaints.clear()
 
 
+async def test_a_change_that_the_journal_refuses_stands_in_the_audit_as_refused(autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with studio([text("a", None), 1.0, text("b")], store=store) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        house.world.say(session)
+        await trio.sleep(0.5)
+        stop = await ann.ask("pause", session="s")
+        taken = len(store.taken)
+        at = (await ann.ask("edit", session="s", at=stop["at"], changes=[{"path": "model", "value": "one"}]))["at"]
+        assert store.taken[taken:] == ["document", "record"]  # so no change is on disk without its entry
+        before, changes = session.state, [{"path": "model", "value": "two"}]
+        # Room for what is owed, and for the entry itself: of the last command also for its note.
+        for left, command, params in (
+            (1, "edit", {"at": at, "changes": changes}),
+            (2, "cancel", {"reason": "x"}),
+            (2, "undo", {}),
+            (3, "inject", {"event": "cancel"}),
+        ):
+            assert session.state is before
+            store.refuses, store.left = True, left
+            assert (await ann.refused(command, session="s", **params)).code == "journal_full"
+            store.refuses = False
+        await ann.ask("edit", session="s", at=(await ann.ask("status", session="s"))["at"], changes=changes)
+        entries = (await ann.ask("audit", limit=100, verify=True))["entries"]
+        assert [one["action"] for one in entries[3:]] == [
+            *("edit", "edit", "refused", "cancel", "refused", "undo", "refused", "inject cancel", "refused", "edit")
+        ]
+        refused = [one for one in entries if one["action"] == "refused"]
+        assert [one["before"] for one in refused] == [
+            {"number": 5, "action": "edit"},
+            {"number": 7, "action": "cancel"},
+            {"number": 9, "action": "undo"},
+            {"number": 11, "action": "inject cancel"},
+        ]
+        assert [one["after"]["records"] if one["after"] else None for one in refused] == [
+            *([], None, [], [before.seq + 1])
+        ]
+        house.complaints.clear()
+
+
 async def test_a_breakpoint_that_could_not_be_kept_is_not_set() -> None:
     async with studio() as house:
         ann = await house.client()

@@ -64,6 +64,19 @@ LOOKS: list[tuple[str, Mapping[str, Any]]] = [
 ]
 
 
+async def test_where_says_for_how_long_nothing_has_happened(autojump_clock: MockClock) -> None:
+    async with studio([text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        phases = [one for one in (await ann.ask("where", session="s"))["frames"] if one["level"] == "phase"]
+        assert phases[0]["seconds"] is None
+        house.world.say(session)
+        await house.world.rest(session)
+        await trio.sleep(40)
+        phases = [one for one in (await ann.ask("where", session="s"))["frames"] if one["level"] == "phase"]
+        assert phases[0]["seconds"] == pytest.approx(40, abs=1)
+
+
 async def look(person: Person, session: Session) -> dict[str, str]:
     """Ask everything; return the codes of what was refused. What is shown is JSON and holds no secret."""
     codes: dict[str, str] = {}
@@ -76,7 +89,7 @@ async def look(person: Person, session: Session) -> dict[str, str]:
             codes[f"{command} {dict(params)}"] = getattr(exc, "code", type(exc).__name__)
             shown = str(exc)
         assert SECRET not in shown.replace(f"'{SECRET}'", ""), command
-    assert session.state == before
+    assert session.state is before
     return codes
 
 

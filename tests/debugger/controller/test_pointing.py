@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from debugger.controller.names import Row
 from runtime.stores.memory import MemoryStore
 from tests.fakes.studio import House, studio
 from tests.fakes.world import text
@@ -98,7 +99,8 @@ async def test_breakpoints_are_saved_and_loaded_all_or_none(autojump_clock: Mock
         await ann.ask("break_add", watch="state.turn", after=1, group="g")
         specs = (await bob.ask("break_save"))["specs"]
         assert json.loads(json.dumps(specs)) == specs
-        assert (await bob.ask("break_load", specs=specs))["ids"] == [3, 4]
+        others = [{**one, "tool": "read"} if one["id"] == 1 else {**one, "group": "h"} for one in specs]
+        assert (await bob.ask("break_load", specs=others))["ids"] == [3, 4]
         listed = await rows(house)
         assert [(row["id"], row["owner"], row.get("after")) for row in listed] == [
             (1, "ann", None),
@@ -109,6 +111,47 @@ async def test_breakpoints_are_saved_and_loaded_all_or_none(autojump_clock: Mock
         await bob.ask("break_delete", ids=[1, 2, 3, 4])
         assert (await bob.ask("break_load", specs=specs))["ids"] == [1, 2]
         assert (await bob.ask("break_save"))["specs"] == specs
+
+
+async def test_what_is_there_already_is_not_loaded_twice(autojump_clock: MockClock) -> None:
+    async with studio() as house:
+        ann = await house.client("ann")
+        await ann.ask("break_add", kinds=["call.run"], when="state.turn > 3")
+        await ann.ask("break_add", tool="read", after=1)
+        specs = (await ann.ask("break_save"))["specs"]
+        await ann.ask("break_change", id=2, enabled=False)
+        before = await rows(house)
+        again = await ann.ask("break_load", specs=[{**one, "commands": ["where"]} for one in specs])
+        assert (again["ids"], again["breakpoints"]) == ([], [])
+        assert [(one["id"], one["differs"]) for one in again["there"]] == [(1, ["commands"]), (2, ["commands"])]
+        assert await rows(house) == before
+        more = await ann.ask("break_load", specs=[*specs, {"id": 3, "tool": "write", "after": 2}])
+        assert [(one["id"], one["after"]) for one in more["breakpoints"]] == [(3, 2)]
+        assert [one["id"] for one in more["there"]] == [1, 2]
+
+
+async def test_the_session_of_a_breakpoint_is_named_as_anywhere_else(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [Row("1", "agent:main:main"), Row("2", "agent:main:other"), Row("33", "")]
+    async with studio() as house:
+        names = house.debugger.names
+        monkeypatch.setattr(type(names), "rows", lambda self: known)
+        monkeypatch.setattr(type(names), "of", lambda self, one: (one if one == "1" else "", ""))
+        ann = await house.client("ann")
+        for name, session in (
+            ("main", "agent:main:main"),
+            ("oth", "agent:main:other"),
+            ("main:other", "agent:main:other"),
+            ("agent:main:o", "agent:main:o"),  # the key of one that may come
+            ("3", "33"),
+            ("1", "1"),
+            ("ma*", "ma*"),
+            ("nobody", "nobody"),
+        ):
+            assert (await ann.ask("break_add", tool="read", session=name))["session"] == session
+        assert (await rows(house))[5]["key"] == "1"
+        assert "fits 2 sessions" in str(await ann.refused("break_add", tool="read", session="agent"))
 
 
 async def test_breakpoints_outlive_the_process_with_their_owners(autojump_clock: MockClock) -> None:

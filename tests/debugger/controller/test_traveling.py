@@ -43,7 +43,7 @@ async def test_going_back_moves_nothing_but_where_one_looks(autojump_clock: Mock
         assert (made["past"], made["held"], made["head"]) == (True, True, session.state.seq)
         assert made["at"] < made["head"]
         assert made["step"]["number"] == made["number"]
-        assert session.state == before
+        assert session.state is before
         assert house.world.tools.tools["read"].runs == runs
         assert (await ann.ask("status", session="s"))["at"] == made["at"]
 

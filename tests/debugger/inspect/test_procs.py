@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from debugger.inspect.procs import Process, groups_of, parsed, table
+from debugger.inspect.procs import groups_of, table
+from runtime.tools.proctable import Process
 
-SHELL = Process(10, "sh", "T", 1, 10)
-CHILD = Process(11, "sleep", "T", 10, 10)
-AWAY = Process(12, "server", "S", 11, 12)
-BELOW = Process(13, "worker", "R", 12, 12)
-STRANGER = Process(20, "other", "R", 1, 20)
+
+def process(pid: int, name: str, state: str, parent: int, group: int) -> Process:
+    return Process(pid, name, state, parent, group, group, 100)
+
+
+SHELL = process(10, "sh", "T", 1, 10)
+CHILD = process(11, "sleep", "T", 10, 10)
+AWAY = process(12, "server", "S", 11, 12)
+BELOW = process(13, "worker", "R", 12, 12)
+STRANGER = process(20, "other", "R", 1, 20)
 
 
 def known(*some: Process) -> dict[int, Process]:
-    return {one.id: one for one in (*some, STRANGER)}
+    return {one.pid: one for one in (*some, STRANGER)}
 
 
 def test_groups_that_stand_still_are_wholly_frozen() -> None:
@@ -39,12 +45,12 @@ def test_a_descendant_in_another_group_of_the_session_has_not_escaped() -> None:
 
 
 def test_one_that_moves_in_its_group_is_named() -> None:
-    found = groups_of({10: "a"}, known(SHELL, Process(11, "busy", "R", 10, 10)), {10})
+    found = groups_of({10: "a"}, known(SHELL, process(11, "busy", "R", 10, 10)), {10})
     assert (found["wholly"], found["sentence"]) == (False, "not fully frozen: busy (11) runs on")
 
 
 def test_one_that_has_left_and_ended_is_nobody() -> None:
-    assert groups_of({10: "a"}, known(SHELL, Process(12, "x", "Z", 10, 12)), {10})["wholly"] is True
+    assert groups_of({10: "a"}, known(SHELL, process(12, "x", "Z", 10, 12)), {10})["wholly"] is True
 
 
 def test_what_is_not_frozen_just_runs() -> None:
@@ -57,31 +63,6 @@ def test_one_call_may_go_on_while_another_stands_still() -> None:
     found = groups_of({10: "a", 12: "b"}, known(SHELL, CHILD, AWAY, BELOW), {10})
     assert [(row["call"], row["stopped"]) for row in found["groups"]] == [("a", True), ("b", False)]
     assert (found["wholly"], found["sentence"]) == (True, "2 processes run; wholly frozen: 2 processes stand still")
-
-
-@pytest.mark.parametrize(
-    ("line", "made"),
-    [
-        (b"12 (sh) S 1 12 12 0 -1", Process(12, "sh", "S", 1, 12)),
-        (b"12 (a) b (c) R 3 4 5", Process(12, "a) b (c", "R", 3, 4)),
-        (b"12 (\xff) T 3 4 5", Process(12, "\ufffd", "T", 3, 4)),
-        (b"", None),
-        (b"12 (sh", None),
-        (b"x (sh) S 1 2", None),
-        (b"12 (sh) S", None),
-    ],
-)
-def test_a_line_of_the_kernel_is_read_whatever_the_name(line: bytes, made: Process | None) -> None:
-    assert parsed(line) == made
-
-
-def test_the_table_has_what_is_there_and_skips_what_is_not(tmp_path: Path) -> None:
-    (tmp_path / "12").mkdir()
-    (tmp_path / "12" / "stat").write_bytes(b"12 (sh) S 1 12 12")
-    (tmp_path / "13").mkdir()
-    (tmp_path / "uptime").write_text("1")
-    assert table(tmp_path) == {12: Process(12, "sh", "S", 1, 12)}
-    assert table(tmp_path / "nothing") == {}
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processes in /proc")

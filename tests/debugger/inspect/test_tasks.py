@@ -220,6 +220,6 @@ def kill_all(leader: int) -> None:
     wanted = [leader]
     while wanted:
         one = wanted.pop()
-        wanted += [process.id for process in known.values() if process.parent == one]
+        wanted += [process.pid for process in known.values() if process.parent == one]
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)

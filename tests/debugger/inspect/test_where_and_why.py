@@ -5,7 +5,7 @@ import pytest
 from debugger.inspect import Facts, Waiting, where, why
 from runtime.step import Phase, StepKind, ready
 from runtime.step import events as ev
-from runtime.step.outstanding import CALL_WAITS, WAITS, outstanding
+from runtime.step.outstanding import AWAITED, CALL_WAITS, WAITS, outstanding
 from runtime.step.table import CallPhase
 from tests.debugger.inspect.places import READ, SECRET, asking, border, secretive, shown, wired
 from tests.runtime.step.scenes import Run, call_places, message, output, places
@@ -117,9 +117,9 @@ def test_in_every_phase_of_a_call_it_names_what_is_outstanding(phase: CallPhase)
 
 
 def test_every_effect_that_can_be_awaited_has_words() -> None:
-    from debugger.inspect.why import AWAITED
+    from debugger.inspect.why import WHO
 
-    assert {kind.__name__ for kind in (*WAITS.values(), *CALL_WAITS.values())} == set(AWAITED)
+    assert {kind.__name__ for kind in (*WAITS.values(), *CALL_WAITS.values())} == set(AWAITED) == set(WHO)
 
 
 def test_calls_are_awaited_in_their_order() -> None:

@@ -13,6 +13,7 @@ from attrs import define, field
 
 from debugger.client import Client
 from debugger.protocol import Failure
+from debugger.protocol.decoding import plain
 from debugger.repl import batch
 from debugger.repl.chat import Talk, chat
 from debugger.repl.forms import Asked
@@ -24,7 +25,7 @@ from tests.fakes.debugging import House, house
 
 NAMES = (
     "attach", "detach", "new", "pause", "continue", "step", "until", "print", "edit", "say", "status", "where",
-    "break.add", "break.change", "break.save", "break.load", "bytes",
+    "break.add", "break.change", "break.save", "break.load", "break.list", "bytes", "sessions", "why",
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class Session:
         for name in ("continue", "step", "until"):
             acts[name] = self.go
         acts |= {"attach": self.attach, "pause": self.pause, "say": self.say, "print": self.print, "edit": self.edit}
-        acts |= {"break.save": self.save, "new": self.attach}
+        acts |= {"break.save": self.save, "break.list": self.list, "break.load": self.load, "new": self.attach}
 
     async def attach(self, caller: Caller, params: Any) -> Any:
         await trio.lowlevel.checkpoint()
@@ -98,6 +99,19 @@ class Session:
     async def save(self, caller: Caller, params: Any) -> Any:
         await trio.lowlevel.checkpoint()
         return {"specs": [{"id": 4, "tool": "read"}]}
+
+    async def list(self, caller: Caller, params: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        rows = [{"id": number, "line": f"breakpoint keep y  call.run {number}"} for number in (1, 3)]
+        return {"breakpoints": rows}
+
+    async def load(self, caller: Caller, params: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        known = [one["tool"] for one in self.specs]
+        new = [{"tool": one.tool, "id": one.id, "line": one.tool} for one in params.specs if one.tool not in known]
+        there = [{"id": one.id, "line": one.tool, "differs": []} for one in params.specs if one.tool in known]
+        self.specs += new
+        return {"ids": [one["id"] for one in new], "breakpoints": new, "there": there}
 
 
 @define(eq=False)
@@ -226,6 +240,39 @@ async def test_commands_of_a_breakpoint_are_sent_as_lines(autojump_clock: Any) -
         assert await one.run("commands 3", "p state.turn", "# nothing", "c", "end") == batch.DONE
         assert one.params("break.change").commands == ("p state.turn", "c")
         assert await one.run("commands 3", "p state.turn") == batch.FAILED
+
+
+async def test_commands_of_a_breakpoint_that_is_not_there_are_refused_at_once(autojump_clock: Any) -> None:
+    async with bench() as one:
+        assert await one.run("commands 7", "p 1") == batch.FAILED
+        assert one.text.endswith("error: commands: there is no breakpoint 7; there are 1, 3\n")
+        assert one.shell.place.block is None
+
+
+async def test_an_ill_line_of_commands_is_named_when_it_comes(autojump_clock: Any) -> None:
+    async with bench() as one:
+        assert await one.run("commands 3", "p 1", "frobnicate", "end") == batch.FAILED
+        assert "error: commands 3, line 2 (frobnicate): unknown command frobnicate" in one.text
+        assert "break.change" not in one.asked
+
+
+async def test_what_takes_away_is_shown_where_it_is_only_tried(autojump_clock: Any) -> None:
+    async with bench() as one:
+        assert await one.run("delete 3 --dry-run", "save x --dry-run") == batch.DONE
+        assert "would ask: break.delete ids=[3] (delete breakpoints)\n" in one.text.replace("remove", "delete")
+        assert "call.run 3" in one.text
+        assert "call.run 1" not in one.text
+        assert "would do here: save file=x\n" in one.text
+        assert "break.delete" not in one.asked
+
+
+async def test_a_breakpoint_of_a_file_that_is_run_again_is_there_already(tmp_path: Path, autojump_clock: Any) -> None:
+    (tmp_path / "lines").write_text("break tool:read\n")
+    (tmp_path / "json").write_text('{"breakpoints": [{"id": 1, "tool": "read"}, {"id": 2, "tool": "write"}]}')
+    async with bench() as one:
+        assert await one.run(*[f"source {tmp_path}/lines"] * 2, f"source {tmp_path}/json") == batch.DONE
+        assert one.text.endswith("1: read\n1: read: already there\n2: write\n1: read: already there\n")
+        assert "break.add" not in one.asked
 
 
 async def test_quitting_ends_the_lines_and_says_what_becomes_of_the_session(autojump_clock: Any) -> None:
@@ -357,3 +404,48 @@ async def test_lines_of_a_pipe_are_read_one_at_a_time(autojump_clock: Any) -> No
         assert pipe.tell() == 4
         assert await batch.run(one.shell, lines) == batch.DONE
         assert one.asked == ["attach", "step"]
+
+
+async def test_at_the_end_what_does_not_stand_is_given_back_and_what_stands_is_not(autojump_clock: Any) -> None:
+    async with bench() as one:
+        assert await one.run("p 1") == batch.DONE
+        await one.shell.give_back()
+        assert "detach" not in one.asked  # it stands: what was said when attaching counts
+        one.session.stops = False
+        assert await one.run("continue") == batch.DONE
+        await one.shell.give_back()
+        assert (one.params("detach").session, one.params("detach").then) == ("s-42", "hold")
+
+
+async def test_what_cannot_be_given_back_any_more_is_left(autojump_clock: Any) -> None:
+    async with bench() as one:
+        one.session.stops = False
+        assert await one.run("continue") == batch.DONE
+        one.session.house.deeds.acts["detach"] = refused
+        await one.shell.give_back()
+        one.session.house.service.goodbye("the daemon stops")
+        await trio.testing.wait_all_tasks_blocked()
+        await one.shell.give_back()
+        assert one.asked.count("detach") == 1
+
+
+async def refused(caller: Caller, params: Any) -> Any:
+    """What a session answers that somebody else drives by now."""
+    await trio.lowlevel.checkpoint()
+    raise Failure("not_driver", "this connection is not attached to session s-42")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("quit --hold 60 --reason lunch", {"then": "hold", "hold_seconds": 60.0, "reason": "lunch"}),
+        ("quit --hold forever", {"then": "hold", "forever": True}),
+        ("quit --cancel", {"then": "cancel"}),
+    ],
+)
+async def test_who_quits_says_for_how_long_what_stands_is_held(
+    line: str, told: dict[str, Any], autojump_clock: Any
+) -> None:
+    async with bench() as one:
+        assert await one.run(line) == batch.DONE
+        assert plain(one.params("detach")) == {"session": "s-42", **told}

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from debugger.repl.completing import KINDS, Offer, offered
 from debugger.repl.explaining import STANDS
+from debugger.repl.naming import Names
 
-PLACE = evolve(STANDS, names=("s-42", "s-43"))
+PLACE = evolve(STANDS, names=Names.of({"s-42": "agent:main:one", "s-43": ""}))
 
 CASES = [
     ("unt", ("until",), 3),
@@ -17,8 +18,13 @@ CASES = [
     ("b model.req", ("model.request",), 9),
     ("b call.run tool:read_f", ("tool:read_file",), 11),
     ("b call.run aft", ("after",), 3),
-    ("b call.run session s-4", ("s-42", "s-43"), 3),
+    ("b call.run session s-4", ("s-43", "s-42"), 3),
+    ("b call.run session ", ("one", "s-43", "agent:main:one", "s-42"), 0),
     ("attach s-43", ("s-43",), 4),
+    ("attach o", ("one",), 1),
+    ("attach agent:", ("agent:main:one",), 6),
+    ("attach --obs", ("--observe",), 5),
+    ("use ", ("one", "s-43", "agent:main:one", "s-42"), 0),
     ("catch would", ("would-block",), 5),
     ("info us", ("usage",), 2),
     ("set settings.max_t", ("settings.max_turns",), 14),
@@ -56,6 +62,12 @@ def test_the_last_word_can_become_what_fits(text: str, words: tuple[str, ...], l
 )
 def test_of_expressions_the_daemon_knows_how_they_could_go_on(text: str, asked: str) -> None:
     assert offered(text, PLACE) == Offer(ask=asked)
+
+
+def test_of_sessions_the_daemon_may_know_more() -> None:
+    assert offered("attach x", PLACE).sessions
+    assert offered("break call.run session ", PLACE).sessions
+    assert not offered("break call.run", PLACE).sessions
 
 
 def test_behind_nothing_all_commands_and_behind_break_all_steps_are_offered() -> None:

@@ -13,6 +13,7 @@ from debugger.protocol.decoding import structure
 from debugger.repl.explaining import example
 from debugger.repl.forms import Asked, BadLine, Local
 from debugger.repl.lines import FORMS, form_of, read, repeated, requests
+from debugger.repl.naming import Names
 from debugger.repl.place import Place, Standing
 
 HELD = Standing("s-42", key="agent:main:one", held=True, generation=3, at=17, step={"call": "c1"}, hits=(4,), history=6)
@@ -36,11 +37,26 @@ LINES: list[tuple[str, str, dict[str, Any]]] = [
      {"session": "x", "on_loss": "resume", "hold_seconds": 9.5}),
     ("detach", "detach", S),
     ("detach --cancel", "detach", S | {"then": "cancel"}),
+    ("detach --hold", "detach", S | {"then": "hold"}),
+    ("detach --hold 60", "detach", S | {"then": "hold", "hold_seconds": 60.0}),
+    ("detach --hold=1.5", "detach", S | {"then": "hold", "hold_seconds": 1.5}),
+    ('detach --hold forever --reason "for ben"', "detach",
+     S | {"then": "hold", "forever": True, "reason": "for ben"}),
+    ("pause --reason x", "pause", S | {"reason": "x"}),
+    ("undo --reason x", "undo", S | {"reason": "x"}),
+    ("redo --reason x", "redo", S | {"reason": "x"}),
+    ('say --reason "in his place" go on', "say", S | {"text": "go on", "reason": "in his place"}),
+    ("fault model 429 x2 --reason x", "fault", S | {"call": "model", "what": "429", "times": 2, "reason": "x"}),
+    ("kill c1 --reason x", "kill", S | {"call": "c1", "reason": "x"}),
+    ("stream replace --reason x I stop", "stream", S | {"what": "replace", "text": "--reason x I stop"}),
+    ("stream --reason x replace I stop", "stream", S | {"what": "replace", "text": "I stop", "reason": "x"}),
+    ("lease give bob --reason x", "lease", S | {"give": "bob", "reason": "x"}),
+    ("new k --reason x", "new", {"key": "k", "reason": "x"}),
     ("lease", "lease", S),
     ("lease give bob", "lease", S | {"give": "bob"}),
     ("lease take", "lease", S | {"take": True}),
     ("use s-43", "status", {"session": "s-43"}),
-    ("session agent:main:one", "status", {"session": "agent:main:one"}),
+    ("session agent:main:one", "status", {"session": "s-42"}),
     ("new", "new", {}),
     ("new --suspended k --agent a", "new", {"suspended": True, "key": "k", "agent": "a"}),
     ("pause", "pause", S),
@@ -239,6 +255,8 @@ def test_what_undoes_nothing_takes_no_receipt_and_what_goes_back_takes_any() -> 
 LOCALS = [
     ("quit", "quit", {"then": ""}),
     ("q --resume", "quit", {"then": "resume"}),
+    ("q --hold forever", "quit", {"then": "hold", "forever": True}),
+    ("q --hold 60 --reason x", "quit", {"then": "hold", "hold_seconds": 60.0, "reason": "x"}),
     ("wait", "wait", {"seconds": None}),
     ("wait 2.5", "wait", {"seconds": 2.5}),
     ("commands 3", "commands", {"id": 3}),
@@ -252,8 +270,10 @@ LOCALS = [
     ("alias ta = p tool.args", "alias", {"name": "ta", "line": "p tool.args"}),
     ("alias", "aliases", {}),
     ("reconnect", "reconnect", {}),
-    ("pause --dry-run", "dry", {"command": "pause", "params": S}),
-    ("say hi --dry-run", "dry", {"command": "say", "params": S | {"text": "hi"}}),
+    ("pause --dry-run", "dry", {"command": "pause", "with": S}),
+    ("say hi --dry-run", "dry", {"command": "say", "with": S | {"text": "hi"}}),
+    ("save a.json --dry-run", "dry", {"local": "save", "with": {"file": "a.json"}}),
+    ("quit --cancel --dry-run", "dry", {"local": "quit", "with": {"then": "cancel"}}),
 ]
 
 
@@ -272,7 +292,10 @@ BAD = [
     ("step 99999999", "must be"),
     ("pause now", "pause: takes no 'now' there. Usage: pause [all]"),
     ("pause --observe", "has no option --observe"),
-    ("pause --reason x", "takes no --reason"),
+    ("step --reason x", "takes no --reason"),
+    ("detach --hold soon", "'soon' is no number of seconds"),
+    ("detach --hold 100000", "hold_seconds"),
+    ("detach --resume 60", "takes no '60' there"),
     ("attach", "needs the id or key of a session"),
     ("attach x --on-loss fly", "on_loss"),
     ("attach --hold-seconds soon x", "'soon' is no number of seconds"),
@@ -421,6 +444,34 @@ def test_what_cannot_be_in_a_transaction_is_refused() -> None:
             read(line, begun)
 
 
+def test_nothing_that_is_only_tried_is_done() -> None:
+    for line in ("c 3 --dry-run", "disable 1 2 --dry-run", "delete 1 --dry-run", "kill-call --dry-run"):
+        acts = read(line, PLACE)
+        assert acts
+        assert all(isinstance(act, Local) and act.verb == "dry" for act in acts)
+    assert len(read("disable 1 2 --dry-run", PLACE)) == 2
+
+
+def test_every_command_takes_dry_run() -> None:
+    from debugger.repl.explaining import STANDS
+
+    for form in FORMS:
+        edits = ({"path": "model", "op": "set", "value": "m"},) if form.names[0] in ("commit", "abort") else None
+        for act in read(f"{form.names[0]} --dry-run {form.example.partition(' ')[2]}", evolve(STANDS, edits=edits)):
+            assert isinstance(act, Asked | Local)
+            assert act.params.get("dry") if isinstance(act, Asked) else act.verb == "dry"
+
+
+def test_another_attached_session_is_named_by_id_key_or_the_beginning_of_either() -> None:
+    others = {"s-50": Standing("s-50", key="agent:main:other"), "t-51": Standing("t-51", key="agent:main:outer")}
+    known = {**PLACE.sessions, **others}
+    place = evolve(PLACE, sessions=known, names=Names.of({one.session: one.key for one in known.values()}))
+    for name in ("s-50", "agent:main:other", "main:other", "other", "ot", "s-5"):
+        assert read(f"use {name}", place)[0].params == {"session": "s-50"}  # type: ignore[union-attr]
+    with pytest.raises(BadLine, match="session: o fits one, other, outer"):
+        read("use o", place)
+
+
 def test_lines_for_a_breakpoint_are_kept_until_the_end() -> None:
     place = evolve(PLACE, block=None)
     assert read("commands 3", place) == (Local("commands", {"id": 3}),)
@@ -438,8 +489,16 @@ def test_lines_for_a_breakpoint_are_kept_until_the_end() -> None:
 def test_a_line_that_no_breakpoint_could_run_is_refused_when_it_is_typed(line: str) -> None:
     from debugger.repl.place import Block
 
-    with pytest.raises(BadLine):
-        read(line, evolve(RUNNING, block=Block(3)))
+    with pytest.raises(BadLine) as refused:
+        read(line, evolve(RUNNING, block=Block(3, ("c",))))
+    assert str(refused.value).startswith(f"commands 3, line 2 ({line}): ")
+
+
+def test_a_line_that_needs_more_than_one_s_role_is_refused_when_it_is_typed() -> None:
+    from debugger.repl.place import Block
+
+    with pytest.raises(BadLine, match=r"line 1 .*: edit needs the role mutator, and yours is driver"):
+        read('set model = "m"', evolve(PLACE, role="driver", block=Block(3)))
 
 
 def test_the_lines_of_a_breakpoint_become_requests_only() -> None:

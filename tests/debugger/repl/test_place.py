@@ -5,7 +5,8 @@ import pytest
 from debugger.protocol.commands import EVENTS
 from debugger.repl.editing import Draft, draft, edited, expression
 from debugger.repl.explaining import STANDS
-from debugger.repl.forms import BadLine
+from debugger.repl.forms import BadLine, Local
+from debugger.repl.lines import read
 from debugger.repl.place import Place, Standing
 
 STOP = dict(EVENTS["stopped"].data) | {"generation": 4, "at": 30, "hits": [7]}
@@ -72,7 +73,28 @@ def test_breakpoints_are_counted_and_sessions_are_remembered() -> None:
     place = Place("ann").answered("break.list", "info", {}, {"breakpoints": [{}, {}]})
     assert place.heard("breakpoint", {"id": 3, "what": "break.add", "why": "bob"}).breakpoints == 3
     assert place.heard("breakpoint", {"id": 3, "what": "break.delete", "why": "bob"}).breakpoints == 1
-    assert place.heard("opened", {"session": "s-7"}).names == ("s-7",)
+    assert list(place.heard("opened", {"session": "s-7"}).names) == ["s-7"]
+    rows = [{"session": "s-8", "key": "agent:main:x"}]
+    assert place.answered("sessions", "sessions", {}, {"sessions": rows}).names.short("s-8") == "x"
+
+
+def test_the_breakpoint_that_was_set_last_is_the_one_of_commands_without_a_number() -> None:
+    place = Place("ann").answered("break.add", "break", {}, {"id": 3})
+    assert place.pointed == 3
+    assert place.answered("break.load", "break", {}, {"ids": [], "breakpoints": [], "there": [{"id": 2}]}).pointed == 2
+    assert place.answered("break.load", "source", {}, {"ids": []}).pointed == 3
+    assert read("commands", place) == (Local("commands", {"id": 3}),)
+    with pytest.raises(BadLine, match="needs the number of a breakpoint"):
+        read("commands", Place("ann"))
+
+
+def test_of_several_calls_up_and_down_go_over_the_one_it_stands_at() -> None:
+    calls = [{"level": "call", "id": name, "here": name == "c2"} for name in ("c1", "c2", "c3")]
+    frames = {"frames": [{"level": "session"}, {"level": "phase"}, *calls]}
+    place = STANDS
+    for verb, frame in (("where", 0), ("up", 1), ("up", 2), ("up", 2), ("down", 1), ("down", 0), ("down", 0)):
+        place = place.answered("where", verb, {"session": "s-42"}, frames)
+        assert place.frame == frame
 
 
 def test_values_are_kept_under_their_numbers_and_the_oldest_go() -> None:

@@ -95,7 +95,9 @@ class Typist:
 
 
 @asynccontextmanager
-async def typing(folder: Path, *words: str, command: str = "attach") -> AsyncIterator[Typist]:
+async def typing(
+    folder: Path, *words: str, command: str = "attach", columns: int = 150, **more: str
+) -> AsyncIterator[Typist]:
     path = folder / "s.sock"
     async with house(*NAMES, "complete", "break.list") as made:
         session = Session(made)
@@ -111,7 +113,7 @@ async def typing(folder: Path, *words: str, command: str = "attach") -> AsyncIte
         listening.listen(5)
         await made.nursery.start(trio.serve_listeners, made.service.converse, [trio.SocketListener(listening)])
         terminal, end = pty.openpty()
-        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         environ = {
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
@@ -121,7 +123,7 @@ async def typing(folder: Path, *words: str, command: str = "attach") -> AsyncIte
             "USER": "ann",
             "PROMPT_TOOLKIT_NO_CPR": "1",
             "NO_COLOR": "1",
-        }
+        } | more
         argv = [sys.executable, "-m", "runtime.app.main", command, "--socket", str(path), *words]
         process = await trio.lowlevel.open_process(
             argv, stdin=end, stdout=end, stderr=end, env=environ, cwd=folder, start_new_session=True,
@@ -166,6 +168,45 @@ async def test_tab_completes_commands_steps_and_live_paths(tmp_path: Path) -> No
         await one.type("\r")
         await one.sees(r"\$1 = ")
         assert one.asked("print")[0].expr == "state.history"
+
+
+async def where(caller: Any, params: Any) -> Any:
+    """A session with a long call."""
+    await trio.lowlevel.checkpoint()
+    call = {"level": "call", "id": "c1", "phase": "judge", "name": "read", "here": True, "args": {"path": "x" * 300}}
+    return {"frames": [{"level": "session", "id": "s-42", "key": "main"}, call], "stopped": None, "awaits": []}
+
+
+async def test_lines_are_as_long_as_the_terminal_is_broad_now(tmp_path: Path) -> None:
+    async with typing(tmp_path, "main", columns=100) as one:
+        one.session.house.deeds.acts["where"] = where
+        await one.sees("adb.*>")
+        for columns in (100, 50):
+            fcntl.ioctl(one.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            line = await one.says("where\r", r"> call[^\n]*…\n")
+            assert len(line) == columns + 1
+
+
+async def test_colours_are_shown_on_a_terminal_unless_it_says_no(tmp_path: Path) -> None:
+    for no, terminal, coloured in (("", "xterm", True), ("1", "xterm", False), ("", "dumb", False)):
+        (tmp_path / "s.sock").unlink(missing_ok=True)
+        async with typing(tmp_path, "main", "-x", "where", NO_COLOR=no, TERM=terminal) as one:
+            one.session.house.deeds.acts["where"] = where
+            await one.sees("> call.*adb")
+            assert (b"\x1b[36mcall" in bytes(one._raw)) is coloured
+
+
+async def test_tab_knows_the_sessions_of_the_daemon_by_key_and_id(tmp_path: Path) -> None:
+    async def sessions(caller: Any, params: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return {"sessions": [{"session": "zz-1", "key": "agent:main:deploy"}], "next": ""}
+
+    async with typing(tmp_path, "main") as one:
+        one.session.house.deeds.acts["sessions"] = sessions
+        await one.sees("adb.*>")
+        await one.offers("attach dep\t", r"> attach deploy")
+        await one.offers("\x15attach agent:\t", r"> attach agent:main:deploy")
+        await one.offers("\x15attach zz\t", r"> attach zz-1")
 
 
 async def test_lines_are_remembered_from_one_run_to_the_next_for_their_user_only(tmp_path: Path) -> None:
@@ -282,7 +323,7 @@ async def test_a_chat_at_a_terminal_shows_the_answer_above_the_next_line(tmp_pat
         await one.sees(r"you talk to main; /help explains.*main ⏸>")
         await one.says("hello\r", r"you said hello\n.*and more\n")
         assert [params.text for params in one.asked("say")] == ["hello"]
-        await one.says("/state\r", "s-42 runs")
+        await one.says("/state\r", "main runs")
         await one.says("/step\r", r"record 13\)")
         await one.says("/nonsense\r", "unknown command nonsense")
         await one.type("/quit --cancel\r")

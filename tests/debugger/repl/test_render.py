@@ -15,7 +15,8 @@ from debugger.repl.explaining import STANDS, explained
 from debugger.repl.forms import Asked, BadLine
 from debugger.repl.lines import FORMS
 from debugger.repl.screen import Json, Text
-from debugger.repl.texts import Style, cleaned, line, literal, outline, table
+from debugger.repl.tables import outline
+from debugger.repl.texts import Style, cleaned, line, literal
 
 EVIL = "\x1b[31mred\x1b[0m\x1b]0;title\x07\x9b2J\x08\x00\u202etxt\u200b\r\n\tok"
 
@@ -42,6 +43,15 @@ def test_every_documented_event_is_shown(told: Any) -> None:
     shown = render.event(told.name, told.data, place)
     assert all("\n" not in one for one in shown)
     assert shown or told.name == "output"
+
+
+def test_the_audit_is_shown_alike_however_it_is_asked_for() -> None:
+    entry = {"number": 1, "user": "ann", "action": "edit", "session": "s", "reason": "", "after": None}
+    result = {"entries": [entry], "verified": {"count": 1, "hash": "ab12", "faults": []}}
+    for command in ("audit", "info"):
+        shown = render.answer(Asked(command, {}, command), result, STANDS)
+        assert shown[-1] == "the chain of 1 entries is whole; its head is ab12"
+        assert any("edit" in one for one in shown)
 
 
 def test_a_stop_says_where_why_and_what_is_about_to_run() -> None:
@@ -93,9 +103,9 @@ def test_changes_are_shown_with_old_and_new() -> None:
 def test_up_and_down_walk_over_the_frames_of_where() -> None:
     frames = {"frames": [{"level": "session", "id": "s"}, {"level": "turn", "number": 2}], "awaits": []}
     place = STANDS.answered("where", "where", {"session": "s-42"}, frames)
-    assert render.answer(Asked("where", {}, "where"), frames, place) == ["  session id=s", "> turn number=2"]
+    assert render.answer(Asked("where", {}, "where"), frames, place) == ["  session  s", "> turn     2"]
     place = place.answered("where", "up", {"session": "s-42"}, frames)
-    assert render.answer(Asked("where", {}, "up"), frames, place) == ["> session id=s"]
+    assert render.answer(Asked("where", {}, "up"), frames, place) == ["> session  s"]
     assert place.answered("where", "up", {"session": "s-42"}, frames).frame == 1
     assert place.answered("where", "down", {"session": "s-42"}, frames).frame == 0
 
@@ -146,11 +156,6 @@ def test_every_value_is_shown_in_one_line_in_several_and_as_an_outline(value: An
     assert len(line(value)) <= 160
     assert "\n" not in line(value)
     assert all(cleaned(row) == row for row in [*literal(value), *outline(value)])
-
-
-def test_a_table_leaves_out_what_is_empty_everywhere() -> None:
-    assert table([{"a": 1, "b": None}, {"a": 22, "b": ""}]) == ["a", "1", "22"]
-    assert table([]) == []
 
 
 def test_colours_are_ours_and_only_where_they_were_asked_for() -> None:
@@ -209,8 +214,11 @@ def test_help_lists_every_command_and_explains_each_with_an_example() -> None:
 
 
 def test_what_was_only_tried_and_aliases_are_shown() -> None:
-    shown = explained("dry", {"command": "pause", "params": {"session": "s-42"}}, STANDS)
-    assert shown == ({"command": "pause", "with": {"session": "s-42"}}, ['would ask: pause {"session": "s-42"}'])
+    asked = {"command": "pause", "with": {"session": "s-42"}}
+    assert explained("dry", asked, STANDS) == (
+        asked,
+        ["would ask: pause session=s-42 (hold the session at its next border)"],
+    )
     assert explained("aliases", {}, STANDS)[1] == ["ta = p tool.args"]
     assert explained("aliases", {}, evolve(STANDS, aliases={}))[1] == ["there are no aliases"]
 
@@ -244,4 +252,4 @@ def test_the_last_piece_of_another_sessions_stream_says_whose_it_is() -> None:
     screen = Text(wrote.append)
     screen.heard("output", {"session": "s-1000000", "kind": "text", "text": "one\ntwo"}, STANDS)
     screen.heard("output", {"session": "s-1000000", "kind": "text", "end": True}, STANDS)
-    assert "".join(wrote) == "s-100000 text | one\ns-100000 text | two\n"
+    assert "".join(wrote) == "s-1000000 text | one\ns-1000000 text | two\n"

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from debugger.audit import TAIL, Audit
 from runtime.app import doctor, status
 from runtime.errors import UsageError
+from runtime.stores import open_store
 from tests.fakes.certificate import self_signed
+from tests.fakes.world import TrioClock
 
 READY: dict[str, Any] = {
     "gateway": {"mode": "local", "auth": {"mode": "token", "token": "T"}},
@@ -115,6 +119,44 @@ def test_what_a_gateway_would_not_start_with_is_bad(
     code, found = findings("--port", str(free))
     assert (code, found[f"settings {key}"][0]) == (1, "bad")
     assert "settings" not in found
+
+
+def audited(path: Path, count: int) -> str:
+    """A state file whose debuggers did so many things; the hash of the last entry."""
+
+    async def write() -> str:
+        async with open_store(path) as store:
+            audit = await Audit.opened(store, TrioClock())
+            for number in range(count):
+                await audit.write("edit", user="ann", after=number)
+            return audit.head.hash
+
+    return trio.run(write)
+
+
+@pytest.mark.parametrize("count", [0, 1, TAIL + 20])
+def test_the_whole_audit_of_the_debugger_is_followed(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    home(tmp_path, monkeypatch)
+    head = audited(tmp_path / "state.db", count)
+    code, found = findings("--port", str(free), "--state", str(tmp_path / "state.db"))
+    assert (code, found["audit"]) == (0, ("ok", f"the chain of {count} entries is whole; its head is {head}"))
+
+
+def test_an_audit_that_was_changed_far_back_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    home(tmp_path, monkeypatch)
+    audited(tmp_path / "state.jsonl", TAIL + 20)
+
+    async def cut() -> None:
+        async with open_store(tmp_path / "state.jsonl") as store:
+            await store.committed(store.put("audit", f"{3:012d}", None))
+            await Audit.opened(store, TrioClock())  # a gateway starts on it
+
+    trio.run(cut)
+    code, found = findings("--port", str(free), "--state", str(tmp_path / "state.jsonl"))
+    assert (code, found["audit"][0]) == (1, "bad")
+    assert found["audit"][1] == "the debugger's audit is broken: entry 4 follows number 2, and 1 more"
 
 
 @pytest.mark.parametrize("command", [doctor, status])

@@ -8,7 +8,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from runtime.cron.jobs import Outcome
-from runtime.cron.outcomes import failure
+from runtime.cron.outcomes import failure, late
 from runtime.cron.params import ListQuery, RunsQuery, read_add, read_update
 from runtime.cron.refusal import AgentUnavailable, CronRefused
 from runtime.cron.scheduler import DISABLED, Scheduler, Settings
@@ -305,18 +305,31 @@ async def test_work_that_raises_fails_alone(
     assert finished["diagnostics"]["summary"] == error
 
 
-async def test_work_has_as_long_as_the_job_says(autojump_clock: MockClock, world: World, nursery: trio.Nursery) -> None:
-    world.worker.seconds = 10_000
+async def test_work_is_told_how_long_it_may_take(
+    autojump_clock: MockClock, world: World, nursery: trio.Nursery
+) -> None:
     await nursery.start(world.scheduler.run)
-    short = await world.add(every(DAY, anchorMs=NOON + 1000), payload={**TURN, "timeoutSeconds": 30})
-    usual = await world.add(every(DAY, anchorMs=NOON + 1000))
-    free = await world.add(every(DAY, anchorMs=NOON + 1000), payload={**TURN, "timeoutSeconds": 0})
-    await trio.sleep(32)
-    assert world.job(short).state.last_error == "cron: job execution timed out after 30 s"
-    await trio.sleep(3600)
-    assert world.job(usual).state.last_error == "cron: job execution timed out after 3600 s"
-    await trio.sleep(7000)
-    assert world.job(free).state.last_status == "ok"
+    event = {"payload": {"kind": "systemEvent", "text": "x"}, "sessionTarget": "main"}
+    wanted: list[tuple[dict[str, Any], float]] = [
+        ({"payload": {**TURN, "timeoutSeconds": 30}}, 30),
+        ({}, 3600),
+        ({"payload": {**TURN, "timeoutSeconds": 0}}, 0),
+        (event, 600),
+    ]
+    jobs = [(await world.add(every(DAY, anchorMs=NOON + 1000), **more), seconds) for more, seconds in wanted]
+    await trio.sleep(2)
+    assert world.worker.given == {job.id: seconds for job, seconds in jobs}
+
+
+async def test_work_that_took_too_long_is_an_error_with_that_reason(
+    autojump_clock: MockClock, world: World, nursery: trio.Nursery
+) -> None:
+    await nursery.start(world.scheduler.run)
+    world.worker.outcomes = [late(30, NOON)]
+    job = await world.add(every(60_000))
+    await trio.sleep(61)
+    state = world.job(job).state
+    assert (state.last_error, state.last_reason) == ("cron: job execution timed out after 30 s", "timeout")
 
 
 async def test_a_declared_job_is_there_once(autojump_clock: MockClock, world: World) -> None:

@@ -89,13 +89,16 @@ class Worker:
     seconds: float = 0.0
     outcomes: list[Outcome | Exception] = field(factory=list)
     started: list[tuple[int, str, str]] = field(factory=list)
+    given: dict[str, float] = field(factory=dict)
+    """Seconds that each job gave its run."""
     ended: list[str] = field(factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
-    async def __call__(self, job: Job, run_id: str) -> Outcome:
+    async def __call__(self, job: Job, run_id: str, seconds: float) -> Outcome:
         """Run; see `runtime.cron.outside.Start`."""
         self.started.append((self.clock.wall(), job.id, run_id))
+        self.given[job.id] = seconds
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

@@ -14,6 +14,7 @@ from tests.fakes.world import CountingChance, text
 
 FAMILIES = ("chat", "runs")
 KEY = "agent:main:main"
+USER_AND_MODEL = ["user", "assistant"]
 
 
 async def command(house: House, said: str, run: str = "c1", link: FakeLink | None = None) -> tuple[Any, str]:
@@ -122,7 +123,39 @@ async def test_what_stands_behind_a_new_session_is_its_first_message(name: str, 
         assert len(asked) == 2
         assert [content.parts[-1] for content in asked[-1].contents] == [{"text": "tell me"}]
         lines = house.desk.directory.transcript(house.entry(KEY)).lines
-        assert [line.text for line in lines] == [f"/{name} tell me", "Hi."]
+        assert [line.text for line in lines] == ["Reset", f"/{name} tell me", "Hi."]
+
+
+async def test_a_conversation_that_begins_anew_says_so_first(autojump_clock: MockClock) -> None:
+    kept, families = Kept(), (*FAMILIES, "sessions_end", "sessions_read")
+    async with serving([text("Hi.")], families=families, kept=kept) as house:
+        await house.turn(KEY, "hello", "r1")
+        link = house.link()
+        link.watches.add(KEY)
+        before = house.desk.clock.wall()
+        await command(house, "/new")
+        begun = await house.call("chat.history", sessionKey="main")
+        (mark,) = begun["messages"]
+        about = mark.pop("__openclaw")
+        assert mark == {"role": "system", "content": [{"type": "text", "text": "Reset"}], "timestamp": before}
+        assert (about["kind"], about["seq"], begun["totalMessages"]) == ("reset", 1, 1)
+        assert begun["sessionInfo"]["activeLeafEntryId"] == about["id"]
+        assert link.events("session.message") == []
+        (preview,) = (await house.call("sessions.preview", keys=["main"]))["previews"]
+        assert (preview["status"], preview["items"]) == ("empty", [])
+        await house.turn(KEY, "again", "r2")
+        delta = await house.call("chat.history", sessionKey="main", cursor=begun["deltaCursor"])
+        assert [one["message"]["__openclaw"]["seq"] for one in delta["messages"]] == [2, 3]
+        assert [one["role"] for one in (await house.call("sessions.usage.logs", key="main"))["logs"]] == USER_AND_MODEL
+        await house.written()
+    async with serving([text("Hi.")], families=families, kept=kept, chance=CountingChance(1_000)) as house:
+        again = (await house.call("chat.history", sessionKey="main"))["messages"]
+        assert again[0]["__openclaw"]["id"] == about["id"]
+        assert [one["role"] for one in again] == ["system", *USER_AND_MODEL]
+        await house.call("sessions.reset", key="main")
+        (other,) = (await house.call("chat.history", sessionKey="main"))["messages"]
+        assert other["__openclaw"]["kind"] == "reset"
+        assert other["__openclaw"]["id"] != about["id"]
 
 
 async def test_a_new_session_needs_an_administrator(autojump_clock: MockClock) -> None:

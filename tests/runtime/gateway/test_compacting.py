@@ -20,7 +20,7 @@ from tests.fakes.gateway import House, serving
 from tests.fakes.world import CountingChance, text
 from tests.runtime.step.scenes import Run
 
-FAMILIES = ("chat", "runs", "sessions_create", "sessions_end", "sessions_list", "sessions_read")
+FAMILIES = ("chat", "runs", "sessions_create", "sessions_end", "sessions_list", "sessions_read", "sessions_usage")
 KEY = "agent:main:work"
 
 
@@ -74,6 +74,37 @@ async def test_a_summary_takes_the_place_of_all_but_the_newest_turn(autojump_clo
         assert phases == [("start", None), ("end", True)]
         assert link.events("sessions.changed", reason="compact")[0]["compacted"] is True
         assert house.entry(KEY).compactions == 1
+
+
+async def test_what_a_summary_used_is_counted_once_for_its_day_its_session_and_its_mark(
+    autojump_clock: MockClock,
+) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept) as house:
+        await talked(house)
+        assert await used(house) == (36, 36, 36)
+        await compact(house)
+        assert await used(house) == (48, 48, 48)
+        await house.turn(KEY, "and now", "r9")
+        assert await used(house) == (60, 60, 60)
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=CountingChance(1_000)) as house:
+        assert await used(house) == (60, 60, 60)
+
+
+async def test_what_a_summary_used_that_cannot_be_taken_is_counted_for_its_day(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await talked(house)
+        house.world.model.sides = [[text("  ")]]
+        assert not (await compact(house))["compacted"]
+        assert await used(house) == (48, 36, 36)
+
+
+async def used(house: House) -> tuple[int, int, int]:
+    """The tokens of all days, of the session since it began, and of its conversation."""
+    whole = await house.call("sessions.usage")
+    one = await house.call("sessions.usage", key="work")
+    return whole["totals"]["totalTokens"], whole["sessions"][0]["usage"]["totalTokens"], one["totals"]["totalTokens"]
 
 
 async def test_what_was_said_stays_visible_and_the_conversation_goes_on(autojump_clock: MockClock) -> None:

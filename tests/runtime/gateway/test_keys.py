@@ -106,13 +106,13 @@ MADE: list[tuple[str, str, Kind, str | None]] = [
     (keys.subagent("a", "s"), "agent:a:subagent:s", Kind.SUBAGENT, None),
     (keys.subagent("a", "t", "agent:a:subagent:s"), "agent:a:subagent:s:subagent:t", Kind.SUBAGENT, None),
     (keys.subagent("a", "t", "agent:a:main"), "agent:a:subagent:t", Kind.SUBAGENT, None),
-    (keys.acp("a", "x"), "agent:a:acp:x", Kind.ACP, None),
+    ("agent:a:acp:x", "agent:a:acp:x", Kind.ACP, None),
     (keys.dashboard("a", "u"), "agent:a:dashboard:u", Kind.DASHBOARD, None),
     (keys.dashboard("a", "u", incognito=True), "agent:a:dashboard:incognito-u", Kind.DASHBOARD, None),
-    (keys.explicit("a", "i"), "agent:a:explicit:i", Kind.EXPLICIT, None),
-    (keys.openai("a", "u"), "agent:a:openai:u", Kind.OPENAI, None),
-    (keys.openai_user("a", "Me"), "agent:a:openai-user:me", Kind.OPENAI, None),
-    (keys.openresponses("a", "u"), "agent:a:openresponses:u", Kind.OPENRESPONSES, None),
+    ("agent:a:explicit:i", "agent:a:explicit:i", Kind.EXPLICIT, None),
+    ("agent:a:openai:u", "agent:a:openai:u", Kind.OPENAI, None),
+    ("agent:a:openai-user:me", "agent:a:openai-user:me", Kind.OPENAI, None),
+    ("agent:a:openresponses:u", "agent:a:openresponses:u", Kind.OPENRESPONSES, None),
     ("global", "global", Kind.GLOBAL, None),
     ("unknown", "unknown", Kind.UNKNOWN, None),
     ("agent:a:my notes", "agent:a:my notes", Kind.CUSTOM, None),
@@ -145,12 +145,6 @@ def test_a_thread_can_be_taken_off() -> None:
     assert keys.base_of("agent:a:slack:channel:c:thread:t") == "agent:a:slack:channel:c"
     assert keys.base_of("agent:a:main") == "agent:a:main"
     assert keys.thread_of("agent:a:x:thread:") is None
-
-
-def test_a_run_of_a_job_knows_its_job() -> None:
-    assert keys.run_of("agent:a:cron:job:run:r1") == ("agent:a:cron:job", "r1")
-    assert keys.run_of("agent:a:cron:job") is None
-    assert keys.run_of("agent:a:slack:group:x:run:r1") is None
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,7 @@ IDS = st.text(
 )
 
 
-@given(IDS, st.sampled_from([keys.hook, keys.openai, keys.explicit, keys.acp, keys.dashboard, keys.cron, keys.node]))
+@given(IDS, st.sampled_from([keys.hook, keys.dashboard, keys.cron, keys.node]))
 def test_what_is_made_is_normal(name: str, make: Callable[[str, str], str]) -> None:
     key = make("main", name)
     assert keys.normalise(key) == key

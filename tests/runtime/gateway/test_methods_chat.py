@@ -10,7 +10,7 @@ from runtime.gateway.frames import GatewayError
 from runtime.gateway.history import CUT
 from runtime.stores.memory import Kept
 from tests.fakes.gateway import MODEL, House, serving
-from tests.fakes.world import CountingChance, text
+from tests.fakes.world import CountingChance, FakeTool, FakeTools, calls, spec, text
 
 FAMILIES = ("chat", "runs", "sessions_change", "sessions_end")
 KEY = "agent:main:main"
@@ -130,6 +130,98 @@ async def test_what_was_expected_of_a_message_that_was_accepted_does_not_count_a
         await send(house, "two", "r2", expectedLeafEntryId=leaf)
         await house.rest(KEY)
         assert (await send(house, "two", "r2", expectedLeafEntryId=leaf))["status"] == "ok"
+
+
+# --- thinking
+
+
+def levels(house: House) -> list[str]:
+    return [request.thinking for request in house.world.model.requests]
+
+
+async def test_a_thinking_level_holds_for_the_run_of_its_message(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.call("sessions.patch", key="main", thinkingLevel="high")
+        for run, more in (("r1", {"thinking": "low"}), ("r2", {}), ("r3", {"thinking": ""})):
+            await send(house, run, run, **more)
+            await house.rest(KEY)
+        assert levels(house) == ["low", "high", "high"]
+        assert (await history(house))["thinkingLevel"] == "high"
+
+
+@pytest.mark.parametrize(("said", "level"), [("Think-Hard", "low"), ("none", "off"), ("auto", "adaptive")])
+async def test_a_level_may_have_another_name(autojump_clock: MockClock, said: str, level: str) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await send(house, thinking=said)
+        await house.rest(KEY)
+        assert levels(house) == [level]
+
+
+@pytest.mark.parametrize("level", ["gigantic", "xhigh"])
+async def test_a_level_that_the_model_does_not_have_is_refused_before_anything_is_made(
+    autojump_clock: MockClock, level: str
+) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        given = {"sessionKey": "main", "message": "hello", "idempotencyKey": "r1", "thinking": level}
+        code, why, _ = await refused(house, "chat.send", **given)
+        assert code == "INVALID_REQUEST"
+        assert why.startswith(f'thinking "{level}" is not supported for google/{MODEL} (use off|')
+        assert house.desk.directory.get(KEY) is None
+
+
+async def test_messages_that_wait_keep_their_levels_also_across_a_restart(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with serving([5.0, text("Hi.")], families=FAMILIES, kept=kept) as house:
+        await send(house, "one", "r1", thinking="low")
+        await trio.sleep(1)
+        await send(house, "two", "r2", queueMode="followup", thinking="off")
+        await send(house, "three", "r3", queueMode="followup")
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=CountingChance(1_000)) as house:
+        await house.rest(KEY)
+        assert levels(house) == ["low", "off", ""]
+
+
+async def test_of_messages_that_are_collected_the_newest_says_the_level(autojump_clock: MockClock) -> None:
+    async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
+        await send(house, "one", "r1")
+        await trio.sleep(1)
+        await send(house, "two", "r2", queueMode="collect", thinking="low")
+        await send(house, "three", "r3", queueMode="collect", thinking="off")
+        await house.rest(KEY)
+        assert levels(house) == ["", "off"]
+
+
+async def test_a_message_that_is_withdrawn_takes_its_level_with_it(autojump_clock: MockClock) -> None:
+    async with serving([5.0, text("Hi.")], families=FAMILIES) as house:
+        await send(house, "one", "r1")
+        await trio.sleep(1)
+        await send(house, "two", "r2", queueMode="followup", thinking="low")
+        await send(house, "three", "r3", queueMode="followup", thinking="off")
+        await house.call("chat.abort", sessionKey="main", runId="r1")
+        await house.call("chat.abort", sessionKey="main", runId="r2")
+        await house.rest(KEY)
+        assert levels(house) == ["", "off"]
+
+
+async def test_a_message_that_joins_an_open_prompt_goes_with_its_level(autojump_clock: MockClock) -> None:
+    tools = FakeTools({"look": FakeTool(spec("look"))})
+    async with serving([5.0, calls(("look", {}))], [text("Hi.")], families=FAMILIES, tools=tools) as house:
+        await send(house, "one", "r1", thinking="low")
+        await trio.sleep(1)
+        await send(house, "two", "r2", queueMode="steer", thinking="off")
+        await house.rest(KEY)
+        assert levels(house) == ["low", "low"]
+
+
+async def test_the_first_message_of_a_new_session_has_its_level_and_its_time(autojump_clock: MockClock) -> None:
+    async with serving([100.0, text("Hi.")], families=FAMILIES) as house:
+        link = house.link()
+        given = {"sessionKey": "main", "message": "/new hello", "idempotencyKey": "r1"}
+        await house.call("chat.send", link, **given, thinking="low", timeoutMs=5000)
+        await house.rest(KEY)
+        assert levels(house) == ["low"]
+        assert [one["stopReason"] for one in link.events("chat", state="aborted")] == ["timeout"]
 
 
 # --- chat.history

@@ -184,6 +184,17 @@ async def test_a_message_for_nobody_is_refused(params: dict[str, Any], why: str,
             await house.call("sessions.send", **params)
 
 
+async def test_a_message_may_want_a_thinking_level_for_its_run(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.call("sessions.create", key="work", thinkingLevel="high")
+        for run, more in (("r1", {"thinking": "low"}), ("r2", {})):
+            await house.call("sessions.send", key="work", message=run, idempotencyKey=run, **more)
+            await house.rest(KEY)
+        assert [request.thinking for request in house.world.model.requests] == ["low", "high"]
+        with pytest.raises(GatewayError, match='thinking "gigantic" is not supported'):
+            await house.call("sessions.send", key="work", message="x", idempotencyKey="r3", thinking="gigantic")
+
+
 async def test_a_command_is_answered_without_the_model(autojump_clock: MockClock) -> None:
     async with serving([text("Hi.")], families=FAMILIES) as house:
         await house.call("sessions.create", key="work")

@@ -42,7 +42,7 @@ async def test_a_reset_gives_up_the_open_run_and_begins_anew(autojump_clock: Moc
         assert (answer["key"], answer["entry"]["label"]) == (KEY, "Mine")
         assert house.desk.runs.shelf.items["r1"].status == "aborted"
         assert all(run.over for run in house.desk.runs.shelf.items.values())
-        assert texts(house, KEY) == []
+        assert texts(house, KEY) == ["Reset"]
         assert [told["session"]["sessionId"] for told in link.events("sessions.changed", reason="new")] == [
             answer["entry"]["sessionId"]
         ]

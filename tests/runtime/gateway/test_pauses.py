@@ -286,3 +286,54 @@ async def test_what_was_edited_in_a_held_session_is_still_there_after_a_restart(
         assert again.state.settings.model == "another"
         house.desk.dispatcher.release(again, ANN)
         await house.rest(KEY)
+
+
+async def edited_at_rest(house: House, *changes: tuple[str, Any]) -> Session:
+    """Have a session at rest held, edited and let go, with no message in between."""
+    await send(house, "r1")
+    await house.rest(KEY)
+    dispatcher, session = house.desk.dispatcher, house.desk.directory.roster.get(house.entry(KEY).session)
+    dispatcher.hold(session, ANN)
+    for path, value in changes:
+        dispatcher.control(session, ev.Edited(path, value, "ann"), ANN)
+    dispatcher.release(session, ANN)
+    return session
+
+
+async def test_what_was_edited_at_rest_stays_when_the_session_is_let_go_and_after_its_next_runs(
+    autojump_clock: MockClock,
+) -> None:
+    changes: list[tuple[str, Any]] = [("system", "be brief"), ("tools", []), ("model", "another")]
+    async with pausing([text("a")], [text("b")], [text("c")]) as (house, _):
+        await edited_at_rest(house, *changes)
+        for run in ("r2", "r3"):
+            await send(house, run)
+            await house.rest(KEY)
+        first, *others = house.world.model.requests
+        assert (first.model, first.system == "be brief") == ("test-model", False)
+        assert [(one.model, one.system, one.tools) for one in others] == [("another", "be brief", "[]")] * 2
+
+
+async def test_what_was_edited_at_rest_gives_way_to_what_a_client_changes(autojump_clock: MockClock) -> None:
+    async with pausing([text("a")], [text("b")]) as (house, _):
+        session = await edited_at_rest(house, ("model", "another"))
+        house.desk.directory.change(house.entry(KEY), thinking="high")
+        await send(house, "r2")
+        await house.rest(KEY)
+        assert (session.state.settings.model, session.state.settings.thinking) == ("test-model", "high")
+
+
+async def test_what_was_edited_at_rest_stays_over_a_restart_although_nobody_holds_it(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with pausing([text("a")], kept=kept) as (house, _):
+        session = await edited_at_rest(house, ("system", "be brief"), ("model", "another"))
+        await house.written()
+    async with pausing([text("b")], [text("c")], kept=kept, chance=1_000) as (house, _):
+        await send(house, "r2")
+        await house.rest(KEY)
+        (request,) = house.world.model.requests
+        assert (request.model, request.system) == ("another", "be brief")
+        house.desk.directory.change(house.entry(KEY), thinking="high")
+        await send(house, "r3")
+        await house.rest(KEY)
+        assert house.desk.directory.roster.get(session.id).state.settings.model == "test-model"

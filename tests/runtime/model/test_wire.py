@@ -296,6 +296,8 @@ def test_a_content_is_encoded_once_however_often_it_is_sent() -> None:
         ("gemini-2.5-pro", "high", {"includeThoughts": True, "thinkingBudget": 32_768}),
         ("gemini-2.5-pro", "adaptive", {"includeThoughts": True, "thinkingBudget": -1}),
         ("gemini-2.5-pro", "gigantic", {"includeThoughts": True, "thinkingBudget": 8_192}),
+        ("gemini-2.5-pro", "max", {"includeThoughts": True, "thinkingBudget": 32_768}),
+        ("gemini-3-flash-preview", "xhigh", {"includeThoughts": True, "thinkingLevel": "HIGH"}),
         ("unheard-of", "off", None),
         ("unheard-of", "low", {"includeThoughts": True}),
     ],

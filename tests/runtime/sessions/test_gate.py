@@ -13,6 +13,7 @@ from runtime.step import REST, Phase, Step, StepKind
 from runtime.step import events as ev
 from runtime.vocab import JsonObject, ToolResult
 from tests.fakes.requests import assert_whole
+from tests.fakes.stores import FullStore
 from tests.fakes.world import FakeJudge, World, calls, chunk, running, text
 
 
@@ -479,3 +480,33 @@ async def test_nothing_of_a_forgotten_session_is_left_in_the_gate() -> None:
         gc.collect()
         assert not world.dispatcher.gate._held
         assert not world.dispatcher.gate._passed
+
+
+async def test_a_stop_that_found_no_room_is_taken_later_though_who_found_it_is_gone(autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with running(*ANSWERS, store=store) as world:
+        gate, asked = world.dispatcher.gate, list[str]()
+
+        def once(session: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
+            if kind is not StepKind.CALL_RUN:
+                return None
+            asked.append(call)
+            gate.unwatch(once)
+            store.refuses = True
+            return "found once"
+
+        gate.watch(once)
+        session = world.open()
+        world.say(session)
+        await world.until(session, lambda one: bool(asked) or one.state.phase in REST)
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        assert session.state.hold is None
+        store.refuses = False
+        hold = (await world.held(session)).hold
+        assert hold is not None
+        assert (hold.step, hold.call, hold.cause) == ("call.run", asked[0], "found once")
+        world.dispatcher.release(session, "ann")
+        assert (await world.rest(session)).answer == "all done"
+        assert len(asked) == 1
+        assert not session.armed

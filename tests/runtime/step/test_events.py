@@ -8,6 +8,7 @@ from runtime.step import Settings
 from runtime.step import events as ev
 from runtime.step.events import EVENTS, On
 from runtime.step.state import Hold, Outcome
+from runtime.vocab import Usage
 
 NAMES = (
     "open reopen close message go screened context compressed hooked chunk ended broke waited judged invalid approved "
@@ -52,7 +53,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Branched: {"reason": "", "results": (), "sent": False, "receipt": ""},
     ev.Answered: {},
     ev.Recovered: {"by": "system"},
-    ev.Compacted: {},
+    ev.Compacted: {"usage": Usage()},
     ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": "", "workspace": ""},
     ev.Marked: {"note": ""},
     Settings: {

@@ -116,7 +116,7 @@ def test_an_effect_that_is_taken_back_with_it_needs_nobody() -> None:
     here = run.here
     run.ran(SHELL)
     seq = run.line.receipt(here).entries[0].seq
-    past = Past(run.steps, [parent_of(step) for step in run.steps])
+    past = Past(run.steps, [parent_of(step) for step in run.steps], [])
     assert receipt(past, here, {seq}).needed == ()
     assert receipt(past, here, {seq}).entries[0].undone
 

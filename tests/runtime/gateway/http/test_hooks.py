@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from runtime.config.openclaw.model import Hooks
-from runtime.errors import ModelError
+from runtime.errors import JournalFull, ModelError
 from tests.fakes.world import CountingChance, text
 from tests.runtime.gateway.http.client import FAR, Asker, Talk, asking
 
@@ -207,6 +207,24 @@ async def test_a_run_that_takes_longer_than_it_may_is_given_up(autojump_clock: t
         assert trio.current_time() - began == pytest.approx(5, abs=1)
 
 
+async def test_the_time_of_a_run_stands_still_while_its_session_is_held(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking([10.0, text("ok")]) as ask:
+        run = (await post(ask, "agent", {"message": "x", "timeoutSeconds": 20})).json["runId"]
+        await trio.sleep(5)
+        (session,) = ask.house.desk.directory.roster.live.values()
+        ask.house.desk.dispatcher.hold(session, "debugger")
+        await trio.sleep(1_000)
+        ask.house.desk.dispatcher.release(session, "debugger")
+        assert await ended(ask, run) == "ok"
+
+
+async def test_a_run_thinks_as_much_as_its_sender_wants(autojump_clock: trio.testing.MockClock) -> None:
+    async with asking([text("ok")]) as ask:
+        for said in ("think-hard", "gigantic"):
+            await ended(ask, (await post(ask, "agent", {"message": "x", "thinking": said})).json["runId"])
+        assert [one.thinking for one in ask.house.world.model.requests] == ["low", ""]
+
+
 async def test_a_caller_names_a_session_only_where_it_is_allowed(autojump_clock: trio.testing.MockClock) -> None:
     allowed = hooks(allow_request_session_key=True, allowed_session_key_prefixes=("hook:",))
     async with asking([text("ok")], hooks=allowed) as ask:
@@ -286,3 +304,37 @@ async def test_a_key_that_the_body_fills_needs_leave_and_a_fixed_one_does_not(
     async with asking([text("ok")], hooks=hooks(mappings=MAPPINGS, allow_request_session_key=True)) as ask:
         assert (await post(ask, "named", {"id": "a"})).status == 200
         assert keys_of(ask) == ["agent:main:hook:a"]
+
+
+async def test_so_many_runs_of_hooks_are_open_at_a_time_and_more_are_told_to_come_later(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gateway.http.hooks.OPEN_RUNS", 3)
+    async with asking([text("a", None), 60.0, text("b")], hooks=hooks(), repeat=True) as ask:
+        given = [{"message": f"m{number}", "idempotencyKey": f"k{number}"} for number in range(4)]
+        taken = [await post(ask, "agent", one) for one in given]
+        assert [one.status for one in taken] == [200, 200, 200, 503]
+        assert taken[3].json == {"ok": False, "error": "3 runs of hooks are open; send it again later"}
+        assert taken[3].headers["retry-after"] == "5"
+        assert len(keys_of(ask)) == 3
+        again = await post(ask, "agent", given[0])  # what was taken before is found, not counted again
+        assert (again.status, again.json["runId"]) == (200, taken[0].json["runId"])
+        await ended(ask, taken[0].json["runId"])
+        assert (await post(ask, "agent", given[3])).status == 200
+
+
+async def test_a_run_of_a_hook_that_was_refused_counts_for_nothing(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gateway.http.hooks.OPEN_RUNS", 1)
+    async with asking([text("a")], hooks=hooks()) as ask:
+        monkeypatch.setattr(ask.house.store, "put", full)
+        assert (await post(ask, "agent", {"message": "m"})).status == 503
+        monkeypatch.undo()
+        monkeypatch.setattr("runtime.gateway.http.hooks.OPEN_RUNS", 1)
+        assert (await post(ask, "agent", {"message": "m"})).status == 200
+
+
+def full(*args: Any) -> int:
+    """A store that takes nothing."""
+    raise JournalFull("there is no room")
