@@ -52,7 +52,8 @@ anything that it brings about is told. At most {UNDER_WAY} are under way at a ti
 ATTACHING: Final = f"""
 ## Attaching
 
-Both are answered after `configurationDone`; `initialized` comes when the daemon has let the editor in. Without a
+Both are answered after `configurationDone`; `initialized` comes when the daemon has let the editor in. Where one of
+them is refused the connection ends behind the answer. Without a
 `token` nobody gets in over a port, and a process that the daemon has started does not with one. A connection that has
 attached to nothing is ended after {JOIN_SECONDS:g} seconds.
 

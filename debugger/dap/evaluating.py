@@ -125,9 +125,12 @@ class Evaluating:
         try:
             result = await self.debuggee.ask(act.command, act.params, act.verb)
         except Failure as exc:
-            if exc.code == NEEDS_RECEIPT and exc.receipt is not None:
+            if exc.code != NEEDS_RECEIPT or exc.receipt is None:
+                raise
+            if not act.confirmed:
                 raise Refused(confirmation(exc.receipt)) from exc
-            raise
+            params = {**act.params, "receipt": str(exc.receipt.get("digest", ""))}
+            result = await self.debuggee.ask(act.command, params, act.verb)
         if act.command in EDITS:
             call.then.append(lambda: self.variables.invalidated(thread))
         return render.answer(act, result, self.debuggee.threads.place)

@@ -7,8 +7,8 @@ without a word they go on. Of a connection that is lost, the lease in the daemon
 
 import hmac
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from debugger.dap.threads import Thread, title
 from debugger.protocol import ROLES, Role
 from debugger.protocol.errors import Failure
 from debugger.repl.place import Place
+from runtime.errors import TwinstepError
 
 Dial = Callable[[Role], Awaitable[Client]]
 """Connects to the daemon with a role. Raises InputError and Failure."""
@@ -90,7 +91,13 @@ class Joining:
     # --- coming
 
     async def attach(self, call: Call, args: r.Attach) -> Mapping[str, Any]:
-        """Attach to one session, or to all."""
+        """Attach to one session, or to all. Where that fails the connection ends: an editor begins another one."""
+        with self._ending():
+            await self._attach(args)
+        await self._announced()
+        return {}
+
+    async def _attach(self, args: r.Attach) -> None:
         await self._open(args.token, args.role)
         self._entry, self._then = args.stop_on_entry, args.on_disconnect or ""
         self._terms = {"hold_seconds": args.hold_seconds, "on_loss": args.on_disconnect or "hold"}
@@ -100,11 +107,26 @@ class Joining:
             await self.join(session)
         if args.suspend or args.stop_on_entry:
             await self._suspend()
+
+    async def launch(self, call: Call, args: r.Launch) -> Mapping[str, Any]:
+        """Begin a session whose first step waits. Where that fails the connection ends."""
+        with self._ending():
+            await self._launch(args)
         await self._announced()
         return {}
 
-    async def launch(self, call: Call, args: r.Launch) -> Mapping[str, Any]:
-        """Begin a session whose first step waits."""
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        if self._begun:
+            raise Refused("something is attached already: a connection attaches once")
+        self._begun = True
+        try:
+            yield
+        except TwinstepError:
+            self.leave()
+            raise
+
+    async def _launch(self, args: r.Launch) -> None:
         await self._open(args.token, args.role)
         self._entry, self._then, self._message = args.stop_on_entry, args.on_disconnect or "", args.message
         params = {"suspended": True} | ({"key": args.session} if args.session else {})
@@ -112,18 +134,12 @@ class Joining:
         self._terms = {"hold_seconds": args.hold_seconds, "on_loss": args.on_disconnect or "hold"}
         await self.join(str(made["session"]))
         self._suspended = list(self.debuggee.threads)
-        await self._announced()
-        return {}
 
     async def _open(self, token: str, role: Role | None) -> None:
         """Let the editor in, and connect to the daemon."""
-        if self._begun:
-            raise Refused("something is attached already: a connection attaches once")
         if self.door.token and not hmac.compare_digest(token.encode("utf-8", "replace"), self.door.token.encode()):
             await trio.sleep(WRONG_SECONDS)
-            self.leave()
             raise Refused("the token is missing or wrong: it stands in the token file that `twinstep dap` names")
-        self._begun = True
         wanted = role or self.door.role
         if ROLES.index(wanted) > ROLES.index(self.door.role):
             raise Refused(f"this server gives the role {self.door.role} at most: start it with --role {wanted}")
@@ -132,7 +148,6 @@ class Joining:
             await self.door.vouch(client.welcome.pid)
         except Failure:
             await client.aclose()
-            self.leave()
             raise
         self.debuggee.client = client
         self.debuggee.threads.place = Place(user=self.door.user, role=client.role)
@@ -172,14 +187,15 @@ class Joining:
             return
         fresh = self.debuggee.threads.of(answer["session"]) is None
         thread = self.debuggee.threads.add(str(answer["session"]))
-        if answer.get("held"):
-            thread.text, thread.hits = str(answer.get("cause") or ""), ()
         if not fresh:
             return
+        # A stop that was told before there was a thread to tell it of is in this answer; later ones are heard.
+        status = await self.debuggee.ask("status", {"session": thread.session})
+        thread.text = str(status.get("cause") or "")
         if self.debuggee.configured:
             self.debuggee.tell("thread", {"reason": "started", "threadId": thread.id})
-            if answer.get("held") and not thread.told:
-                self.events.stopped(thread, answer)
+            if status.get("held") and not thread.told:
+                self.events.stopped(thread, status)
         if not answer.get("driving") and not self._terms.get("observe"):
             who = answer.get("driver") or "somebody else"
             self.debuggee.say(f"{who} drives {answer.get('key') or session}: it can be looked at only", "important")

@@ -1,5 +1,6 @@
 """Requests that set breakpoints. Each replaces a whole set, and is answered when the daemon has said what it took."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -101,8 +102,7 @@ class Pointing:
         reference = self.debuggee.references.get(args.variables_reference)
         if not isinstance(reference.what, Node):
             raise Refused(f"{args.name} is shown only, and cannot be watched")
-        name = f"[{args.name}]" if args.name.isdecimal() else f".{args.name}"
-        return f"{reference.what.path}{name}", reference.session
+        return f"{reference.what.path}{_step(args.name)}", reference.session
 
     async def _lasting(self, session: str, path: str) -> str:
         """Return the path of the call in hand as one of the turn's calls."""
@@ -111,3 +111,10 @@ class Pointing:
         where = await self.debuggee.ask("where", {"session": session})
         here = next((row for row in where["frames"] if row.get("here")), None)
         return path if here is None else f"{here['path']}{path.removeprefix('tool')}"
+
+
+def _step(name: str) -> str:
+    """Return the name of a variable as the end of a path."""
+    if name.isdecimal():
+        return f"[{name}]"
+    return f".{name}" if name.isidentifier() and name.isascii() else f"[{json.dumps(name)}]"

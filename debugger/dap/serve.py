@@ -117,7 +117,10 @@ async def _until(stop: trio.Event, work: Callable[[], Awaitable[object]]) -> Non
 
 async def _vouched(stream: trio.SocketStream, daemon: int) -> None:
     """Refuse what the daemon has started, and other users of this machine. Raises Failure `denied`."""
-    here, there = stream.socket.getsockname(), stream.socket.getpeername()
+    try:
+        here, there = stream.socket.getsockname(), stream.socket.getpeername()
+    except OSError as exc:
+        raise Failure("denied", "the process that connected has ended") from exc
     found: Peer | None = await trio.to_thread.run_sync(neighbour, there[:2], here[:2], daemon)
     if found is not None and found.uid != os.getuid():
         raise Failure("denied", f"process {found.pid} belongs to user {found.uid}: an editor runs as the daemon's user")

@@ -295,7 +295,11 @@ class Session:
             await self._wake.wait()
 
 
+ALONE: Final = frozenset({"attach", "launch", "disconnect"})
+"""Requests that wait for no other one: the first two wait for breakpoints, and whoever leaves is not kept."""
+
+
 def _waits(command: str) -> bool:
-    """Whether a request waits for those before it. Those that bring somebody in wait for breakpoints instead."""
+    """Whether a request waits for those before it."""
     row = REQUESTS.get(command)
-    return command.startswith(CUSTOM) or (row is not None and not row.looks and command not in ("attach", "launch"))
+    return command.startswith(CUSTOM) or (row is not None and not row.looks and command not in ALONE)

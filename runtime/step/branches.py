@@ -142,7 +142,7 @@ def _branch(name: str, first: int, head: int, steps: int, past: Past, noted: Seq
         origin=origin,
         head=head,
         steps=steps,
-        number=sum(past.steps[seq - 1].begins for seq in past.path(head)),
+        number=past.numbers[head - 1],
         live=head == len(past.steps),
         notes=tuple(one for one in noted if past.state(one.seq).branch == name),
         tokens=state.usage.total - (before.usage.total if before is not None else 0),

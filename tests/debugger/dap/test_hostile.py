@@ -135,6 +135,25 @@ async def test_what_takes_long_shows_its_progress_and_can_be_given_up(autojump_c
             assert (await editor.told("progressEnd"))["progressId"] == begun["progressId"]
 
 
+async def test_whoever_leaves_is_not_kept_by_what_takes_long(autojump_clock: MockClock) -> None:
+    async def slow(caller: Caller, params: Any) -> Any:
+        await trio.sleep(4)
+        return {"driver": "nobody"}
+
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        house.studio.service.handlers = {**house.studio.service.handlers, "compare": slow}
+        await editor.ready()
+        began = trio.current_time()
+        await editor.begin("agent/compare", a="main")
+        await editor.begin("setFunctionBreakpoints", breakpoints=[{"name": "call.run"}])
+        await editor.ask("disconnect")
+        assert trio.current_time() - began < 1
+        await trio.sleep(10)
+        assert len(house.debugger.book) == 0
+        assert not house.studio.service.links
+
+
 async def test_an_editor_that_reads_no_answers_is_read_no_further(autojump_clock: MockClock) -> None:
     near, far = lockstep_stream_pair()
     door = Door(never, anybody, token="right")

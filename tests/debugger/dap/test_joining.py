@@ -121,6 +121,15 @@ async def test_a_session_that_stands_already_is_told_to_stand(autojump_clock: Mo
             assert (await editor.told("stopped"))["threadId"] == 1
 
 
+async def test_an_attach_that_is_refused_ends_the_connection_behind_the_answer(autojump_clock: MockClock) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ask("initialize", adapterID="x")
+        assert "there is no session 'nobody'" in await editor.refused("attach", session="nobody")
+        await trio.sleep(10)
+        assert not house.studio.service.links
+
+
 # --- leaving
 
 

@@ -1,5 +1,6 @@
 """An editor goes back in time: it looks at the record, and what it starts anew begins on a branch."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -114,7 +115,8 @@ async def test_a_turn_in_which_something_irreversible_ran_is_looked_at_until_a_p
         assert len(house.world.tools.tools["shell"].runs) == 1
 
 
-async def test_what_a_person_confirms_in_the_console_begins_a_branch(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("how", ["the digest", "--yes"])
+async def test_what_a_person_confirms_in_the_console_begins_a_branch(how: str, autojump_clock: MockClock) -> None:
     async with studio([calls(("shell", {"n": 1}))], [text("done")], repeat=True) as house, editing(house) as editor:
         session = house.open("s")
         await editor.ready()
@@ -125,6 +127,8 @@ async def test_what_a_person_confirms_in_the_console_begins_a_branch(autojump_cl
         told = await editor.told("output", category="important")
         line = told["output"].rstrip().rpartition("console: ")[2]
         assert line.startswith("branch --receipt ")
+        assert "--receipt" in await editor.refused("evaluate", expression="branch", context="repl")
+        line = "branch --yes" if how == "--yes" else line
         await editor.ask("evaluate", expression=line, context="repl")
         assert session.state.branch != "main"
         assert len(house.world.tools.tools["shell"].runs) == 1

@@ -128,7 +128,8 @@ async def test_a_watched_path_says_what_it_was_and_is(autojump_clock: MockClock)
 
 
 async def test_the_call_in_hand_is_watched_by_its_place(autojump_clock: MockClock) -> None:
-    async with studio(*CALLED) as house, editing(house) as editor:
+    odd = calls(("read", {"an odd name": [1]}))
+    async with studio([odd], [text("done")]) as house, editing(house) as editor:
         session = house.open("s")
         await editor.ready()
         await editor.lines("call.judge")
@@ -137,6 +138,12 @@ async def test_the_call_in_hand_is_watched_by_its_place(autojump_clock: MockCloc
         scope = await editor.scope("Call arguments")
         info = await editor.ask("dataBreakpointInfo", variablesReference=scope, name="phase")
         assert info["dataId"] == "state.calls[0].phase"
+        args = (await editor.variables(scope))["args"]["variablesReference"]
+        info = await editor.ask("dataBreakpointInfo", variablesReference=args, name="an odd name")
+        assert info["dataId"] == 'state.calls[0].args["an odd name"]'
+        odd_one = (await editor.variables(args))["an odd name"]["variablesReference"]
+        info = await editor.ask("dataBreakpointInfo", variablesReference=odd_one, name="0")
+        assert info["dataId"] == 'state.calls[0].args["an odd name"][0]'
 
 
 async def test_a_refused_call_is_an_exception_with_its_verdict(autojump_clock: MockClock) -> None:
