@@ -34,7 +34,7 @@ from runtime.vocab import encode
 
 REQUEST: Final = "request"
 """The path whose bytes are the next request to the model."""
-WHOLE: Final = Bounds(text=1 << 24)
+WHOLE: Final = 1 << 24
 
 
 @define(eq=False)
@@ -112,7 +112,7 @@ class Looking:
         value = compile_path(params.path)(self.debugger.here(session))
         if value is ABSENT:
             raise Failure(NoSuchPath.code, f"there is nothing at {params.path!r} now", at="with.path")
-        whole = encode(plain(value, WHOLE))
+        whole = encode(plain(value, Bounds(text=WHOLE)))
         piece = whole[params.start : params.start + params.count]
         return {"text": piece.decode("utf-8", "ignore"), "start": params.start, "total": len(whole)}
 

@@ -529,7 +529,7 @@ async def test_a_stop_that_found_no_room_is_of_no_other_step(again: bool, autoju
         gate.watch(once)
         session = world.open()
         world.say(session)
-        while not asked:
+        while not asked:  # noqa: ASYNC110 - nothing else tells that the gate asked
             await trio.lowlevel.checkpoint()
         store.refuses = False
         world.dispatcher.control(session, ev.Cancelled("ann", ""), "ann")
