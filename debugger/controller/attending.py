@@ -120,9 +120,12 @@ class Attending:
         session = find(debugger, params.session)
         _check_time(params)
         before = debugger.leases.of(session.id)
-        if params.then == "hold" and before is not None and before.connection == caller.connection:
+        stays = params.then == "hold" and before is not None and before.connection == caller.connection
+        if stays and before is not None:
             self._keep(session, before, params)
         due = debugger.leases.detach(session.id, caller.connection, params.then)
+        if stays and session.state.hold is not None:
+            debugger.wait_out(session)
         watched = debugger.watched.get(session.id)
         if watched is not None:
             watched.displays.pop(caller.connection, None)
@@ -150,7 +153,7 @@ class Attending:
         if session.state.hold is None or (not chosen and debugger.keeping.of(session.state) is not None):
             return
         seconds = lease.seconds if params.hold_seconds is None else params.hold_seconds
-        debugger.keep(session, lease.user, None if params.forever else seconds)
+        debugger.keeping.keep(session.state, lease.user, None if params.forever else seconds)
 
     async def status(self, caller: Caller, params: p.Session) -> Any:
         """Where a session stands, in short."""

@@ -141,7 +141,7 @@ class Debugger:
                 continue
             try:
                 if one.waited and self.keeping.of(session.state) is not None:
-                    self._wait_out(session)
+                    self.wait_out(session)
                 else:
                     self._abandon(session, one)
             except JournalFull:
@@ -164,16 +164,7 @@ class Debugger:
         self._later[session.id] = (trio.current_time() + seconds, due)
         self._wake.set()
 
-    def keep(self, session: Session, user: str, seconds: float | None) -> int:
-        """Let a held session stand for so long although nobody will drive it, with None until somebody lets it go on.
-
-        Returns the ticket of what is kept of it. Raises JournalFull, and then nothing has changed.
-        """
-        ticket = self.keeping.keep(session.state, user, seconds)
-        self._wait_out(session)
-        return ticket
-
-    def _wait_out(self, session: Session) -> None:
+    def wait_out(self, session: Session) -> None:
         """Let a session stand that nobody drives: for as long as somebody asked for, else for a time."""
         kept = self.keeping.of(session.state)
         if kept is None:
@@ -443,9 +434,8 @@ class Debugger:
         hit, hold = self._hits.pop(session.id, None), session.state.hold
         if hold is None or hold.by != BREAKPOINT:
             hit = None
-        else:
-            self._unattended(session)
         if hold is not None:
+            self._unattended(session)  # also where whoever granted the steps has left meanwhile
             self._record(session, hold)
         self.announce(session, hit)
         if hit is not None:
@@ -511,6 +501,8 @@ class Debugger:
         else:
             if session.id in self.watched:
                 self.look(session)  # it is another object than the one that was unloaded
+            if self.keeping.of(session.state) is None:
+                self.keeping.forget(session.id)  # of a hold that was over when there was no room to say so
             if session.state.hold is not None:
                 self._returned(session)
         self.tell("closed" if what == "parked" else "opened", {"session": session.id})
@@ -534,7 +526,7 @@ class Debugger:
         as somebody asked for."""
         self._held[session.id] = trio.current_time()
         if self.leases.of(session.id) is None:
-            self._wait_out(session)
+            self.wait_out(session)
 
     def forget(self, session: Session) -> None:
         """Drop what is kept of a session that was unloaded or closed. What people asked for stays while they are

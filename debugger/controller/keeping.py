@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from attrs import asdict, define, field, frozen
 
+from debugger.leases import LONGEST
 from runtime.errors import JournalError
 from runtime.ports import Clock, Store
 from runtime.step import State
@@ -62,8 +63,11 @@ class Keeping:
         return kept is not None and kept.until is None
 
     def left(self, kept: Kept) -> float | None:
-        """Return for how many seconds it still holds; None is for ever."""
-        return None if kept.until is None else max(0.0, (kept.until - self.clock.wall()) / 1000)
+        """Return for how many seconds it still holds; None is for ever. Never longer than anybody can ask for: the
+        clock may have been wrong, now or then."""
+        if kept.until is None:
+            return None
+        return min(max(0, kept.until - self.clock.wall()), round(LONGEST * 1000)) / 1000
 
     def forget(self, session: str) -> None:
         """The session goes on, or is no more."""

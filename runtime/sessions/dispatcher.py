@@ -538,6 +538,8 @@ class Dispatcher:
     def _stand_at_rest(self, session: Session) -> None:
         """Say that it is held when the last granted step ended the prompt: no next step would."""
         if session.state.hold is not None or not self.gate.holds(session):
+            if not session.addressed:
+                self.gate.lapse(session)
             return
         try:
             self.gate.stand(session)

@@ -53,7 +53,7 @@ class Gate:
     breakpoints: list[Breakpoint] = field(factory=list)
     _held: dict[str, _Held] = field(factory=dict)
     _passed: dict[str, int] = field(factory=dict)
-    _found: dict[str, tuple[int, str]] = field(factory=dict)
+    _found: dict[str, tuple[tuple[int, StepKind, str], str]] = field(factory=dict)
 
     def close(self, session: Session) -> None:
         """Hold the session before its next step, whatever steps it was granted."""
@@ -100,6 +100,11 @@ class Gate:
         self._found.pop(session.id, None)
         session.armed = False
 
+    def lapse(self, session: Session) -> None:
+        """The session, which is at rest, has nothing to do: a stop before a step that will not be taken is none."""
+        if self._found.pop(session.id, None) is not None:
+            self.arm(session)
+
     def granted(self, session: Session) -> bool:
         """Whether the session takes steps that were granted."""
         held = self._held.get(session.id)
@@ -134,12 +139,12 @@ class Gate:
     def _match(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         if self._passed.get(session.id) == session.steps:
             return None
-        found = self._found.get(session.id)
-        if found is not None and found[0] == session.steps:
+        found, border = self._found.get(session.id), (session.steps, kind, call)
+        if found is not None and found[0] == border:
             return found[1]
         cause = self._ask(session, kind, call, event)
         if cause is not None:
-            self._found[session.id] = (session.steps, cause)  # the journal may not take the stop now
+            self._found[session.id] = (border, cause)  # the journal may not take the stop now
         else:
             self._found.pop(session.id, None)
             if self.breakpoints:

@@ -12,7 +12,7 @@ from runtime.step import Phase
 from runtime.stores.memory import Kept, MemoryStore
 from tests.fakes.stores import FullStore
 from tests.fakes.studio import House, Person, studio
-from tests.fakes.world import Piece, text
+from tests.fakes.world import Piece, TrioClock, text
 
 SLOW: list[Piece] = [text("a", None), 1.0, text("b")]
 WALL = 1_700_000_000_000
@@ -199,4 +199,70 @@ async def test_a_session_that_ends_takes_it_along(autojump_clock: MockClock) -> 
         house.world.dispatcher.release(session, "operator")
         await house.world.rest(session)
         assert session.state.phase is Phase.DONE
+        assert held(house.world.store) == []
+
+
+@pytest.mark.parametrize("who", ["ann", "ben"])
+async def test_who_leaves_it_as_he_found_it_leaves_it_its_time(who: str, autojump_clock: MockClock) -> None:
+    async with studio(SLOW) as house:
+        session, ann = await stopped(house)
+        kept = (await ann.ask("detach", session="s", then="hold", hold_seconds=1_000))["kept"]
+        again = await house.driver(session, who)
+        await trio.sleep(100)
+        assert (await again.ask("detach", session="s", then="hold"))["kept"] == kept
+        assert await goes_on_after(session) == pytest.approx(900, abs=1)
+
+
+async def test_who_only_looks_cannot_have_it_stand_for_longer(autojump_clock: MockClock) -> None:
+    async with studio(SLOW) as house:
+        session, ann = await stopped(house)
+        await ann.ask("detach", session="s", then="hold", hold_seconds=1_000)
+        await trio.sleep(900)
+        ben = await house.client("ben", "observer")
+        await ben.ask("attach", session="s")
+        await ben.ask("detach", session="s", then="hold", hold_seconds=5_000)
+        assert await goes_on_after(session) == pytest.approx(100, abs=1)
+
+
+async def test_a_stop_after_steps_whose_driver_has_left_meanwhile_is_not_for_ever(autojump_clock: MockClock) -> None:
+    async with studio(SLOW) as house:
+        session, ann = await stopped(house)
+        assert session.state.hold is not None
+        await ann.ask("step", session="s", generation=session.state.hold.generation, grain="turn")
+        await ann.ask("detach", session="s", then="hold")
+        await ann.told("stopped", 2)
+        assert session.state.hold.by == "debugger:ann"
+        assert await goes_on_after(session) == pytest.approx(300, abs=1)
+
+
+async def test_a_clock_that_was_wrong_holds_nothing_for_longer_than_anybody_can_ask_for(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    async with studio(SLOW, store=MemoryStore(kept)) as house:
+        session, ann = await stopped(house)
+        await ann.ask("detach", session="s", then="hold", hold_seconds=10)
+        await house.world.dispatcher.journal.committed(session.ticket)
+    async with studio(SLOW, store=MemoryStore(kept)) as house:
+        monkeypatch.setattr(TrioClock, "wall", lambda clock: 0)  # a machine that does not know the time
+        house.roster.parked.add("s")
+        ben = await house.client("ben", "observer")
+        await ben.ask("status", session="s")
+        assert await goes_on_after(house.roster.live["s"]) == pytest.approx(86_400, abs=1)
+
+
+async def test_what_there_was_no_room_to_forget_is_forgotten_by_the_next_daemon(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with studio([text("a")], store=MemoryStore(kept)) as house:
+        session, ann = await stopped(house)
+        await ann.ask("detach", session="s", then="hold", forever=True)
+        (body,) = [body for _, body in house.world.store.documents(KIND)]
+        house.world.dispatcher.release(session, "operator")
+        await house.world.rest(session)
+        await house.world.store.committed(house.world.store.put(KIND, "s", body))
+    async with studio(store=MemoryStore(kept)) as house:
+        house.roster.parked.add("s")
+        ben = await house.client("ben", "observer")
+        assert (await ben.ask("status", session="s"))["kept"] is None
+        await house.world.store.committed(house.world.store.put("other", "x", b""))
         assert held(house.world.store) == []

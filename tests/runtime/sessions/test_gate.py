@@ -510,3 +510,33 @@ async def test_a_stop_that_found_no_room_is_taken_later_though_who_found_it_is_g
         assert (await world.rest(session)).answer == "all done"
         assert len(asked) == 1
         assert not session.armed
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_stop_that_found_no_room_is_of_no_other_step(again: bool, autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with running(*ANSWERS, [text("second")], store=store) as world:
+        gate, asked = world.dispatcher.gate, list[str]()
+
+        def once(session: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
+            if kind is not StepKind.CALL_RUN:
+                return None
+            asked.append(call)
+            gate.unwatch(once)
+            store.refuses = True
+            return "found once"
+
+        gate.watch(once)
+        session = world.open()
+        world.say(session)
+        while not asked:
+            await trio.lowlevel.checkpoint()
+        store.refuses = False
+        world.dispatcher.control(session, ev.Cancelled("ann", ""), "ann")
+        if again:
+            world.say(session)
+            await world.rest(session)
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+        assert session.state.hold is None
+        assert not session.armed
