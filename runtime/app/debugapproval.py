@@ -11,7 +11,7 @@ from trio_websocket import HandshakeError
 
 from debugger.protocol import ROLES, Failure, Role
 from runtime.app.debugaddress import Address
-from runtime.app.debugdoor import Stranger, Talk, enter_as, told
+from runtime.app.debugdoor import Stranger, Talk, enter_as, members, sentence, texts, told
 from runtime.errors import TwinstepError
 from runtime.gateway.scopes import DEBUG_SCOPES, PAIRING
 
@@ -38,8 +38,8 @@ async def approve(address: Address, role: Role, request: str) -> str:
     if not answer:
         raise Failure("late", f"{address.url}: did not answer as a gateway within {SECONDS:g} seconds.")
     if not answer.get("ok"):
-        message = (answer.get("error") or {}).get("message", "it is refused")
+        message = sentence(members(answer.get("error")).get("message", "it is refused"))
         raise Failure("refused", f"{address.url}: does not approve {request}: {message}.")
-    device = (answer.get("payload") or {}).get("device") or {}
-    scopes = device.get("scopes") or ("nothing",)
-    return f"approved device {str(device.get('deviceId', ''))[:8]} for {', '.join(scopes)}"
+    device = members(members(answer.get("payload")).get("device"))
+    scopes = texts(device.get("scopes")) or ("nothing",)
+    return sentence(f"approved device {str(device.get('deviceId', ''))[:8]} for {', '.join(scopes)}")

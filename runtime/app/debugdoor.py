@@ -5,6 +5,7 @@ that somebody approved for them. So it asks without a device first, and with one
 """
 
 import json
+import re
 import ssl
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from attrs import define, frozen
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from debugger.protocol import ROLES, Failure, Role
+from debugger.repl.texts import cleaned
 from runtime import __version__
 from runtime.app.debugaddress import TOKEN, Address
 from runtime.errors import TwinstepError
@@ -33,7 +35,14 @@ CLOSE_SECONDS: Final = 0.1
 TICK_MS: Final = 30_000
 SILENT_TICKS: Final = 3
 """So many ticks of the gateway are missed before it is taken for gone."""
+NAMELESS: Final = "websocket"
+"""The name of a connection that got none."""
 PROBE: Final = f"{DEBUG_METHODS}help"
+LONGEST_TICK_MS: Final = 600_000
+SAID: Final = 400
+"""Characters of what a gateway says that a person is shown in an error."""
+WORD: Final = re.compile("[A-Za-z0-9._-]{0,64}")
+"""What stands in a command that a person is told to type."""
 SCOPE: Final = dict(zip(ROLES, DEBUG_SCOPES, strict=True))
 
 
@@ -191,7 +200,8 @@ async def _stream(address: Address) -> "trio.SocketStream | trio.SSLStream[trio.
 async def _hello(talk: Talk, scopes: Sequence[str], identity: Identity | None) -> dict[str, Any]:
     """Say who we are; return what the gateway says then."""
     first = await talk.next()
-    nonce = (first.get("payload") or {}).get("nonce") if first.get("event") == "connect.challenge" else None
+    challenge = members(first.get("payload")) if first.get("event") == "connect.challenge" else {}
+    nonce = challenge.get("nonce")
     if not isinstance(nonce, str):
         raise talk.failed("bad_frame", "speaks WebSocket, but not as a gateway does")
     address = talk.address
@@ -206,12 +216,11 @@ async def _hello(talk: Talk, scopes: Sequence[str], identity: Identity | None) -
         "auth": auth,
     }
     if identity is not None:
-        params["device"] = await _proof(identity, scopes, address.token, nonce, (first["payload"]).get("ts", 0))
+        params["device"] = await _proof(identity, scopes, address.token, nonce, challenge.get("ts", 0))
     answer = await talk.call("connect", params)
     if not answer.get("ok"):
         _refuse(talk, answer.get("error"), identity)
-    payload = answer.get("payload")
-    return payload if isinstance(payload, dict) else {}
+    return members(answer.get("payload"))
 
 
 async def _proof(identity: Identity, scopes: Sequence[str], token: str, nonce: str, now: int) -> dict[str, Any]:
@@ -225,13 +234,15 @@ async def _proof(identity: Identity, scopes: Sequence[str], token: str, nonce: s
 
 def _refuse(talk: Talk, error: Any, identity: Identity | None) -> None:
     """Say why we were not let in. Raises Failure; Stranger where a device may help."""
-    error = error if isinstance(error, dict) else {}
-    details = error.get("details") if isinstance(error.get("details"), dict) else {}
-    code, message = str(details.get("code", "")), str(error.get("message", "without a reason"))
+    error = members(error)
+    details = members(error.get("details"))
+    code, message = str(details.get("code", "")), sentence(error.get("message", "without a reason"))
     if code == "DEVICE_IDENTITY_REQUIRED" and identity is None:
         raise Stranger
     if code == "PAIRING_REQUIRED":
-        request, device = str(details.get("requestId", "")), str(details.get("deviceId", ""))[:8]
+        request, device = details.get("requestId", ""), str(details.get("deviceId", ""))[:8]
+        if not isinstance(request, str) or not WORD.fullmatch(request) or not WORD.fullmatch(device):
+            raise talk.failed("bad_frame", "does not know this machine yet, and names its request as no gateway does")
         how = f"on the gateway's machine, `twinstep attach --url ... --approve {request}` lets it in"
         raise talk.failed("denied", f"does not know this machine yet (device {device}); {how}")
     if code.startswith("AUTH_") and not (talk.address.token or talk.address.password):
@@ -244,12 +255,10 @@ def _refuse(talk: Talk, error: Any, identity: Identity | None) -> None:
 def _granted(talk: Talk, hello: dict[str, Any], role: Role, *, asked: bool) -> Role:
     """Return the role that we have. Raises Failure for one below that which was asked for; Stranger where none was
     granted and a device was not asked for yet."""
-    features, auth = hello.get("features"), hello.get("auth")
-    methods = features.get("methods") if isinstance(features, dict) else None
-    if PROBE not in (methods or ()):
+    if PROBE not in texts(members(hello.get("features")).get("methods")):
         flag = "it has to be started with `twinstep serve --debug-over-websocket ROLE`"
         raise talk.failed("unavailable", f"is a gateway that does not serve the debugger; {flag}")
-    scopes = effective((auth.get("scopes") if isinstance(auth, dict) else None) or ())
+    scopes = effective(texts(members(hello.get("auth")).get("scopes")))
     found = [one for one in ROLES if SCOPE[one] in scopes]
     if not found and not asked:
         raise Stranger
@@ -264,18 +273,17 @@ async def _entered(
 ) -> Entered:
     answer = await talk.call(PROBE, {"command": "help"})  # the debugger looks who is there at the first word
     if not answer.get("ok"):
-        message = (answer.get("error") or {}).get("message", "it is refused")
+        message = sentence(members(answer.get("error")).get("message", "it is refused"))
         raise talk.failed("denied", f"does not let us debug: {message}")
-    server, policy = hello.get("server") or {}, hello.get("policy") or {}
+    server, tick = members(hello.get("server")), members(hello.get("policy")).get("tickIntervalMs")
     device = (await identity.shown())["deviceId"][:8] if identity is not None else ""
-    tick = policy.get("tickIntervalMs")
     return Entered(
         talk.socket,
         role,
         f"{CLIENT}:{device}" if device else CLIENT,
-        f"gateway {server.get('version', '')}".strip(),
-        str(server.get("connId", "")),
-        SILENT_TICKS * (tick if isinstance(tick, int) and tick > 0 else TICK_MS) / 1000,
+        f"gateway {sentence(server.get('version', ''))}".strip(),
+        sentence(server.get("connId", "")) or NAMELESS,
+        SILENT_TICKS * (tick if type(tick) is int and 0 < tick <= LONGEST_TICK_MS else TICK_MS) / 1000,
         stream,
     )
 
@@ -284,7 +292,23 @@ def reason_of(exc: ConnectionClosed) -> str:
     """Why a WebSocket was closed, in a few words."""
     if exc.reason is None:
         return "without a word"
-    return f"{exc.reason.code} {exc.reason.reason or ''}".strip()
+    return sentence(f"{exc.reason.code} {exc.reason.reason or ''}")
+
+
+def members(value: Any) -> dict[str, Any]:
+    """An object of a peer that may not be a gateway; what is none has no members."""
+    return value if isinstance(value, dict) else {}
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The texts of a list of such a peer."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def sentence(value: Any) -> str:
+    """What such a peer says, in one line that a terminal can show."""
+    text = cleaned(" ".join(value.split())) if isinstance(value, str) else "something that is no text"
+    return text if len(text) <= SAID else f"{text[: SAID - 1]}…"
 
 
 def told(url: str, exc: BaseException) -> TwinstepError:

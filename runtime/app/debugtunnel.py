@@ -5,6 +5,7 @@ requests become `debug.*` of the gateway, and responses and events of the gatewa
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from runtime.gateway.scopes import DEBUG_METHODS
 SECONDS: Final = 15.0
 """How long coming in may take."""
 CHUNK: Final = 65_536
+NUMBER: Final = re.compile("[0-9]{1,20}")
 CODES: Final[Mapping[str, str]] = {FORBIDDEN: "forbidden", UNAVAILABLE: "unavailable"}
 """Codes of the debugger for errors that are the gateway's own; others are `refused`."""
 
@@ -133,8 +135,10 @@ class Tunnel:
                 return Failure("bad_frame", "the gateway sent what is no frame")
             try:
                 reply = self._passed(frame)
-            except Failure as exc:
-                return exc
+            except TwinstepError as exc:
+                if isinstance(exc, Failure):
+                    return exc
+                return Failure("bad_frame", "the gateway sent what is no frame")  # a number that is none
             if reply:
                 await self._send(reply)
 
@@ -143,11 +147,16 @@ class Tunnel:
         match frame:
             case {"type": "event", "event": debugvisits.EVENT, "payload": {"event": str(event), "data": dict(data)}}:
                 return self._machine.event(event, frames.pack(data))
-            case {"type": "res", "id": str(number)} if number.isdecimal() and int(number) in self._machine.under_way:
+            case {"type": "res", "id": str(name)} if (number := self._meant(name)) is not None:
                 if frame.get("ok"):
-                    return self._machine.answer(int(number), frame.get("payload"))
-                return self._machine.fail(int(number), failure_of(frame.get("error")))
+                    return self._machine.answer(number, frame.get("payload"))
+                return self._machine.fail(number, failure_of(frame.get("error")))
         return b""
+
+    def _meant(self, name: str) -> int | None:
+        """Return the request under way that a response names."""
+        number = int(name) if NUMBER.fullmatch(name) else None
+        return number if number in self._machine.under_way else None
 
 
 def failure_of(error: Any) -> Failure:

@@ -334,7 +334,69 @@ async def test_where_nobody_listens_that_is_said() -> None:
     assert "refused" in str(found)
 
 
-@pytest.mark.parametrize("first", [{"type": "event", "event": "tick"}, {"type": "hello"}])
+NO_CHALLENGE: list[Frame] = [
+    {"type": "event", "event": "tick"},
+    {"type": "hello"},
+    CHALLENGE | {"payload": [1]},
+    CHALLENGE | {"payload": "n"},
+    CHALLENGE | {"payload": {"nonce": 5}},
+]
+
+
+@pytest.mark.parametrize("first", NO_CHALLENGE)
 async def test_a_websocket_that_is_no_gateway_is_told_apart(first: Frame) -> None:
     async with gateway(first=first) as peer:
         assert "speaks WebSocket, but not as a gateway does." in str(await refused(at(peer.port)))
+
+
+STRANGE: list[tuple[Frame, str]] = [
+    ({"server": "x", "policy": 5}, ""),
+    ({"server": [1], "policy": {"tickIntervalMs": 10**400}}, ""),
+    ({"features": []}, "does not serve the debugger"),
+    ({"features": {"methods": 5}}, "does not serve the debugger"),
+    ({"auth": {"scopes": 5}}, "gives no role"),
+    ({"auth": {"scopes": [[]]}}, "gives no role"),
+]
+
+
+@pytest.mark.parametrize(("changes", "why"), STRANGE)
+async def test_a_hello_of_another_form_is_read_as_far_as_it_can_be(changes: Frame, why: str, tmp_path: Path) -> None:
+    async with gateway({"connect": lambda asked: hello_ok(**changes)}) as peer:
+        address = evolve(at(peer.port), key=tmp_path / "key")
+        if why:
+            assert why in str(await refused(address))
+        else:
+            async with debugging(address) as client:
+                assert await client.request("status", {"session": "s"}) == {}
+
+
+REFUSALS: list[tuple[Frame, str]] = [
+    ({"message": "a\x1b[2Jb\n\nc"}, "does not let us in: ab c."),
+    ({"message": ["x"]}, "does not let us in: something that is no text."),
+    ({"message": "x" * 10_000}, f"does not let us in: {'x' * 399}…."),
+    (
+        {"message": "x", "details": {"code": "PAIRING_REQUIRED", "requestId": "r`; rm -r .", "deviceId": "d"}},
+        "does not know this machine yet, and names its request as no gateway does.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), REFUSALS)
+async def test_what_a_refusal_says_is_safe_to_show_and_to_type(error: Frame, said: str) -> None:
+    async with gateway({"connect": lambda asked: error}) as peer:
+        found = await refused(at(peer.port))
+        assert str(found) == f"ws://127.0.0.1:{peer.port}: {said}"
+
+
+@pytest.mark.parametrize("name", ["9" * 5_000, "²", "one", ""])
+async def test_a_response_to_nothing_is_passed_over(name: str) -> None:
+    async with gateway() as peer, debugging(at(peer.port)) as client:
+        await peer.tell({"type": "res", "id": name, "ok": True, "payload": {}})
+        assert await client.request("status", {"session": "s"}) == {}
+
+
+async def test_an_answer_with_a_number_that_is_none_ends_it_with_the_reason() -> None:
+    async with gateway({"debug.status": lambda asked: {"a": float("nan")}}) as peer, debugging(at(peer.port)) as client:
+        with pytest.raises(Failure) as caught:
+            await client.request("status", {"session": "s"})
+        assert "the gateway sent what is no frame" in str(caught.value)
