@@ -95,6 +95,7 @@ class Book:
         old = self.get(number)
         made = self._put(number, structure({**plain(old.spec), **members}))
         made.hits, made.ignored = old.hits, 0 if "ignore" in members else old.ignored
+        made.taken, made.age = old.taken, old.age  # who changes his own again and again lets nobody else be muted
         return made
 
     def delete(self, numbers: Iterable[int]) -> None:

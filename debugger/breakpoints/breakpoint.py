@@ -157,7 +157,7 @@ class Breakpoint:
 
     def heard(self) -> None:
         """Let it be heard again."""
-        self.muted, self.errors, self.crowds, self.taken, self.why = False, 0, 0, 0, ""
+        self.muted, self.errors, self.crowds, self.why = False, 0, 0, ""
 
 
 def _line(text: str) -> str:

@@ -35,7 +35,7 @@ def _named(debugger: Debugger, name: str) -> Row:
 
 def named(debugger: Debugger, name: str) -> Row | None:
     """Return the session of a name, None where there is none. Raises Failure for a name that fits several."""
-    rows = list(debugger.names.rows())
+    rows = [row for row in debugger.names.rows() if name in row.session or name in row.key]  # of many the few it may be
     found = [row for row in rows if name in (row.session, row.key)]
     found = found or [row for row in rows if row.key and tail(row.key, name) == name]
     found = found or [row for row in rows if begins(row.session, row.key, name)]

@@ -177,12 +177,16 @@ class Pointing:
 
         `breakpoints` has those that were set, `there` the others with what the saved ones say differently (`differs`).
         """
-        self._check_room()
         for place, one in enumerate(params.specs):
             _check(one.commands, f"specs[{place}].")
         book = self.debugger.book
+        meant = []
+        for one in params.specs:
+            await trio.lowlevel.checkpoint()  # each may look through the names of all sessions
+            meant.append(self._meant(given(one)))
+        self._check_room()
         with below("with.specs"):
-            rows, there = missing([self._meant(given(one)) for one in params.specs], {one.id: one.spec for one in book})
+            rows, there = missing(meant, {one.id: one.spec for one in book})
             made = book.load(rows)
         told = [{**self._row(book.get(one.id)), "differs": list(one.differs)} for one in there]
         if made:
@@ -197,9 +201,11 @@ class Pointing:
         A key in parts may be that of a session to come: it is no beginning of another.
         """
         name = members.get("session", EVERY)
-        row = None if GLOB.search(name) else named(self.debugger, name)
+        if GLOB.search(name) or self.debugger.names.known(name) == name:
+            return members
+        row = named(self.debugger, name)
         if row is not None and name != row.session and (":" not in name or tail(row.key, name) == name):
-            members["session"] = row.key or row.session
+            members["session"] = row.session if not row.key or GLOB.search(row.key) else row.key
         return members
 
     def _row(self, one: Breakpoint) -> dict[str, Any]:

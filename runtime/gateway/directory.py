@@ -562,7 +562,8 @@ class Directory:
             if name in self.roster.parked:
                 count += 1
                 self.transcripts.pop(name, None)
-                self._given.pop(name, None)
+                if not session.state.touched:  # else its whole journal would be read when it comes back
+                    self._given.pop(name, None)
                 self._size -= self._sizes.pop(name, 0)
         return count
 

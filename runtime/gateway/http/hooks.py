@@ -333,8 +333,10 @@ def run_id(replay: str, path: str, token: str, job: Job) -> str:
 
 
 async def _attend(visit: Visit, watch: Watch) -> None:
-    """See a run to its end."""
+    """See a run to its end, also one whose session somebody holds for days."""
     await watch.end()
+    while watch.ending is None and not over(visit.desk.runs, watch.run):
+        await watch.end()
     visit.surface.turns.end(watch)
 
 

@@ -139,6 +139,18 @@ def test_who_is_muted_is_heard_again_and_begins_anew() -> None:
     assert again == pytest.approx(first, abs=2)
 
 
+@pytest.mark.parametrize("how", ["change", "enable"])
+def test_who_touches_his_own_again_and_again_lets_nobody_else_be_muted(how: str) -> None:
+    book = books(ANY)
+    book.add(Spec(kinds=("turn.end",), when=ANY))
+    while not any(one.muted for one in book):
+        book.before(border(1_000), 0)
+        book.before(border(200, kind=StepKind.TURN_END), 0)
+        if not book.get(1).muted:
+            book.change(1, {"ignore": 0}) if how == "change" else book.enable([1])
+    assert [one.muted for one in book] == [True, False]
+
+
 def test_what_the_muted_one_took_is_given_back_so_that_nobody_else_pays_for_it() -> None:
     book = books(ANY, "any(state.history, it == 1 and it == 2)")
     until_muted(book, 400)

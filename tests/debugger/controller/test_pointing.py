@@ -133,7 +133,7 @@ async def test_what_is_there_already_is_not_loaded_twice(autojump_clock: MockClo
 async def test_the_session_of_a_breakpoint_is_named_as_anywhere_else(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = [Row("1", "agent:main:main"), Row("2", "agent:main:other"), Row("33", "")]
+    known = [Row("1", "agent:main:main"), Row("2", "agent:main:other"), Row("33", ""), Row("44", "agent:x:chat[1]")]
     async with studio() as house:
         names = house.debugger.names
         monkeypatch.setattr(type(names), "rows", lambda self: known)
@@ -146,12 +146,13 @@ async def test_the_session_of_a_breakpoint_is_named_as_anywhere_else(
             ("agent:main:o", "agent:main:o"),  # the key of one that may come
             ("3", "33"),
             ("1", "1"),
+            ("chat", "44"),  # its key would be read as a pattern
             ("ma*", "ma*"),
             ("nobody", "nobody"),
         ):
             assert (await ann.ask("break_add", tool="read", session=name))["session"] == session
         assert (await rows(house))[5]["key"] == "1"
-        assert "fits 2 sessions" in str(await ann.refused("break_add", tool="read", session="agent"))
+        assert "fits 2 sessions" in str(await ann.refused("break_add", tool="read", session="agent:main"))
 
 
 async def test_breakpoints_outlive_the_process_with_their_owners(autojump_clock: MockClock) -> None:
