@@ -175,6 +175,11 @@ class Debugger:
             due = Due(session.id, "resume", kept.user, f"the time is over for which {kept.user} had it held")
             self._after_a_while(session, seconds, due)
 
+    def left_alone(self, session: Session) -> None:
+        """Whoever drove a session for a moment does so no more: it does not stand longer than if he had not come."""
+        if session.state.hold is not None and session.id not in self._later:
+            self.wait_out(session)
+
     def _unattended(self, session: Session) -> None:
         """Let a session that nobody drives stand only for a time."""
         if self.leases.of(session.id) is None:

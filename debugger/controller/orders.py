@@ -106,6 +106,7 @@ class Orders:
         finally:
             if own:
                 debugger.leases.detach(session.id, caller.connection, "hold")
+                debugger.left_alone(session)
 
     def _goes_round(self, stop: _Stop) -> bool:
         """Whether commands bring one call back to the same stop for ever: an edit of it lets it be judged again."""

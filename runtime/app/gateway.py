@@ -417,6 +417,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
         settings=CronSettings(agent=directory.default_agent, enabled=made.cron),
         accepted=work.accepted,
         has_agent=work.has_agent,
+        stands=work.stands,
     )
     followers = desk.extras["followers"] = Followers(desk)
     directory.added = followers.said

@@ -40,6 +40,8 @@ cancelled when the job is switched off. A `TwinstepError` that it raises is an o
 retryable."""
 Accepted = Callable[[Job, str], Awaitable[bool]]
 """Whether a session took up anything of a run before the process died. Asked after a restart."""
+Stands = Callable[[Job, str], bool]
+"""Whether the session of a run is held by somebody: such a run takes no place from others."""
 Announce = Callable[[Mapping[str, Any]], None]
 """Takes the payload of a `cron` event, in the order in which things are on disk. Does not wait, and does not raise."""
 HasAgent = Callable[[str], bool]

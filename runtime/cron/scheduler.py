@@ -19,7 +19,7 @@ from runtime.cron.answers import Action, event, hashed, revision
 from runtime.cron.edits import Rules, agent_of, change, declare, make
 from runtime.cron.history import History
 from runtime.cron.jobs import MOST_JOBS, Job, Outcome, Patch, Run
-from runtime.cron.outside import Accepted, Announce, Commits, HasAgent, Shelf, Start
+from runtime.cron.outside import Accepted, Announce, Commits, HasAgent, Shelf, Stands, Start
 from runtime.cron.paging import JobPage, RunPage, page_of_jobs, page_of_runs
 from runtime.cron.params import ListQuery, RunsQuery
 from runtime.cron.refusal import AgentUnavailable, CronRefused, job_not_found, params_of
@@ -95,6 +95,7 @@ class Scheduler:
 
     `jobs` and `runs` are shelves over `store`. `start` does what a job says and `announce` takes the events. `accepted`
     is asked after a restart; without it every marked run counts as accepted. `has_agent` refuses jobs of nobody.
+    `stands` is asked when more is due than may run at a time.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Scheduler:
         settings: Settings | None = None,
         accepted: Accepted | None = None,
         has_agent: HasAgent | None = None,
+        stands: Stands | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self._jobs = jobs
@@ -121,6 +123,7 @@ class Scheduler:
         self._chance = chance
         self._accepted = accepted
         self._has_agent = has_agent
+        self._stands = stands
         self._writing = trio.Lock()
         self._changed = trio.Event()
         self._slots: list[tuple[int, str]] = []
@@ -251,15 +254,21 @@ class Scheduler:
 
     def _launch(self, nursery: trio.Nursery) -> None:
         now, limit = self._clock.wall(), self.settings.limit
-        while self._asked and len(self._active) < limit:
+        while self._asked and self._working < limit:
             job = self._jobs.items.get(self._asked.popleft())
             if job is not None and job.state.queued is not None and job.id not in self._active:
                 self._take(nursery, job, job.state.run_id, asked=True)
-        while self.settings.enabled and self._slots and self._slots[0][0] <= now and len(self._active) < limit:
+        while self.settings.enabled and self._slots and self._slots[0][0] <= now and self._working < limit:
             slot, id_ = heappop(self._slots)
             job = self._jobs.items.get(id_)
             if job is not None and job.state.next_run == slot and job.id not in self._active and _is_due(job, now):
                 self._take(nursery, job, f"cron:{id_}:{now}:{self._chance.uuid()}", asked=False)
+
+    @property
+    def _working(self) -> int:
+        """How many runs take a place: one whose session somebody holds may stand for days."""
+        stands = self._stands or (lambda job, run: False)
+        return sum(not stands(one.job, one.run_id) for one in self._active.values())
 
     def _take(self, nursery: trio.Nursery, job: Job, run_id: str, *, asked: bool) -> None:
         active = _Active(job, run_id, asked)
@@ -268,7 +277,7 @@ class Scheduler:
 
     def _pause(self) -> float:
         """Seconds until something has to be looked at, if nothing changes."""
-        if not self.settings.enabled or not self._slots or len(self._active) >= self.settings.limit:
+        if not self.settings.enabled or not self._slots or self._working >= self.settings.limit:
             return RECHECK_SECONDS if self._jobs.items else float("inf")
         return min(RECHECK_SECONDS, max(0, self._slots[0][0] - self._clock.wall()) / 1000)
 

@@ -90,6 +90,13 @@ class CronWork:
         await trio.lowlevel.checkpoint()
         return uuid_of(job.id, run) in self.desk.runs.shelf.items
 
+    def stands(self, job: Job, run: str) -> bool:
+        """Whether somebody holds the session of a run."""
+        runs = self.desk.runs
+        found = runs.shelf.items.get(runs.follow(uuid_of(job.id, run)))
+        session = runs.roster.live.get(found.session) if found is not None else None
+        return session is not None and session.state.hold is not None
+
     def announce(self, event: Mapping[str, Any]) -> None:
         """Tell clients what happens to jobs."""
         self.desk.hub.tell("cron", dict(event))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime.step import Phase
@@ -156,3 +157,18 @@ async def test_commands_that_bring_a_call_back_for_ever_leave_it_there(autojump_
         assert "brought this call back here 10 times" in (await ann.told("log"))["line"]
         assert session.state.hold is not None
         assert len(ann.all("stopped")) == 11
+
+
+@pytest.mark.parametrize("lines", [["step", *["where"] * 20], ["step", *["where"] * 20, "step"], ["where"]])
+async def test_where_commands_stop_a_session_anew_while_nobody_is_there_it_goes_on(
+    lines: list[str], autojump_clock: MockClock
+) -> None:
+    async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
+        ann = await house.client()
+        await ann.ask("break_add", kinds=["call.run"], commands=lines)
+        await ann.leave()
+        session = house.open()
+        house.world.say(session)
+        await house.world.held(session)
+        await trio.sleep(320)
+        assert (await house.world.rest(session)).answer == "done"

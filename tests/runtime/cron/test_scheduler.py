@@ -94,6 +94,24 @@ async def test_only_so_many_jobs_run_at_a_time_and_the_earliest_go_first(autojum
     assert world.worker.times() == [59, 59, 69, 69, 79]
 
 
+async def test_runs_that_somebody_holds_keep_no_other_from_running(autojump_clock: MockClock) -> None:
+    world = World(settings=Settings(limit=2))
+    world.worker.seconds = 10_000
+    for number in range(4):
+        await world.add(every(24 * HOUR, anchorMs=NOON - 24 * HOUR + 60_000 * (number + 1)))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(world.scheduler.run)
+        await trio.sleep(1_000)
+        assert len(world.worker.started) == 2
+        world.standing.add(world.worker.started[0][2])
+        await trio.sleep(100)
+        assert len(world.worker.started) == 3
+        world.standing.add(world.worker.started[1][2])
+        await trio.sleep(100)
+        assert len(world.worker.started) == 4
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_the_loop_looks_up_once_a_minute_and_not_between(autojump_clock: MockClock, enabled: bool) -> None:
     world = World(settings=Settings(enabled=enabled))

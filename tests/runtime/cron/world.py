@@ -126,6 +126,7 @@ class World:
     accepted: Accepted | None = None
     agents: Sequence[str] | None = None
     prefix: str = "id"
+    standing: set[str] = field(factory=set)
     worker: Worker = field(init=False)
     events: list[Mapping[str, Any]] = field(factory=list)
     store: MemoryStore = field(init=False)
@@ -146,6 +147,7 @@ class World:
             settings=self.settings,
             accepted=self.accepted,
             has_agent=None if agents is None else lambda agent: agent in agents,
+            stands=lambda job, run: run in self.standing,
         )
 
     def again(self, accepted: Accepted | None = None) -> "World":

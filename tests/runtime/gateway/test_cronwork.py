@@ -95,7 +95,9 @@ async def test_the_time_of_a_job_stands_still_while_its_session_is_held(autojump
             house.world.dispatcher.hold(session, "debugger")
             await trio.sleep(more)
             assert len(outcomes) == int(name == "r2")
+            assert work.stands(job("session:mine"), name)
             house.world.dispatcher.release(session, "debugger")
+            assert not work.stands(job("session:mine"), name)
             await house.rest(MINE)
             await trio.sleep(1)
         assert [one.status for one in outcomes] == ["ok", "ok"]

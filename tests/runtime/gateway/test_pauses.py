@@ -12,6 +12,7 @@ from runtime.errors import JournalFull
 from runtime.gateway.desk import EVENTS
 from runtime.gateway.frames import GatewayError
 from runtime.gateway.pauses import Pause, Pauses, WhenPaused
+from runtime.sessions.journal import Journal
 from runtime.sessions.session import Session
 from runtime.step import events as ev
 from runtime.stores.memory import Kept
@@ -337,3 +338,25 @@ async def test_what_was_edited_at_rest_stays_over_a_restart_although_nobody_hold
         await send(house, "r3")
         await house.rest(KEY)
         assert house.desk.directory.roster.get(session.id).state.settings.model == "test-model"
+
+
+async def test_a_session_that_was_edited_and_unloaded_comes_back_without_its_whole_journal(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, records = list[int](), Journal.records
+
+    def counted(journal: Journal, session: str, after: int = 0, most: int | None = None) -> Any:
+        asked.append(after)
+        return records(journal, session, after, most)
+
+    async with pausing([text("a")], [text("b")]) as (house, _):
+        session = await edited_at_rest(house, ("model", "another"))
+        house.desk.directory.most_live = 0
+        await house.desk.directory.unload()
+        assert session.id in house.desk.directory.roster.parked
+        monkeypatch.setattr(Journal, "records", counted)
+        await send(house, "r2")
+        await house.rest(KEY)
+        assert house.world.model.requests[-1].model == "another"
+        assert asked
+        assert 0 not in asked
