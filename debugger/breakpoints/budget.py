@@ -60,3 +60,17 @@ class Account:
             f"all breakpoints together may take {EARNED:,} operations a border in the long run, and it took {took:,}, "
             "more than any other; look at fewer items, or stop at fewer steps"
         )
+
+
+@define(eq=False)
+class Allowance:
+    """What the expressions of all `until` may take from everybody in the long run: EARNED for each time that one is
+    asked, and SAVED at once. Nobody is muted: whoever overdraws it stops."""
+
+    left: int = SAVED
+
+    def pay(self, taken: int) -> bool:
+        """Pay for one evaluation; return whether there was enough."""
+        left = min(SAVED, self.left + EARNED) - taken
+        self.left = max(0, left)
+        return left >= 0

@@ -1,10 +1,12 @@
 """How far a step goes: predicates that say before which step a session stands again. They change nothing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from debugger.border import Border
 from debugger.controller.watched import Watched
 from debugger.expressions import Expression, ExpressionFailed
+from debugger.expressions.bounds import MOST_OPERATIONS
 from debugger.protocol.params import Grain
 from debugger.time.grains import Ends, ends, is_over
 from runtime.sessions.gate import Until, after
@@ -45,15 +47,29 @@ def finish(watched: Watched) -> Until:
     return _ended(watched, ends("turn"), 1)
 
 
-def until_true(expression: Expression, border: Callable[[Session, StepKind, str, Event], Border]) -> Until:
-    """Return the first border after this one at which an expression is true. One that fails is not true."""
+def until_true(
+    expression: Expression,
+    border: Callable[[Session, StepKind, str, Event], Border],
+    pay: Callable[[int], bool],
+    told: Callable[[], None],
+) -> Until:
+    """Return the first border after this one at which an expression is true. One that fails is not true.
+
+    `pay` is told how many operations each try took, and says whether that may go on; else the session stops here, and
+    `told` is called.
+    """
 
     def until(session: Session, kind: StepKind, call: str, event: Event, taken: int) -> bool:
         if taken == 0:
             return False
-        try:
-            return bool(expression(border(session, kind, call, event)))
-        except ExpressionFailed:
+        value, cost = None, MOST_OPERATIONS
+        with suppress(ExpressionFailed):
+            value, cost = expression.measured(border(session, kind, call, event))
+        if value:
+            return True
+        if pay(cost):
             return False
+        told()
+        return True
 
     return until

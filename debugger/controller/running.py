@@ -1,11 +1,13 @@
 """Commands that let a session stand or go: pause, continue, step, finish, until, cancel, lock."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import trio
-from attrs import define
+from attrs import define, field
 
+from debugger.breakpoints.budget import Allowance
 from debugger.controller.attending import attached
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, hold_of
@@ -36,6 +38,7 @@ class Running:
     debugger: Debugger
     record: Traveling
     """What goes forward from the past: it goes over the record."""
+    allowance: Allowance = field(factory=Allowance)
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return them by the names of their commands."""
@@ -153,8 +156,13 @@ class Running:
         if cursor is not None:
             return await self.record.until(caller, session, cursor, expression)
         self._free(session)
-        until = until_true(expression, self.debugger.border)
+        told = partial(self._too_costly, session, f"until {_short(params.expr)}")
+        until = until_true(expression, self.debugger.border, self.allowance.pay, told)
         return self._run(caller, session, params.generation, until, f"until {_short(params.expr)}")
+
+    def _too_costly(self, session: Session, what: str) -> None:
+        why = f"{what} is not true, and stops: it takes too much of everybody's time; look at fewer items"
+        self.debugger.tell("breakpoint", {"id": None, "what": "failed", "why": why}, session.id)
 
     def _run(
         self, caller: Caller, session: Session, generation: int, until: Until, cause: str = STEP

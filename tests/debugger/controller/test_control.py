@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from debugger.breakpoints.budget import EARNED, Allowance
 from runtime.sessions.session import Session
 from runtime.step import Phase, StepKind
 from runtime.vocab import JsonObject, ToolResult
@@ -217,6 +218,31 @@ async def test_until_an_expression_is_true(autojump_clock: MockClock) -> None:
         assert session.state.turns == 2
         bad = await ann.refused("until", session="s", generation=told["generation"], expr="state.kill()")
         assert (bad.code, bad.position is not None) == ("bad_expression", True)
+
+
+@pytest.mark.parametrize("characters", [600_000, 6_000_000])
+async def test_an_until_that_costs_everybody_too_much_stops_and_says_why(
+    characters: int, autojump_clock: MockClock
+) -> None:
+    async with studio([text("word ") for _ in range(150)], [text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        told = await stop(ann, session)
+        house.world.say(session, "y" * characters)
+        expr = " or ".join(['startswith(lower(state.history[0].text), "n")'] * 10)
+        await ann.ask("until", session="s", generation=told["generation"], expr=expr)
+        why = (await ann.told("breakpoint"))["why"]
+        assert why.startswith("until startswith(lower(state.history[0].text)")
+        assert why.endswith("is not true, and stops: it takes too much of everybody's time; look at fewer items")
+        assert session.state.phase is Phase.STREAMING
+        assert session.state.hold is not None
+
+
+def test_an_until_that_takes_little_is_asked_for_as_long_as_it_takes() -> None:
+    allowance = Allowance()
+    assert all(allowance.pay(EARNED) for _ in range(5_000))
+    assert not all(allowance.pay(EARNED * 2) for _ in range(5_000))
+    assert allowance.pay(EARNED)
 
 
 async def test_what_did_not_come_true_before_the_end_of_the_prompt_says_so(autojump_clock: MockClock) -> None:
