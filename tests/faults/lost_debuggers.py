@@ -44,6 +44,8 @@ ANSWERS: Final[tuple[list[Piece], ...]] = (
 REFUSALS: Final = frozenset({"stale", "not_held", "not_driver", "bad_params", "refused", "late"})
 """What somebody who comes too late, or whom another was quicker than, may be told."""
 SENT: Final = ("pause", "continue", "step", "until", "attach", "lock", "break")
+SECONDS: Final = (0.0, 1.0, 30.0, 400.0)
+"""For how long a session is held for somebody who was lost, or left."""
 POLICIES: Final = ("hold", "resume", "cancel")
 
 
@@ -92,10 +94,16 @@ class Watch:
             assert now <= lease.until + 0.001, f"{lease} did not end at {now}"
             assert lease.until <= now + lease.seconds, f"{lease} ends too late"
         if session.state.hold is None or lease is not None:
+            self.since.pop((session.id, session.state.generation), None)
             return
         stood = now - self.since.setdefault((session.id, session.state.generation), now)
-        assert session.state.hold.by == "breakpoint", f"{session.id} stands for {session.state.hold.by}, who is gone"
-        assert stood <= self.house.debugger.unattended_seconds + LOOK, f"{session.id} stands for nobody for {stood} s"
+        debugger = self.house.debugger
+        kept = debugger.keeping.of(session.state)
+        if kept is None:
+            assert stood <= debugger.unattended_seconds + LOOK, f"{session.id} stands for nobody for {stood} s"
+        else:
+            assert kept.until is not None
+            assert debugger.clock.wall() <= kept.until + 1, f"{session.id} stands longer than {kept.user} wanted"
         self.tally["longest stand for nobody, s"] = max(self.tally["longest stand for nobody, s"], round(stood))
 
     async def ended(self) -> None:
@@ -196,7 +204,7 @@ class Trial:
                 self.tally[f"policy {policy}"] += 1
                 if policy == "cancel":
                     self.cancelled.add(name)
-                seconds = chance.choice((0.0, 1.0, 30.0, 400.0))
+                seconds = chance.choice(SECONDS)
                 observe = chance.random() < 0.15
                 return act, {"session": name, "on_loss": policy, "hold_seconds": seconds, "observe": observe}
             case "continue" | "finish":
@@ -216,10 +224,14 @@ class Trial:
             case "lock":
                 return act, {"session": name, "mode": chance.choice(("off", "on", "step"))}
             case "detach" | "cancel":
-                then = chance.choice(("resume", "cancel"))
+                then = chance.choice(("resume", "cancel", "hold", "hold"))
                 if then == "cancel" or act == "cancel":
                     self.cancelled.add(name)
-                return act, {"session": name, **({"then": then} if act == "detach" else {})}
+                if act == "cancel":
+                    return act, {"session": name}
+                if then == "hold" and chance.random() < 0.5:
+                    return act, {"session": name, "then": then, "hold_seconds": chance.choice(SECONDS)}
+                return act, {"session": name, "then": then}
             case "give":
                 return "lease", {"session": name, "give": chance.choice(PEOPLE)}
             case "take":
