@@ -8,6 +8,7 @@ from attrs import define, fields
 
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, find, usable
+from debugger.controller.keeping import Kept
 from debugger.controller.stopping import context, shown, standing
 from debugger.expressions import compile_expression, complete
 from debugger.leases import Lease, Watcher
@@ -121,8 +122,11 @@ class Attending:
         _check_time(params)
         before = debugger.leases.of(session.id)
         stays = params.then == "hold" and before is not None and before.connection == caller.connection
-        if stays and before is not None:
-            self._keep(session, before, params)
+        about = {"user": caller.user, "connection": caller.connection, "session": session.id, "reason": params.reason}
+        wanted, ticket = self._wanted(session, before, params) if stays and before is not None else None, 0
+        if wanted is not None:  # the entry comes before what may stand for ever
+            with debugger.audit.about("detach", **about, after={"then": params.then, "kept": wanted.shown}):
+                ticket = debugger.keeping.keep(wanted)
         due = debugger.leases.detach(session.id, caller.connection, params.then)
         if stays and session.state.hold is not None:
             debugger.wait_out(session)
@@ -136,24 +140,21 @@ class Attending:
             self._tell_lease(session, before.user, "detached")
         debugger.sweep()
         kept = self._kept(session)
-        await debugger.audit.write(
-            "detach",
-            user=caller.user,
-            connection=caller.connection,
-            session=session.id,
-            reason=params.reason,
-            after={"then": params.then, "kept": kept},
-        )
+        if wanted is not None:
+            await debugger.audit.store.committed(ticket)
+        else:
+            await debugger.audit.write("detach", **about, after={"then": params.then, "kept": kept})
         return {"then": params.then, "kept": kept}
 
-    def _keep(self, session: Session, lease: Lease, params: p.Detach) -> None:
-        """Let a session stay held that its driver leaves. Without a time, one that was asked for before stays."""
-        debugger = self.debugger
+    def _wanted(self, session: Session, lease: Lease, params: p.Detach) -> Kept | None:
+        """Return for how long a session stays held that its driver leaves; None where nothing new is wanted: without a
+        time, one that was asked for before stays."""
+        keeping = self.debugger.keeping
         chosen = params.forever or params.hold_seconds is not None
-        if session.state.hold is None or (not chosen and debugger.keeping.of(session.state) is not None):
-            return
+        if session.state.hold is None or (not chosen and keeping.of(session.state) is not None):
+            return None
         seconds = lease.seconds if params.hold_seconds is None else params.hold_seconds
-        debugger.keeping.keep(session.state, lease.user, None if params.forever else seconds)
+        return keeping.wanted(session.state, lease.user, None if params.forever else seconds)
 
     async def status(self, caller: Caller, params: p.Session) -> Any:
         """Where a session stands, in short."""

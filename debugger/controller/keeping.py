@@ -44,10 +44,13 @@ class Keeping:
     def __attrs_post_init__(self) -> None:
         self._kept = {one.session: one for one in held(self.store)}
 
-    def keep(self, state: State, user: str, seconds: float | None) -> int:
-        """Note that the hold of a session lasts so long, with None for ever; return a ticket. Raises JournalFull."""
+    def wanted(self, state: State, user: str, seconds: float | None) -> Kept:
+        """Return what it is to have the hold of a session last so long from now on, with None for ever."""
         until = None if seconds is None else self.clock.wall() + round(seconds * 1000)
-        kept = Kept(state.session, _generation(state), user, until)
+        return Kept(state.session, _generation(state), user, until)
+
+    def keep(self, kept: Kept) -> int:
+        """Note what somebody wants; return a ticket. Raises JournalFull, and then nothing has changed."""
         ticket = self.store.put(KIND, kept.session, json.dumps(asdict(kept)).encode())
         self._kept[kept.session] = kept
         return ticket

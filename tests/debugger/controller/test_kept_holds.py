@@ -185,6 +185,24 @@ async def test_where_it_cannot_be_kept_the_session_is_still_driven(autojump_cloc
         assert session.state.hold is None
 
 
+@pytest.mark.parametrize("left", [1, 2])
+async def test_nothing_is_held_for_ever_without_an_entry_of_it(left: int, autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with studio(SLOW, store=store) as house:
+        session, ann = await stopped(house)
+        store.refuses, store.left = True, left
+        if left == 1:  # there is room for the entry alone
+            assert (await ann.refused("detach", session="s", then="hold", forever=True)).code == "journal_full"
+        else:
+            await ann.ask("detach", session="s", then="hold", forever=True)
+        store.refuses = False
+        assert house.debugger.keeping.forever(session.state) is (left == 2)
+        assert (house.debugger.leases.of("s") is None) is (left == 2)
+        await (await house.client("eve")).ask("break_add", kinds=["call.run"])  # what is owed is written now
+        actions = [one.action for one in await house.debugger.audit.entries(20)]
+        assert actions[3:] == ["detach", *(["refused"] if left == 1 else []), "connect", "break.add"]
+
+
 async def test_what_cannot_be_read_of_it_is_passed_over() -> None:
     store = MemoryStore()
     for body in (b"{", b"[]", b'{"session": "c", "generation": 1, "user": "u", "until": "x"}'):
