@@ -122,7 +122,8 @@ class Attending:
         _check_time(params)
         before = debugger.leases.of(session.id)
         stays = params.then == "hold" and before is not None and before.connection == caller.connection
-        about = {"user": caller.user, "connection": caller.connection, "session": session.id, "reason": params.reason}
+        about: dict[str, Any] = {"user": caller.user, "connection": caller.connection, "session": session.id}
+        about |= {"reason": params.reason}
         wanted, ticket = self._wanted(session, before, params) if stays and before is not None else None, 0
         if wanted is not None:  # the entry comes before what may stand for ever
             with debugger.audit.about("detach", **about, after={"then": params.then, "kept": wanted.shown}):
