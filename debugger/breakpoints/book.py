@@ -180,7 +180,7 @@ class Book:
             plan = self._planned(session, key, agent)
         return kind in (plan.before if edge == "before" else plan.after)
 
-    def before(self, border: Border, now: int) -> Hit | None:
+    def before(self, border: Border, now: int, *, stops: bool = True) -> Hit | None:
         """Return what breakpoints make of a step that is about to be taken; `now` in ms. Raises nothing."""
         if not self._breakpoints:
             return None
@@ -188,7 +188,12 @@ class Book:
         if plan is None or plan.key != border.key or plan.agent != border.agent:
             plan = self._planned(border.session, border.key, border.agent)
         wanted = plan.before.get(border.kind)
-        return None if wanted is None else self._ask(wanted, border, now)
+        return None if wanted is None else self._ask(wanted, border, now, stops)
+
+    def passed(self, border: Border, now: int) -> Hit | None:
+        """As `before`, at a border where something else stopped the session already: hits count and log points speak,
+        and nothing stops or is used up. Raises nothing."""
+        return self.before(border, now, stops=False)
 
     def after(self, border: Border, now: int) -> Hit | None:
         """Return what breakpoints make of a step that was taken; `now` in ms. Raises nothing."""
@@ -232,7 +237,7 @@ class Book:
 
     # --- inside
 
-    def _ask(self, wanted: _Wanted, border: Border, now: int) -> Hit | None:
+    def _ask(self, wanted: _Wanted, border: Border, now: int, stops: bool = True) -> Hit | None:
         memory = self._memory(border.session)
         self._account.borders += 1
         found: _Found | None = None
@@ -267,15 +272,15 @@ class Book:
             return None
         if found.starved and greedy is not None:
             found.tell(greedy.crowded(found.starved))
-        return self._answer(found, memory)
+        return self._answer(found, memory, stops)
 
-    def _answer(self, found: "_Found", memory: Memory) -> Hit | None:
+    def _answer(self, found: "_Found", memory: Memory, stop: bool) -> Hit | None:
         if found.told:
             self._plans.clear()  # one may be muted
         memory.hit.update(found.hit)  # not before the next border: the order of ids means nothing
-        for number in found.hit:
+        for number in found.hit if stop else ():
             self._spend(self._breakpoints[number])
-        stops = found.stops
+        stops = found.stops if stop else []
         if not stops and not found.logs and not found.told:
             return None
         commands = tuple((one.id, line) for one, _ in stops for line in one.spec.commands)

@@ -120,8 +120,10 @@ class Debugger:
         gate = self.dispatcher.gate
         if len(self.book) and self._before not in gate.breakpoints:
             gate.watch(self._before)
-        elif not len(self.book):
+            gate.passing.append(self._passing)
+        elif not len(self.book) and self._before in gate.breakpoints:
             gate.unwatch(self._before)
+            gate.passing.remove(self._passing)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Do what is due with sessions whose drivers are gone, until cancelled. These clocks freeze with no session."""
@@ -331,6 +333,17 @@ class Debugger:
         except Exception as exc:  # noqa: BLE001 - the gate drops who fails, and then nobody would be stopped any more
             self.complain(f"breakpoints of session {session.id}", exc)
             return None
+
+    def _passing(self, session: Session, kind: StepKind, call: str, event: Event) -> None:
+        """The session passes a border at which something else had stopped it before breakpoints were asked."""
+        try:
+            key, agent = self.names.of(session.id)
+            if self.book.wants(session.id, kind, "before", key, agent):
+                hit = self.book.passed(self.border(session, kind, call, event), self.clock.wall())
+                if hit is not None:
+                    self._say(session, hit)
+        except Exception as exc:  # noqa: BLE001 - the session goes on whatever happens here
+            self.complain(f"breakpoints of session {session.id}", exc)
 
     def _asked(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         key, agent = self.names.of(session.id)

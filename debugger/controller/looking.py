@@ -30,7 +30,7 @@ from debugger.protocol.errors import Failure
 from debugger.server import Caller, Handler
 from runtime.sessions.session import Session
 from runtime.step import State
-from runtime.vocab import encode
+from runtime.vocab import DEEPEST, encode
 
 REQUEST: Final = "request"
 """The path whose bytes are the next request to the model."""
@@ -112,7 +112,7 @@ class Looking:
         value = compile_path(params.path)(self.debugger.here(session))
         if value is ABSENT:
             raise Failure(NoSuchPath.code, f"there is nothing at {params.path!r} now", at="with.path")
-        whole = encode(plain(value, Bounds(text=WHOLE)))
+        whole = encode(plain(value, Bounds(WHOLE, DEEPEST, WHOLE, WHOLE)))
         piece = whole[params.start : params.start + params.count]
         return {"text": piece.decode("utf-8", "ignore"), "start": params.start, "total": len(whole)}
 

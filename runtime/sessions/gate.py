@@ -18,6 +18,9 @@ Breakpoint = Callable[[Session, StepKind, str, Event], str | None]
 
 It is asked once at each border, also where the journal takes the stop only later: it may count, or be used up.
 """
+Passing = Callable[[Session, StepKind, str, Event], None]
+"""Takes the same at a border where something else had stopped the session before breakpoints were asked, and which it
+passes now: what counts and tells there without stopping. It must not raise."""
 Until = Callable[[Session, StepKind, str, Event, int], bool]
 """Takes the same and how many steps were taken since they were granted; says whether to stop before this one."""
 
@@ -51,8 +54,10 @@ class Gate:
     announce: Callable[[Session, StepKind, str, str, str], None]
     complain: Callable[[str], None] = field(default=lambda text: None)
     breakpoints: list[Breakpoint] = field(factory=list)
+    passing: list[Passing] = field(factory=list)
     _held: dict[str, _Held] = field(factory=dict)
     _passed: dict[str, int] = field(factory=dict)
+    _asked: dict[str, int] = field(factory=dict)
     _found: dict[str, tuple[tuple[int, StepKind, str], str]] = field(factory=dict)
 
     def close(self, session: Session) -> None:
@@ -97,6 +102,7 @@ class Gate:
         """Drop what is known of a session that is unloaded or closed."""
         self._held.pop(session.id, None)
         self._passed.pop(session.id, None)
+        self._asked.pop(session.id, None)
         self._found.pop(session.id, None)
         session.armed = False
 
@@ -138,6 +144,10 @@ class Gate:
 
     def _match(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
         if self._passed.get(session.id) == session.steps:
+            if self.passing and self._asked.get(session.id) != session.steps:
+                self._asked[session.id] = session.steps
+                for tell in self.passing:
+                    tell(session, kind, call, event)
             return None
         found, border = self._found.get(session.id), (session.steps, kind, call)
         if found is not None and found[0] == border:
@@ -154,6 +164,8 @@ class Gate:
         return cause
 
     def _ask(self, session: Session, kind: StepKind, call: str, event: Event) -> str | None:
+        if self.passing:
+            self._asked[session.id] = session.steps
         for stop in tuple(self.breakpoints):
             try:
                 cause = stop(session, kind, call, event)

@@ -201,6 +201,20 @@ async def test_a_log_point_speaks_and_stops_nobody_and_not_too_often(autojump_cl
         assert (await ann.told("log", 4))["line"].endswith("(5 left out)")
 
 
+async def test_where_something_else_stopped_first_hits_count_and_log_points_speak(autojump_clock: MockClock) -> None:
+    async with studio(*TWO) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        after = {"kinds": ["model.response"], "edge": "after"}
+        log = {"kinds": ["call.judge"], "log": "{tool.name}"}
+        counted, once = {"kinds": ["call.judge"], "hits": "= 99"}, {"kinds": ["call.judge"], "temporary": True}
+        stops = await run(house, ann, session, after, log, counted, once)
+        assert {one.partition(":")[0] for one in causes(stops)} == {"breakpoint 1"}
+        rows = {row["id"]: row["hits"] for row in (await ann.ask("break_list"))["breakpoints"]}
+        assert [one["line"] for one in ann.all("log")] == ["read", "write"]
+        assert rows == {1: 3, 2: 2, 3: 2, 4: 2}
+
+
 # --- 12: watchpoints
 
 

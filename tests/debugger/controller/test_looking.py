@@ -161,6 +161,22 @@ async def test_sessions_that_are_over_can_be_looked_at(autojump_clock: MockClock
         world.dispatcher.complaints.clear()
 
 
+async def test_the_bytes_of_a_value_are_whole_however_often_they_were_asked_for(autojump_clock: MockClock) -> None:
+    args = {"list": list(range(300)), "text": "x" * 250_000, "deep": {"er": {"and": [[[[[[[["deeper"]]]]]]]]}}}
+    async with studio([calls(("read", args))], [text("done")]) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["call.run"])
+        house.world.say(session)
+        await ann.told("stopped")
+        for _ in range(3):
+            whole, total = "", 1
+            while len(whole) < total:
+                page = await ann.ask("bytes", session="s", path="tool.args", start=len(whole), count=100_000)
+                whole, total = whole + page["text"], page["total"]
+            assert json.loads(whole) == args
+
+
 async def test_a_secret_that_is_written_is_shown_to_nobody(autojump_clock: MockClock) -> None:
     async with studio([calls(("read", HIDING))], [text("done")]) as house:
         session = house.open()

@@ -516,12 +516,12 @@ async def test_a_stop_that_found_no_room_is_taken_later_though_who_found_it_is_g
 async def test_a_stop_that_found_no_room_is_of_no_other_step(again: bool, autojump_clock: MockClock) -> None:
     store = FullStore()
     async with running(*ANSWERS, [text("second")], store=store) as world:
-        gate, asked = world.dispatcher.gate, list[str]()
+        gate, asked = world.dispatcher.gate, trio.Event()
 
         def once(session: Session, kind: StepKind, call: str, event: ev.Event) -> str | None:
             if kind is not StepKind.CALL_RUN:
                 return None
-            asked.append(call)
+            asked.set()
             gate.unwatch(once)
             store.refuses = True
             return "found once"
@@ -529,8 +529,7 @@ async def test_a_stop_that_found_no_room_is_of_no_other_step(again: bool, autoju
         gate.watch(once)
         session = world.open()
         world.say(session)
-        while not asked:  # noqa: ASYNC110 - nothing else tells that the gate asked
-            await trio.lowlevel.checkpoint()
+        await asked.wait()
         store.refuses = False
         world.dispatcher.control(session, ev.Cancelled("ann", ""), "ann")
         if again:
