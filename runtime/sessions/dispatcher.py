@@ -17,7 +17,7 @@ from runtime.errors import InputError, JournalError, JournalFull, LocalError, No
 from runtime.sessions.actors import actor_of
 from runtime.sessions.gate import STEP, Gate, Until, after
 from runtime.sessions.journal import Journal
-from runtime.sessions.performer import Performer
+from runtime.sessions.performer import Deliver, Performer
 from runtime.sessions.session import LANE_MESSAGES, Session
 from runtime.sessions.tasks import Task
 from runtime.sessions.timeline import Timeline
@@ -25,6 +25,7 @@ from runtime.sessions.underway import Underway
 from runtime.step import OPEN, REST, CallPhase, Event, Phase, State, Step, StepKind, advance, kind_of, ready
 from runtime.step import events as ev
 from runtime.step.branches import LONGEST_NOTE, checked_name
+from runtime.step.effects import Effect
 from runtime.step.outstanding import AWAITED, outstanding
 from runtime.step.replay import rebased
 from runtime.vocab import Message
@@ -66,7 +67,7 @@ class Dispatcher:
 
     def __attrs_post_init__(self) -> None:
         self.gate = Gate(self._announce, self.complaints.append)
-        self.underway = Underway(self.journal, self.performer, self.post, self.complaints.append)
+        self.underway = Underway(self._committed, self._perform, self.post, self.complaints.append)
 
     async def run(self, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
         """Dispatch until cancelled."""
@@ -303,6 +304,14 @@ class Dispatcher:
     def recover(self, session: Session) -> None:
         """Make ready again what was under way when the process died. Nothing moves before the session is woken."""
         self._apply(session, ev.Recovered(), "system")
+
+    # --- what effects under way need, looked up when they need it
+
+    async def _committed(self, ticket: int) -> None:
+        await self.journal.committed(ticket)
+
+    async def _perform(self, session: Session, effect: Effect, deliver: Deliver) -> Event:
+        return await self.performer.perform(session, effect, deliver)
 
     # --- the loop's insides
 

@@ -4,15 +4,14 @@ An effect that somebody outside could notice begins when the record that wants i
 to `post` as an event.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 from attrs import define, field
 
 from runtime.errors import TwinstepError
-from runtime.sessions.journal import Journal
-from runtime.sessions.performer import Performer
+from runtime.sessions.performer import Deliver
 from runtime.sessions.session import Session
 from runtime.sessions.tasks import PromptTasks, Task
 from runtime.step import Event
@@ -23,10 +22,13 @@ from runtime.step.outstanding import key_of, outstanding
 
 @define(eq=False)
 class Underway:
-    """The tasks of all open prompts. Those that are wanted before `open` begin with it."""
+    """The tasks of all open prompts. Those that are wanted before `open` begin with it.
 
-    journal: Journal
-    performer: Performer
+    `committed` waits until a ticket of the journal is on disk, `perform` does what an effect names.
+    """
+
+    committed: Callable[[int], Awaitable[None]]
+    perform: Callable[[Session, Effect, Deliver], Awaitable[Event]]
     post: Callable[[Session, Event, Task], None]
     complain: Callable[[str], None]
     _nursery: trio.Nursery | None = None
@@ -81,10 +83,10 @@ class Underway:
 
         try:
             if effect.outside:
-                await self.journal.committed(ticket)
+                await self.committed(ticket)
             if task.stale:  # given up since this task was made ready to run, too late for Trio to cancel it
                 return
-            outcome = await self.performer.perform(session, effect, deliver)
+            outcome = await self.perform(session, effect, deliver)
         except* Exception as group:  # noqa: BLE001 - whatever a port does, the prompt fails and not the daemon
             outcome = self._fault(session, type(effect).__name__, group)
         self.post(session, outcome, task)

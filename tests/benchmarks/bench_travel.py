@@ -46,7 +46,7 @@ async def held(path: Path) -> AsyncIterator[tuple[World, Roster, Session]]:
         running([calls(("read", {"n": 1}), ("write", {"n": 2}))], repeat=True) as world,
     ):
         journal = Journal(store, TrioClock(), store.codec, store.name)
-        world.dispatcher.journal = world.dispatcher.underway.journal = journal
+        world.dispatcher.journal = journal
         roster = Roster(world.dispatcher)
         session = roster.open("s", ev.Settings("test-model"))
         world.say(session)

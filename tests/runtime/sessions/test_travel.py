@@ -259,7 +259,7 @@ async def test_a_copy_replays_alone_after_the_other_was_deleted(suffix: str, tmp
     long = "x" * 20_000
     async with open_store(tmp_path / f"j.{suffix}") as store, running(*ANSWERS) as world:
         journal = Journal(store, TrioClock(), store.codec, store.name)
-        world.dispatcher.journal = world.dispatcher.underway.journal = journal
+        world.dispatcher.journal = journal
         roster = Roster(world.dispatcher)
         session = roster.open("s", ev.Settings("m"))
         world.say(session, long)
