@@ -167,11 +167,7 @@ class Directory:
 
         With a `workspace` it works there. Raises what `Roster.fork` does.
         """
-        now = self.clock.wall()
-        members = {**entry.members, **({"sessionRoot": workspace} if workspace else {})}
-        names = {name: getattr(entry, name) for name in ("agent", "model", "thinking", "mode", "queue")}
-        made = Entry(key, self.chance.uuid(), self.chance.uuid(), created=now, updated=now, born=now, members=members,
-                     via="debugger", title=entry.title, **names)  # fmt: skip
+        made = entry.copied(key, self.chance.uuid(), self.chance.uuid(), self.clock.wall(), workspace)
         self.by_session[made.session] = key
         self._given[made.session] = self.settings_of(made)
         try:
@@ -264,27 +260,7 @@ class Directory:
         if self.busy(entry):
             raise invalid("the session has an open run; abort it first")
         now = self.clock.wall()
-        fresh = Entry(
-            entry.key,
-            self.chance.uuid(),
-            self.chance.uuid(),
-            entry.agent,
-            entry.created,
-            now,
-            entry.via,
-            entry.parent,
-            entry.depth,
-            entry.label,
-            model=entry.model,
-            thinking=entry.thinking,
-            mode=entry.mode,
-            queue=entry.queue,
-            pinned=entry.pinned,
-            participants=entry.participants,
-            members=entry.members,
-            born=now,
-            first=entry.id,
-        )
+        fresh = entry.renewed(self.chance.uuid(), self.chance.uuid(), now)
         self._open(fresh)
         try:
             self.past.put(entry.session, Past(entry.session, entry.key, entry.agent, now, reason, kept=True))

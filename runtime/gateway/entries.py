@@ -114,6 +114,49 @@ class Entry:
         """Return it as it is for a run that has a model or a thinking level of its own."""
         return evolve(self, model=model or self.model, thinking=thinking or self.thinking)
 
+    def renewed(self, session: str, revision: str, now: int) -> "Entry":
+        """Return it as it is for a new session under the same key and id."""
+        return Entry(
+            self.key,
+            session,
+            revision,
+            self.agent,
+            self.created,
+            now,
+            self.via,
+            self.parent,
+            self.depth,
+            self.label,
+            model=self.model,
+            thinking=self.thinking,
+            mode=self.mode,
+            queue=self.queue,
+            pinned=self.pinned,
+            participants=self.participants,
+            members=self.members,
+            born=now,
+            first=self.id,
+        )
+
+    def copied(self, key: str, session: str, revision: str, now: int, workspace: str) -> "Entry":
+        """Return the entry of a copy of its session, under another key, which works in `workspace` if that is named."""
+        return Entry(
+            key,
+            session,
+            revision,
+            self.agent,
+            now,
+            now,
+            "debugger",
+            title=self.title,
+            model=self.model,
+            thinking=self.thinking,
+            mode=self.mode,
+            queue=self.queue,
+            members={**self.members, "sessionRoot": workspace} if workspace else self.members,
+            born=now,
+        )
+
 
 @frozen
 class Run:
