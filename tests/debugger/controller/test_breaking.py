@@ -211,7 +211,7 @@ async def test_where_something_else_stopped_first_hits_count_and_log_points_spea
         stops = await run(house, ann, session, after, log, counted, once)
         assert {one.partition(":")[0] for one in causes(stops)} == {"breakpoint 1"}
         rows = {row["id"]: row["hits"] for row in (await ann.ask("break_list"))["breakpoints"]}
-        assert [one["line"] for one in ann.all("log")] == ["read", "write"]
+        assert [one["line"] for one in ann.all("log")] == ['"read"', '"write"']
         assert rows == {1: 3, 2: 2, 3: 2, 4: 2}
 
 
