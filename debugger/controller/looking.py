@@ -34,7 +34,8 @@ from runtime.vocab import DEEPEST, encode
 
 REQUEST: Final = "request"
 """The path whose bytes are the next request to the model."""
-WHOLE: Final = 1 << 24
+WHOLE: Final = 1 << 20
+"""Characters of texts, and entries of one list, that one value may have whose bytes are shown whole."""
 
 
 @define(eq=False)
@@ -112,7 +113,7 @@ class Looking:
         value = compile_path(params.path)(self.debugger.here(session))
         if value is ABSENT:
             raise Failure(NoSuchPath.code, f"there is nothing at {params.path!r} now", at="with.path")
-        whole = encode(plain(value, Bounds(WHOLE, DEEPEST, WHOLE, WHOLE)))
+        whole = encode(plain(value, Bounds(WHOLE, DEEPEST, WHOLE, letters=WHOLE)))
         piece = whole[params.start : params.start + params.count]
         return {"text": piece.decode("utf-8", "ignore"), "start": params.start, "total": len(whole)}
 

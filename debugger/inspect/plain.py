@@ -33,12 +33,26 @@ ListLike = (list, tuple, PVector)
 
 @define
 class Bounds:
-    """How much of a value is shown: characters of each text, levels, entries of each list, characters of it all."""
+    """How much of a value is shown: characters of each text, levels, entries of each list, characters of it all.
+
+    With `letters`, that many characters of texts are shown beside the budget, which is for the rest then.
+    """
 
     text: int = TEXT
     depth: int = DEPTH
     items: int = ITEMS
     budget: int = BUDGET
+    letters: int | None = None
+
+    def cut(self, text: str) -> Any:
+        """Return what is shown of a text, and take it from what may be shown."""
+        left = self.budget if self.letters is None else self.letters
+        shown, taken = cut(text, max(0, min(self.text, left))), min(len(text), self.text)
+        if self.letters is None:
+            self.budget -= taken
+        else:
+            self.letters -= taken
+        return shown
 
 
 def plain(value: Any, bounds: Bounds | None = None) -> Any:
@@ -137,9 +151,7 @@ def _plain(value: Any, bounds: Bounds, level: int) -> Any:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
-        shown = cut(value, max(0, min(bounds.text, bounds.budget)))
-        bounds.budget -= min(len(value), bounds.text)
-        return shown
+        return bounds.cut(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):

@@ -80,7 +80,7 @@ async def warm(path: Path) -> dict[str, list[float]]:
         gc.collect()
         gc.freeze()
         for _ in range(WARM):
-            number = random.randint(1, line.last - 60)
+            number = random.randint(1, session.state.number)
             took["look"].append(timed(lambda number=number: line.numbered(number).state))  # type: ignore[misc]
             took["receipt"].append(timed(lambda number=number: line.receipt(number)))  # type: ignore[misc]
         for n in range(FORKS):

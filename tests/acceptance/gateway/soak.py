@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -100,6 +101,12 @@ def at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
+def by_tenth(cpu: list[float], before: float) -> list[float]:
+    """Processor seconds in each tenth of the samples."""
+    at_ends = [before, *(cpu[max(0, len(cpu) * n // 10 - 1)] for n in range(1, 11))]
+    return [late - early for early, late in pairwise(at_ends)]
+
+
 def figures(soak: Soak, began: float, cpu: float) -> dict[str, Any]:
     """What came of it."""
     tenth = max(1, len(soak.seconds) // 10)
@@ -110,6 +117,7 @@ def figures(soak: Soak, began: float, cpu: float) -> dict[str, Any]:
     return {
         "turns": len(soak.seconds), "seconds": round(took, 1), "turns/s": round(len(soak.seconds) / took, 1),
         "cpu ms/turn": round(1000 * (soak.cpu[-1] - cpu) / len(soak.seconds), 2),
+        "cpu ms/turn by tenth": [round(1000 * more / tenth, 2) for more in by_tenth(soak.cpu, cpu)],
         "rss at 20 % MiB": round(fifth / 2**20, 1), "rss at the end MiB": round(last / 2**20, 1),
         "rss growth": round(growth, 3), "rss met": growth <= GROWTH,
         "p50 second tenth ms": round(at(early, 0.5) * 1000, 1), "p50 last tenth ms": round(at(late, 0.5) * 1000, 1),
