@@ -114,7 +114,7 @@ class Looking:
         value = compile_path(params.path)(self.debugger.here(session))
         if value is ABSENT:
             raise Failure(NoSuchPath.code, f"there is nothing at {params.path!r} now", at="with.path")
-        whole = encode(plain(value, Bounds(WHOLE, DEEPEST, WHOLE, BUDGET // 2, WHOLE)))
+        whole = encode(plain(value, Bounds(WHOLE, DEEPEST, WHOLE, BUDGET // 4, WHOLE)))
         piece = whole[params.start : params.start + params.count]
         return {"text": piece.decode("utf-8", "ignore"), "start": params.start, "total": len(whole)}
 
