@@ -88,7 +88,11 @@ def _content(value: Any, _: Any) -> Content:
         raise ValueError(f"role: must be user or model, not {role!r}")
     if not all(isinstance(label, str) for label in labels):
         raise TypeError("labels: must be texts")
-    return Content(role, tuple([_object(part, None) for part in value["parts"]]), tuple(labels))
+    parts = tuple(value["parts"])
+    for part in parts:
+        if type(part) is not dict:
+            _object(part, None)
+    return Content(role, parts, tuple(labels) if labels else ())
 
 
 def _is_vector(kind: Any) -> bool:
