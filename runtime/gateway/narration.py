@@ -22,6 +22,8 @@ from runtime.vocab import JsonObject, ToolResult
 
 PACE_MS: Final = 75
 """Between two `chat` deltas of a run (measured, CONTRACT section 6)."""
+LEFT: Final = "branch"
+"""Why a run was given up whose session has gone back to a moment before it."""
 TOOL_EVENTS: Final = "tool-events"
 """The capability of clients that want to hear of tools in full."""
 NO_USAGE: Final = {"input": 0, "output": 0, "totalTokens": 0}
@@ -97,6 +99,11 @@ class Narration:
         """Return the end of a run that could not be told to its end: its last word is still due."""
         self.over = True
         return self._chat({"state": "error", "errorMessage": "internal error"})
+
+    def left(self, now: int) -> list[Told]:
+        """Return the end of a run that its session has left by going back."""
+        self.over, self.reason = True, LEFT
+        return list(self._aborted(now))
 
     def _step(self, step: Step, now: int) -> Iterator[Told]:
         match step.event:
