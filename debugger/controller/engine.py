@@ -271,6 +271,7 @@ class Debugger:
             return
         del self.watched[name]
         session.watch(False)
+        session.timeline = None  # all its states: whoever looks back again reads them again
 
     def held_for(self, session: Session) -> float | None:
         """Return for how many seconds a session is held, or None."""

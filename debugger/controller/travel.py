@@ -38,7 +38,10 @@ async def sliced(search: Generator[None, None, T]) -> T:
 
 
 async def timeline_of(debugger: Debugger, session: Session) -> Timeline:
-    """Return the records of a session. Raises Failure where they cannot be read."""
+    """Return the records of a session. Raises Failure where they cannot be read. They are kept as long as somebody
+    looks into it."""
+    if session.broken is None:
+        debugger.look(session)
     try:
         return await debugger.dispatcher.timeline(session)
     except JournalError as exc:
@@ -147,6 +150,8 @@ async def branch(
         after={"branch": name, "origin": seq, "receipt": receipt},
     )
     hold_of(session)
+    if session.state.branch != name:  # whoever wants a change there must not make it elsewhere
+        raise Failure("moved", f"session {session.id} left branch {name} at once, for {session.state.branch}")
     return name
 
 

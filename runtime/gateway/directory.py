@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 from attrs import define, evolve, field
 
-from runtime.errors import JournalError, LocalError, TwinstepError
+from runtime.errors import InputError, JournalError, LocalError, TwinstepError
 from runtime.gateway import keys
 from runtime.gateway.entries import Entry, Kept, Loose, Note, Past, Run, Spent
 from runtime.gateway.frames import invalid
@@ -165,13 +165,17 @@ class Directory:
     async def fork(self, entry: Entry, key: str, seq: int, by: str, reason: str, receipt: str, workspace: str) -> Entry:
         """Begin a session under another key as the one of an entry was after its record `seq`; `Roster.fork` says how.
 
-        With a `workspace` it works there. Raises what `Roster.fork` does.
+        With a `workspace` it works there. Raises what `Roster.fork` does, and InputError where the key is taken.
         """
+        session = self.roster.get(entry.session)
+        await self.roster.dispatcher.timeline(session)  # now the fork waits for nothing, and nobody comes between
+        if key in self.shelf.items:
+            raise InputError(f"there is a session {key} already")
         made = entry.copied(key, self.chance.uuid(), self.chance.uuid(), self.clock.wall(), workspace)
         self.by_session[made.session] = key
         self._given[made.session] = self.settings_of(made)
         try:
-            await self.roster.fork(self.roster.get(entry.session), seq, made.session, by, reason, receipt, workspace)
+            await self.roster.fork(session, seq, made.session, by, reason, receipt, workspace)
             self.by_id[made.id] = key
             self._written(self.shelf.put(key, made))
         except TwinstepError:

@@ -307,3 +307,31 @@ async def test_a_journal_with_branches_replays_and_is_audited(autojump_clock: Mo
         assert found["verified"]["faults"] == []
         assert sum(one["action"] == "branch" for one in found["entries"]) == 3
         assert (await runs(house, session))[call] >= 1
+
+
+async def test_all_that_goes_on_is_not_what_is_looked_at_in_the_past(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        await ann.ask("back", session="s", count=2)
+        answer = await ann.ask("continue", session="*", generation=0)
+        assert answer["sessions"] == []
+        assert "the past of session s is looked at" in answer["failed"]["s"]
+        assert session.state.hold is not None
+        assert (await ann.ask("status", session="s"))["past"] is True
+        await ann.ask("goto", session="s", end="last")
+        assert (await ann.ask("continue", session="*", generation=0))["sessions"] == ["s"]
+
+
+async def test_the_records_of_a_session_are_let_go_of_when_nobody_looks_any_more(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session = house.open()
+        house.world.say(session)
+        await house.world.rest(session)
+        ann = await house.client("ann")
+        await ann.ask("branches", session="s")
+        await ann.ask("export", session="s")
+        assert session.timeline is not None
+        await ann.leave()
+        assert session.timeline is None
+        bob = await house.client("bob")
+        assert [one["name"] for one in (await bob.ask("branches", session="s"))["branches"]] == ["main"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from runtime.errors import InputError, JournalError, JournalFull, NoTransition
+from runtime.errors import InputError, JournalError, JournalFull, LocalError, NoTransition
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.sessions.timeline import SLICE, WRITTEN_SECONDS
@@ -344,3 +344,57 @@ async def test_a_session_that_is_unloaded_forgets_its_timeline_and_a_new_one_is_
         assert session.timeline is None
         again = roster.get("s")
         assert (await world.dispatcher.timeline(again)).at(again.state.seq) == again.state
+
+
+async def test_records_that_are_let_go_of_while_they_are_read_are_read_again(autojump_clock: MockClock) -> None:
+    async with running(*[[calls(("shell", {"n": n}))] for n in range(40)], [text("done")]) as world:
+        session = world.open()
+        world.say(session)
+        await world.until(session, lambda one: one.state.seq > 4 * SLICE)
+        found = []
+
+        async def ask() -> None:
+            found.append(await world.dispatcher.timeline(session))
+
+        async with trio.open_nursery() as nursery:
+            world.memory.hold()
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            assert session.timeline is not None
+            session.timeline = None
+            world.memory.release()
+        await world.rest(session)
+        assert session.timeline is found[0]
+        assert found[0].at(session.state.seq) is session.state
+        assert len(found[0].receipt(1).needed) == runs(world) + 1
+
+
+async def test_a_session_that_is_unloaded_while_its_records_are_read_says_so(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m"))
+        world.say(session)
+        await world.rest(session)
+        why = []
+
+        async def ask() -> None:
+            with pytest.raises(LocalError, match="was unloaded") as caught:
+                await world.dispatcher.back(session, 1, "b1", "ann")
+            why.append(caught)
+
+        async with trio.open_nursery() as nursery:
+            world.memory.hold()
+            nursery.start_soon(ask)
+            nursery.start_soon(roster.park, session)
+            await wait_all_tasks_blocked()
+            world.memory.release()
+        assert len(why) == 1
+
+
+async def test_a_session_that_is_closed_stays_so_whatever_its_past_was(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        session = await finished(world)
+        world.dispatcher.control(session, ev.Closed("over"), "ann")
+        with pytest.raises(NoTransition, match="CLOSED"):
+            await world.back(session, 1, "b1")
+        assert session.state.phase is Phase.CLOSED
