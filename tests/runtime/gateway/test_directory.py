@@ -128,6 +128,8 @@ async def test_a_fork_has_a_key_of_its_own_and_what_was_said_before(autojump_clo
         assert house.entry(key).members["sessionRoot"] == "/elsewhere"
         with pytest.raises(InputError, match="there is a session"):
             await names.fork(session, session.state.seq, "twin", "ann", "", "", "")
+        with pytest.raises(InputError, match="is a key of another agent"):
+            await names.fork(session, session.state.seq, "agent:other:twin", "ann", "", "", "")
         await house.turn(key, "two", "r2")
         assert texts(house, key)[-2] == "two"
         assert texts(house, KEY) == ["one", "Hi."]
