@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from debugger.protocol.commands import COMMANDS
 from runtime.sessions.session import Session
@@ -335,3 +336,27 @@ async def test_the_records_of_a_session_are_let_go_of_when_nobody_looks_any_more
         assert session.timeline is None
         bob = await house.client("bob")
         assert [one["name"] for one in (await bob.ask("branches", session="s"))["branches"]] == ["main"]
+
+
+async def test_a_change_in_the_past_is_not_made_where_somebody_else_led_the_session_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        made = await ann.ask("back", session="s", count=2)
+        refused = []
+
+        async def edit() -> None:
+            change = {"path": "model", "value": "from ann"}
+            refused.append(await ann.refused("edit", session="s", at=made["at"], changes=[change]))
+
+        async with trio.open_nursery() as nursery:
+            house.world.memory.hold()
+            nursery.start_soon(edit)
+            await wait_all_tasks_blocked()
+            assert session.state.branch == "b1"
+            house.world.dispatcher.release(session, "bob")
+            house.world.dispatcher.hold(session, "bob")
+            house.world.memory.release()
+        assert refused[0].code == "stale"
+        assert session.state.settings.model != "from ann"
