@@ -4,10 +4,10 @@ from trio.testing import MockClock
 
 from runtime.app.debugging import GatewayNames
 from runtime.sessions.session import Session
-from runtime.step import Phase
+from runtime.step import CallPhase, Phase
 from tests.fakes.gateway import House, serving
-from tests.fakes.messages import FAMILIES, KEY, SLOW, begun, ends, run_of, send
-from tests.fakes.world import text
+from tests.fakes.messages import FAMILIES, KEY, SLOW, begun, ends, run_of
+from tests.fakes.world import calls, text
 
 
 def main_of(house: House) -> Session:
@@ -72,10 +72,28 @@ async def test_a_run_that_its_session_leaves_by_going_back_comes_to_an_end(autoj
 async def test_a_run_that_its_session_is_still_at_after_going_back_goes_on(autojump_clock: MockClock) -> None:
     async with serving(SLOW, families=FAMILIES) as house:
         link = house.link()
-        await send(house, "one", "r1")
+        await begun(house)
         session = main_of(house)
-        await house.world.until(session, lambda one: one.state.phase is Phase.STREAMING)
+        assert session.state.phase is Phase.STREAMING
         await house.world.back(session, session.state.seq - 1, "b")
         await house.rest(KEY)
         assert ends(link, "r1") == ["final"]
         assert run_of(house, "r1").status == "ok"
+        told = [one["message"]["content"][0]["text"] for one in link.events("chat", runId="r1") if "message" in one]
+        assert told[-1] == "first done"  # and nothing that was said on the branch that was left
+
+
+async def test_a_tool_that_runs_when_its_session_goes_back_is_told_to_have_ended(autojump_clock: MockClock) -> None:
+    async with serving([calls(("shell", {"n": 1}))], [text("done")], families=FAMILIES) as house:
+        link = house.link()
+        house.world.tools.tools["shell"].seconds = 50.0
+        await begun(house)
+        session = main_of(house)
+        assert session.state.turn is not None
+        assert [call.phase for call in session.state.turn.calls] == [CallPhase.RUNNING]
+        await house.world.back(session, session.state.seq, "b")
+        await house.rest(KEY)
+        items = [one["data"] for one in link.events("agent", runId="r1") if one["stream"] == "item"]
+        assert [(one["phase"], one["status"]) for one in items] == [("start", "running"), ("end", "failed")]
+        assert "was not run again" in items[-1]["error"]
+        assert ends(link, "r1") == ["final"]
