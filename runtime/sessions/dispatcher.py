@@ -300,7 +300,7 @@ class Dispatcher:
     def _branch(self, session: Session, timeline: Timeline, seq: int, event: ev.Branched) -> Step:
         if session.state.phase is Phase.CLOSED:  # its past is not closed, but nothing begins there any more
             raise NoTransition(f"BRANCH in CLOSED (session {session.id})")
-        event = timeline.branch(seq, event)
+        event = timeline.branch(seq, event, session.arrived)
         step = self._apply(session, event, event.by, rebased(timeline.at(seq), session.state))
         self.underway.prune(session)
         if session.state.hold is not None:  # it stands before another step now

@@ -315,7 +315,8 @@ class Released:
 
 @frozen
 class Answered:
-    """What a call that was running at a record came to later, which record `at` says: it is not run again."""
+    """What a call that was running at a record came to later, which record `at` says: it is not run again. With 0 it
+    had come, and was not taken in by a record yet."""
 
     call: str
     at: int

@@ -398,3 +398,34 @@ async def test_a_session_that_is_closed_stays_so_whatever_its_past_was(autojump_
         with pytest.raises(NoTransition, match="CLOSED"):
             await world.back(session, 1, "b1")
         assert session.state.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+async def test_a_result_that_came_while_the_session_was_held_is_kept_by_who_goes_back(
+    seconds: float, autojump_clock: MockClock
+) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m"))
+        for name in ("shell", "read"):
+            world.tools.tools[name].seconds = 1.0
+        world.say(session)
+        await world.until(session, running_both)
+        at = session.state.seq
+        world.dispatcher.hold(session, "ann")
+        await trio.sleep(seconds)
+        arrived = {event.call: event.result for event in session.arrived if isinstance(event, ev.Finished)}
+        assert len(arrived) == (2 if seconds else 0)
+        copy = await roster.fork(session, at, "copy", "ann")
+        await world.dispatcher.back(session, at, "b", "ann")
+        for one in (session, copy):
+            assert one.state.turn is not None
+            shell = next(call for call in one.state.turn.calls if call.name == "shell")
+            assert shell.phase is CallPhase.FINISHED
+            assert shell.result is not None
+            assert (shell.result.error is None) is bool(seconds)
+            world.dispatcher.release(one, "ann")
+            await world.rest(one)
+            assert (await world.replayed(one)).digest == one.state.digest
+        assert runs(world) == 1
+        assert runs(world, "read") == (1 if seconds else 3)
