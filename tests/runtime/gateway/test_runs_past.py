@@ -4,7 +4,7 @@ from trio.testing import MockClock
 
 from runtime.app.debugging import GatewayNames
 from runtime.sessions.session import Session
-from runtime.step import CallPhase, Phase
+from runtime.step import CallPhase, Phase, StepKind
 from tests.fakes.gateway import House, serving
 from tests.fakes.messages import FAMILIES, KEY, SLOW, begun, ends, run_of
 from tests.fakes.world import calls, text
@@ -97,3 +97,35 @@ async def test_a_tool_that_runs_when_its_session_goes_back_is_told_to_have_ended
         assert [(one["phase"], one["status"]) for one in items] == [("start", "running"), ("end", "failed")]
         assert "was not run again" in items[-1]["error"]
         assert ends(link, "r1") == ["final"]
+
+
+def paid(house: House) -> int:
+    """The tokens that were counted so far, of all sessions."""
+    return sum(one.total for one in house.desk.directory.spent.items.values())
+
+
+async def test_tokens_of_a_branch_that_was_left_are_counted_and_none_twice(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], [text("Hi again.")], families=FAMILIES) as house:
+        await house.turn(KEY, "one", "r1")
+        once = paid(house)
+        assert once > 0
+        session = main_of(house)
+        line = await house.world.dispatcher.timeline(session)
+        asked = next(one.seq for one in line.path() if one.kind is StepKind.MODEL_REQUEST)
+        await house.world.back(session, asked - 1, "b")
+        await house.rest(KEY)
+        await house.turn(KEY, "two", "r2")
+        assert paid(house) == 3 * once
+        await house.world.back(session, asked - 1, "c")
+        assert paid(house) == 3 * once
+
+
+async def test_a_copy_does_not_count_again_what_was_used_before_it(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], [text("Hi again.")], families=FAMILIES) as house:
+        await house.turn(KEY, "one", "r1")
+        once = paid(house)
+        twin = await twin_of(house)
+        entry = house.desk.directory.of(twin.id)
+        assert entry is not None
+        await house.turn(entry.key, "two", "r2")
+        assert paid(house) == 2 * once
