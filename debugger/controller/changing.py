@@ -100,7 +100,7 @@ class Changing:
         undo = Undo(made, inverse(session.state, made))
         ticket, answer = self._edit(caller, session, made, "edit", params.reason)
         if params.once:
-            watched.once.append(undo.back)
+            watched.once.append((session.state.seq, undo.back))
         else:
             watched.done.append(undo)
             watched.undone.clear()

@@ -78,6 +78,12 @@ class Line:
         head = self.last if seq is None else seq
         return [self._taken(one - 1) for one in self._past.path(self._place(head) + 1)]
 
+    def leads(self, seq: int, to: int) -> bool:
+        """Whether a record is on the path of another one."""
+        while to > seq:
+            to = self._parents[self._place(to)]
+        return to == seq
+
     def later(self, seq: int) -> Sequence[Taken]:
         """Return what came after a record on the live branch, or where it is on another one, on the branch it is of."""
         branch = self.at(seq).branch

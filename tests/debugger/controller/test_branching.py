@@ -360,3 +360,29 @@ async def test_a_change_in_the_past_is_not_made_where_somebody_else_led_the_sess
             house.world.memory.release()
         assert refused[0].code == "stale"
         assert session.state.settings.model != "from ann"
+
+
+async def test_what_is_meant_for_one_request_is_taken_back_on_the_branch_where_it_was_meant(
+    autojump_clock: MockClock,
+) -> None:
+    async with studio(*READ) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["model.request"], temporary=True)
+        house.world.say(session)
+        stop = (await ann.told("stopped"))["at"]
+        once = [{"path": "model", "value": "once"}]
+        await ann.ask("edit", session="s", at=stop, changes=once, once=True)
+        await ann.ask("branch", session="s", at=stop - 2, name="other")
+        here = (await ann.ask("status", session="s"))["at"]
+        await ann.ask("edit", session="s", at=here, changes=[{"path": "model", "value": "mine"}])
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert [one.model for one in house.world.model.requests] == ["mine", "mine"]
+        await ann.ask("pause", session="s")
+        receipt = (await ann.refused("switch", session="s", branch="main")).receipt
+        assert receipt is not None
+        await ann.ask("switch", session="s", branch="main", receipt=receipt["digest"])
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert [one.model for one in house.world.model.requests[2:]] == ["once", "test-model"]
