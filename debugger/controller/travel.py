@@ -125,8 +125,7 @@ async def branched(debugger: Debugger, caller: Caller, session: Session, cursor:
     if cursor is None:
         return session.state
     timeline = await timeline_of(debugger, session)
-    known = timeline.known(cursor.seq, session.arrived)
-    event = ev.Branched("b", cursor.seq, by(caller), results=known.results, sent=known.sent)
+    event = timeline.informed(cursor.seq, ev.Branched("b", cursor.seq, by(caller)), session.arrived)
     return advance(rebased(timeline.at(cursor.seq), session.state), event).after
 
 

@@ -129,8 +129,20 @@ class Line:
         and the event does not carry the digest of the list of it.
         """
         receipts.confirmed(self.receipt(seq), event.receipt)
+        return self.informed(seq, event, arrived)
+
+    def informed(self, seq: int, event: Branched, arrived: Collection[Event] = ()) -> Branched:
+        """Return the event as `branch` does, without asking whether it may be: for whoever wants to see what would be.
+
+        Raises JournalError where there is no such record.
+        """
         told = self.known(seq, arrived)
-        return evolve(event, origin=seq, results=told.results, sent=told.sent)
+        return evolve(event, origin=seq, results=told.results, sent=told.sent, mode=self._mode(seq))
+
+    def _mode(self, seq: int) -> str | None:
+        """The permission mode of now, None where it is that of a record: what was allowed once may not be any more."""
+        now = self.at(self.last).settings.mode
+        return now if now != self.at(seq).settings.mode else None
 
     def fork(
         self,
@@ -150,4 +162,5 @@ class Line:
         receipts.confirmed(self.receipt(seq), receipt)
         told = self.known(seq, arrived)
         digest = state.digest.hex()
-        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace)
+        mode = self._mode(seq)
+        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace, mode)

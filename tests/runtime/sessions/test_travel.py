@@ -429,3 +429,26 @@ async def test_a_result_that_came_while_the_session_was_held_is_kept_by_who_goes
             assert (await world.replayed(one)).digest == one.state.digest
         assert runs(world) == 1
         assert runs(world, "read") == (1 if seconds else 3)
+
+
+async def test_what_was_allowed_once_is_decided_by_the_rules_of_now(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m", mode="full"))
+        world.say(session)
+        await world.rest(session)
+        asked = await seq_of(world, session, StepKind.CALL_JUDGE)
+        world.dispatcher.control(session, ev.Reopened(ev.Settings("m", mode="read-only")), "operator")
+        world.dispatcher.hold(session, "ann")
+        line = await world.dispatcher.timeline(session)
+        copy = await roster.fork(session, asked, "copy", "ann", receipt=line.receipt(asked).digest)
+        event = (await world.back(session, asked, "b")).event
+        assert isinstance(event, ev.Branched)
+        assert event.mode == "read-only"
+        for one in (session, copy):
+            assert one.state.phase in OPEN
+            assert one.state.settings.mode == "read-only"
+            assert (await world.replayed(one)).digest == one.state.digest
+        event = (await world.dispatcher.back(session, session.state.seq, "c", "ann")).event
+        assert isinstance(event, ev.Branched)
+        assert event.mode is None
