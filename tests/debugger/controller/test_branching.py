@@ -331,9 +331,10 @@ async def test_the_records_of_a_session_are_let_go_of_when_nobody_looks_any_more
         ann = await house.client("ann")
         await ann.ask("branches", session="s")
         await ann.ask("export", session="s")
-        assert session.timeline is not None
+        line = await house.world.dispatcher.timeline(session)
         await ann.leave()
         assert session.timeline is None
+        assert line.last == session.state.seq
         bob = await house.client("bob")
         assert [one["name"] for one in (await bob.ask("branches", session="s"))["branches"]] == ["main"]
 

@@ -364,17 +364,14 @@ async def test_records_that_are_let_go_of_while_they_are_read_are_read_again(aut
             session.timeline = None
             world.memory.release()
         await world.rest(session)
-        assert session.timeline is found[0]
+        assert await world.dispatcher.timeline(session) is found[0]
         assert found[0].at(session.state.seq) is session.state
         assert len(found[0].receipt(1).needed) == runs(world) + 1
 
 
 async def test_a_session_that_is_unloaded_while_its_records_are_read_says_so(autojump_clock: MockClock) -> None:
     async with running(*ANSWERS) as world:
-        roster = Roster(world.dispatcher)
-        session = roster.open("s", ev.Settings("m"))
-        world.say(session)
-        await world.rest(session)
+        session = await finished(world)
         why = []
 
         async def ask() -> None:
@@ -385,8 +382,8 @@ async def test_a_session_that_is_unloaded_while_its_records_are_read_says_so(aut
         async with trio.open_nursery() as nursery:
             world.memory.hold()
             nursery.start_soon(ask)
-            nursery.start_soon(roster.park, session)
             await wait_all_tasks_blocked()
+            session.timeline, session.broken = None, LocalError("session s was unloaded")
             world.memory.release()
         assert len(why) == 1
 
