@@ -23,6 +23,11 @@ _NAME: Final = re.compile(r"manifest\.json|journal\.jsonl|stop\.json|blobs/[0-9a
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
 _CENTRAL: Final = struct.Struct("<4s6H3I5H2I")
 _END: Final = struct.Struct("<4s4H2IH")
+_ENDS: Final = b"PK\5\6"
+_LOCATOR: Final = 20
+"""Bytes of what names, before the end, the list of an archive that is too large for this format."""
+_ROW: Final = 200
+"""Bytes of the list of members that one of them takes at most."""
 _VERSION: Final = 20
 _UNIX: Final = 3 << 8 | _VERSION
 _DAY: Final = 0x21
@@ -56,7 +61,7 @@ def packed(members: Mapping[str, bytes]) -> bytes:
         offset += _LOCAL.size + len(key) + len(data)
     size = sum(map(len, listed))
     count = len(members)
-    return b"".join((*pieces, *listed, _END.pack(b"PK\5\6", 0, 0, count, count, size, offset, 0)))
+    return b"".join((*pieces, *listed, _END.pack(_ENDS, 0, 0, count, count, size, offset, 0)))
 
 
 def unpacked(data: bytes, where: str) -> Opened:
@@ -66,6 +71,7 @@ def unpacked(data: bytes, where: str) -> Opened:
     """
     if len(data) > MOST_BYTES:
         raise BadBundle(f"{where}: has more than {MOST_BYTES:,} bytes, which no bundle has")
+    _check_end(data, where)
     try:
         with ZipFile(BytesIO(data)) as zipped:
             found = zipped.infolist()
@@ -76,6 +82,17 @@ def unpacked(data: bytes, where: str) -> Opened:
         raise BadBundle(f"{where}: is no bundle, or a damaged one: {str(exc)[:200] or type(exc).__name__}") from exc
     wrong = frozenset(name for name, content in members.items() if crc32(content) != crcs[name])
     return Opened(members, wrong, packed(members) == data)
+
+
+def _check_end(data: bytes, where: str) -> None:
+    """Refuse an archive whose list of members is longer than that of any bundle: `zipfile` would read it whole."""
+    last = len(data) - _END.size
+    place = last if data[last : last + 4] == _ENDS and data[-2:] == bytes(2) else data.rfind(_ENDS)
+    if place < 0:
+        return  # there is no such list, which `zipfile` says
+    size = int.from_bytes(data[place + 12 : place + 16], "little")
+    if size > MOST_MEMBERS * _ROW or (place >= _LOCATOR and data[place - _LOCATOR :].startswith(b"PK\6\7")):
+        raise BadBundle(f"{where}: lists more than the {MOST_MEMBERS:,} members that a bundle has at most")
 
 
 def _check(found: list[ZipInfo], size: int, where: str) -> None:

@@ -29,6 +29,7 @@ from runtime.sessions.session import Session
 from runtime.step import CallPhase, Event, On, Phase, State, StepKind, advance, ready
 from runtime.step import events as ev
 from runtime.step.calls import cancelled
+from runtime.step.edits import MADE_UP
 from runtime.step.records import CONVERTER
 from runtime.step.state import Call
 from runtime.step.undoing import inverse
@@ -99,7 +100,7 @@ class Changing:
         undo = Undo(made, inverse(session.state, made))
         ticket, answer = self._edit(caller, session, made, "edit", params.reason)
         if params.once:
-            watched.once.append(undo.back)
+            watched.once.append((session.state.seq, undo.back))
         else:
             watched.done.append(undo)
             watched.undone.clear()
@@ -385,6 +386,9 @@ def _event(caller: Caller, params: p.Inject) -> Event:
         raise Failure("bad_params", "; ".join(transform_error(exc, path="data"))[:400], at="with.data") from exc
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as exc:
         raise Failure("bad_params", f"{type(exc).__name__}: {exc}"[:400], at="with.data") from exc
+    if any(label.startswith(MADE_UP) for label in getattr(getattr(made, "result", None), "labels", ())):
+        # Such a result can be taken away, and then its call runs; the tool of this one may have run already.
+        raise Failure("bad_params", f"a label cannot begin with {MADE_UP}", at="with.data.result.labels")
     return made
 
 

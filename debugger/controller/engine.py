@@ -271,6 +271,7 @@ class Debugger:
             return
         del self.watched[name]
         session.watch(False)
+        session.timeline = None  # all its states: whoever looks back again reads them again
 
     def held_for(self, session: Session) -> float | None:
         """Return for how many seconds a session is held, or None."""
@@ -439,13 +440,14 @@ class Debugger:
             self.tell("rested", told | {"tokens": step.after.usage.total, "lane": len(step.after.lane)}, session.id)
         if step.kind is not StepKind.MODEL_RESPONSE:
             return
-        while watched.once:  # the last edit first
-            back = watched.once.pop()
+        for one in reversed(watched.once_here):  # the last edit first
+            watched.once.remove(one)
+            back = one[1]
             try:
                 with self.audit.about("undo", user=back.by, session=session.id, reason=back.reason):
                     self.control(session, back, f"debugger:{back.by}")
             except JournalFull as exc:
-                watched.once.append(back)
+                watched.once.append(one)
                 self.complain(f"session {session.id}: what was meant for one request stays for another one", exc)
                 return
             except TwinstepError as exc:

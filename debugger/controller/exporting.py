@@ -16,6 +16,7 @@ from debugger.bundle.secrets import Secrets
 from debugger.bundle.stops import Standing
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
+from debugger.controller.travel import timeline_of
 from debugger.protocol import params as p
 from debugger.protocol.commands import includes
 from debugger.protocol.errors import Failure
@@ -26,6 +27,8 @@ MOST: Final = 64 * 2**20
 """Bytes of a bundle that a daemon hands out: it has them in memory. A larger one is made of the journal."""
 MOST_KEPT: Final = 4
 MOST_MAKING: Final = 2
+ROWS: Final = 1_000
+"""Records that are listed before others run."""
 OWN: Final = "override"
 """The role that may have the records as they are, with their secrets."""
 
@@ -99,8 +102,12 @@ class Exporting:
         return kept
 
     async def _make(self, caller: Caller, session: Session, *, redact: bool) -> Made:
-        timeline = await self.debugger.dispatcher.timeline(session)
-        taken = [timeline.taken(seq) for seq in range(1, timeline.last + 1)]
+        timeline = await timeline_of(self.debugger, session)
+        taken = []
+        for seq in range(1, timeline.last + 1):
+            taken.append(timeline.taken(seq))
+            if seq % ROWS == 0:
+                await trio.lowlevel.checkpoint()
         work = making(taken, Secrets.of(self.secrets()) if redact else None, self._standing(caller, session))
         while True:
             try:

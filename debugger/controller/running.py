@@ -78,7 +78,7 @@ class Running:
         await trio.lowlevel.checkpoint()
         if params.session == ALL:
             mine = [one for one in self.debugger.roster.live.values() if self._drives(caller, one) and one.state.hold]
-            return self._each(mine, lambda session: self._release(caller, session))
+            return self._each(mine, lambda session: self._release_at_head(caller, session))
         session = driven(self.debugger, caller, params.session)
         hold = hold_of(session, params.generation)
         cursor = self.debugger.cursor(session)
@@ -86,6 +86,13 @@ class Running:
             return await self.record.go_on(caller, session, cursor)
         self._release(caller, session)
         return {"generation": hold.generation}
+
+    def _release_at_head(self, caller: Caller, session: Session) -> None:
+        """Whoever looks at the past of one session means its record by going on, and not its head."""
+        if self.debugger.cursor(session) is not None:
+            text = f"the past of session {session.id} is looked at: continue it alone, or `goto last`"
+            raise Failure("refused", text)
+        self._release(caller, session)
 
     def _release(self, caller: Caller, session: Session) -> None:
         self._free(session)

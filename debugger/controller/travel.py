@@ -38,7 +38,10 @@ async def sliced(search: Generator[None, None, T]) -> T:
 
 
 async def timeline_of(debugger: Debugger, session: Session) -> Timeline:
-    """Return the records of a session. Raises Failure where they cannot be read."""
+    """Return the records of a session. Raises Failure where they cannot be read. They are kept as long as somebody
+    looks into it."""
+    if session.broken is None:
+        debugger.look(session)
     try:
         return await debugger.dispatcher.timeline(session)
     except JournalError as exc:
@@ -122,8 +125,7 @@ async def branched(debugger: Debugger, caller: Caller, session: Session, cursor:
     if cursor is None:
         return session.state
     timeline = await timeline_of(debugger, session)
-    known = timeline.known(cursor.seq)
-    event = ev.Branched("b", cursor.seq, by(caller), results=known.results, sent=known.sent)
+    event = timeline.informed(cursor.seq, ev.Branched("b", cursor.seq, by(caller)), session.arrived)
     return advance(rebased(timeline.at(cursor.seq), session.state), event).after
 
 
@@ -138,6 +140,7 @@ async def branch(
     hold_of(session)
     name = name or free(timeline)
     await debugger.dispatcher.back(session, seq, name, by(caller), reason, receipt)
+    generation = hold_of(session).generation
     await debugger.audit.write(
         "branch",
         user=caller.user,
@@ -146,7 +149,7 @@ async def branch(
         reason=reason,
         after={"branch": name, "origin": seq, "receipt": receipt},
     )
-    hold_of(session)
+    hold_of(session, generation)  # whoever wants a change there must not make it elsewhere
     return name
 
 

@@ -51,8 +51,8 @@ class Watched:
     """One session under the debugger. `mark` is the number of the last record that an edit must know of.
 
     `last` is the step that was taken last, `moved` when (Trio's clock). `once` undoes the edits that were meant for one
-    request. `displays` are by connection and number. `cursor` is where somebody looks, None at the head; `walk` is the
-    path that somebody looked at last.
+    request, each with the number of a record that it was made at. `displays` are by connection and number. `cursor` is
+    where somebody looks, None at the head; `walk` is the path that somebody looked at last.
     """
 
     session: Session
@@ -64,7 +64,7 @@ class Watched:
     faults: list[Planned] = field(factory=list)
     mode: Mode = "off"
     call: str = ""
-    once: list[Edited] = field(factory=list)
+    once: list[tuple[int, Edited]] = field(factory=list)
     displays: dict[str, dict[int, Expression]] = field(factory=dict)
     cursor: Cursor | None = None
     walk: Walk | None = None
@@ -87,6 +87,14 @@ class Watched:
     def wanted(self) -> bool:
         """Whether somebody asked for something that is still to come."""
         return bool(self.faults or self.once or any(self.displays.values()))
+
+    @property
+    def once_here(self) -> list[tuple[int, Edited]]:
+        """Those of `once` that were made on the branch where the session stands, or on what led to it."""
+        timeline, head = self.session.timeline, self.session.state.seq
+        if timeline is None or timeline.last < head:  # nobody has looked back yet, so there is one branch
+            return list(self.once)
+        return [one for one in self.once if timeline.leads(one[0], head)]
 
     def saw(self, step: Step, *, ours: bool) -> None:
         """Take note of a step; `ours` is one that a debugger made. What others change leaves no edit to be taken back:

@@ -42,6 +42,8 @@ OTHER: Final = 1_000
 """The number of an error that is not one of the protocol's."""
 
 Custom = Callable[[Call, str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+Begun = tuple[Request, trio.CancelScope]
+"""A request, and what it is given up with: of two with one number the later one."""
 Done = tuple[Mapping[str, Any] | None, TwinstepError | None]
 """The body of an answer, or why there is none."""
 
@@ -99,7 +101,7 @@ class Session:
         self._work.cancel()
 
     async def _serve(self) -> None:
-        send, receive = trio.open_memory_channel[Request](UNDER_WAY)
+        send, receive = trio.open_memory_channel[Begun](UNDER_WAY)
         async with trio.open_nursery() as nursery:
             joining = Joining(self.debuggee, self.door, nursery, self.background, self.leave)
             self._handlers = self._handling(joining)
@@ -138,7 +140,7 @@ class Session:
 
     # --- reading
 
-    async def _read(self, nursery: trio.Nursery, lane: "trio.MemorySendChannel[Request]") -> None:
+    async def _read(self, nursery: trio.Nursery, lane: "trio.MemorySendChannel[Begun]") -> None:
         while True:
             try:
                 body = self._reader.take()
@@ -157,21 +159,20 @@ class Session:
             except BadMessage as exc:
                 self._refuse(exc)
                 continue
-            self._scopes[request.seq] = trio.CancelScope()
+            scope = self._scopes[request.seq] = trio.CancelScope()
             if _waits(request.command):
-                await lane.send(request)
+                await lane.send((request, scope))
             else:
-                nursery.start_soon(self._serve_one, request)
+                nursery.start_soon(self._serve_one, request, scope)
 
     # --- doing
 
-    async def _lane(self, requests: "trio.MemoryReceiveChannel[Request]") -> None:
-        async for request in requests:
-            await self._serve_one(request)
+    async def _lane(self, requests: "trio.MemoryReceiveChannel[Begun]") -> None:
+        async for request, scope in requests:
+            await self._serve_one(request, scope)
 
-    async def _serve_one(self, request: Request) -> None:
+    async def _serve_one(self, request: Request, scope: trio.CancelScope) -> None:
         call = Call(request)
-        scope = self._scopes.get(request.seq) or trio.CancelScope()
         try:
             body, exc = await self._tried(call, scope)
             self._answer(request, body, exc)

@@ -21,6 +21,7 @@ from runtime.app.debugvisits import EVENT, Visits
 from runtime.errors import InputError
 from runtime.gateway.asks import Ask
 from runtime.gateway.desk import Desk
+from runtime.gateway.keys import agent_of
 from runtime.gateway.link import Connection
 from runtime.gateway.queueing import NEXT
 from runtime.sessions.session import Session
@@ -73,6 +74,8 @@ class GatewayNames:
         if entry is None:
             raise InputError(f"session {session.id} has no key any more")
         key = directory.key(name or f"fork-{self.desk.chance.uuid()[:8]}", entry.agent)
+        if (agent_of(key) or directory.default_agent) != entry.agent:
+            raise InputError(f"{key} is a key of another agent, and a copy stays with {entry.agent}")
         if directory.get(key) is not None:
             raise InputError(f"there is a session {key} already")
         made = await directory.fork(entry, key, seq, by, reason, receipt, workspace)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 from attrs import define, evolve, field
 
-from runtime.errors import JournalError, LocalError, TwinstepError
+from runtime.errors import InputError, JournalError, LocalError, TwinstepError
 from runtime.gateway import keys
 from runtime.gateway.entries import Entry, Kept, Loose, Note, Past, Run, Spent
 from runtime.gateway.frames import invalid
@@ -92,7 +92,7 @@ class Directory:
             self.roster.parked.add(entry.session)
         for note in self.notes.items.values():
             self._noted.setdefault(note.session, []).append(note)
-        self.roster.dispatcher.listeners += [self.on_step, self._refit]
+        self.roster.dispatcher.listeners += [self.on_step, self._refit, self._paid]
         self.roster.heard.append(self._on_life)
 
     def _finish_deleting(self) -> None:
@@ -165,13 +165,18 @@ class Directory:
     async def fork(self, entry: Entry, key: str, seq: int, by: str, reason: str, receipt: str, workspace: str) -> Entry:
         """Begin a session under another key as the one of an entry was after its record `seq`; `Roster.fork` says how.
 
-        With a `workspace` it works there. Raises what `Roster.fork` does.
+        With a `workspace` it works there. Raises what `Roster.fork` does, and InputError where the key is taken.
         """
+        session = self.roster.get(entry.session)
+        await self.roster.dispatcher.timeline(session)  # now the fork waits for nothing, and nobody comes between
+        if key in self.shelf.items:
+            raise InputError(f"there is a session {key} already")
         made = entry.copied(key, self.chance.uuid(), self.chance.uuid(), self.clock.wall(), workspace)
         self.by_session[made.session] = key
         self._given[made.session] = self.settings_of(made)
         try:
-            await self.roster.fork(self.roster.get(entry.session), seq, made.session, by, reason, receipt, workspace)
+            copy = await self.roster.fork(session, seq, made.session, by, reason, receipt, workspace)
+            made = evolve(made, used=counts_of(copy.state.usage))  # that was paid by the one that it is a copy of
             self.by_id[made.id] = key
             self._written(self.shelf.put(key, made))
         except TwinstepError:
@@ -485,6 +490,16 @@ class Directory:
         counted["errors"] = counted.get("errors", 0) + (run.status == "error")
         self._spend(entry, session.state.settings.model, run.ended, more, runs=1, **counted)
         return {"used": used}
+
+    def _paid(self, session: Session, step: Step) -> None:
+        """What was used on a branch is paid, also when the session leaves it for one that knows nothing of that."""
+        entry = self.of(session.id) if isinstance(step.event, ev.Branched) else None
+        if entry is None:
+            return
+        last = next((one for one in reversed(session.states) if one.seq == step.after.seq - 1), step.after)
+        more = [max(0, now - before) for now, before in zip(counts_of(last.usage), entry.used, strict=True)]
+        self._spend(entry, last.settings.model, self.clock.wall(), more)
+        self._noticed(entry, used=counts_of(step.after.usage))
 
     def side(self, entry: Entry, model: str, usage: Usage) -> None:
         """Note what a request beside the conversation used: the one for a summary."""

@@ -22,6 +22,8 @@ from runtime.vocab import JsonObject, ToolResult
 
 PACE_MS: Final = 75
 """Between two `chat` deltas of a run (measured, CONTRACT section 6)."""
+LEFT: Final = "branch"
+"""Why a run was given up whose session has gone back to a moment before it."""
 TOOL_EVENTS: Final = "tool-events"
 """The capability of clients that want to hear of tools in full."""
 NO_USAGE: Final = {"input": 0, "output": 0, "totalTokens": 0}
@@ -98,6 +100,11 @@ class Narration:
         self.over = True
         return self._chat({"state": "error", "errorMessage": "internal error"})
 
+    def left(self, now: int) -> list[Told]:
+        """Return the end of a run that its session has left by going back."""
+        self.over, self.reason = True, LEFT
+        return list(self._aborted(now))
+
     def _step(self, step: Step, now: int) -> Iterator[Told]:
         match step.event:
             case ev.Received():
@@ -116,6 +123,8 @@ class Narration:
                 yield from self._finished(step, call, result, now)
             case ev.Judged() | ev.Invalid() | ev.Denied():
                 yield from self._not_run(step, now)
+            case ev.Branched():
+                yield from self._gone_back(step.after, now)
         if step.before.phase in OPEN and step.after.phase not in OPEN:
             yield from self._ended(step.after, now)
 
@@ -214,6 +223,16 @@ class Narration:
         self.text = ""
         item = f"{self.subject.item}:{self.asked}"
         return self._agent("assistant", {"itemId": item, "text": "", "delta": "", "replace": True}, now)
+
+    def _gone_back(self, state: State, now: int) -> Iterator[Told]:
+        """The session stands on another branch: what was said on the one that it left is not said here."""
+        for _, call in tuple(self.running.values()):
+            found = state.turn.call(call.id) if state.turn is not None else None
+            result = found.result if found is not None else None
+            yield from self._result(call, result or ToolResult.failed("cancelled", "Aborted"), now)
+        if self.text:
+            yield self._taken_back(now)
+        self.before = said_before(state)
 
     # --- tools
 

@@ -16,6 +16,7 @@ import trio
 from attrs import define, evolve, field
 
 from runtime.errors import InputError, JournalError, TwinstepError
+from runtime.gateway import whose
 from runtime.gateway.asks import Ack, Ask, digest
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.fates import ended, fate, named
@@ -23,16 +24,15 @@ from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
 from runtime.gateway.keeping import kept
 from runtime.gateway.ledger import Ledger, Shelf
-from runtime.gateway.narration import Narration, Subject, Told, said_before
+from runtime.gateway.narration import LEFT, Narration, Subject, Told, said_before
 from runtime.gateway.queueing import WAITING, Queueing, collected, summed_up
 from runtime.gateway.waiting import FOREVER, Answers, Waiting
 from runtime.ports import Chance, Clock
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import LANE_MESSAGES, Session
-from runtime.step import OPEN, REST, State, Step
+from runtime.step import OPEN, REST, Step
 from runtime.step import events as ev
-from runtime.step.replay import replay
 from runtime.vocab import Message
 
 KEPT: Final = 1_000
@@ -273,11 +273,9 @@ class Runs:
         session = self.roster.live.get(entry.session)
         if session is None:
             return []
-        if run is None:
+        run = self.follow(run) if run is not None else None
+        if run is None or run == self.current(session):
             return self.abort_session(session, reason, "the run was aborted")
-        run = self.follow(run)
-        if run == self.current(session):
-            return self.abort_session(session, reason, "the run was aborted", waiting=False)
         if any(one.message.id == run for one in session.state.lane):
             self._withdraw(session, (run,), reason)
             return [run]
@@ -337,8 +335,7 @@ class Runs:
 
     def current(self, session: Session) -> str:
         """Return the id of the run that a session works on, or nothing."""
-        prompt = session.state.prompt
-        return prompt.message.id if prompt is not None and session.state.phase in OPEN else ""
+        return whose.current(session.state, self.shelf.items)
 
     def active(self, session: str) -> list[str]:
         """Return the ids of the runs of a session that are not over."""
@@ -355,7 +352,7 @@ class Runs:
 
         What fails here fails alone: the dispatcher drops a listener that raises, and then nobody would hear anything.
         """
-        for part in (self._narrate, self._watch_steering, self._watch_end):
+        for part in (self._narrate, self._watch_steering, self._watch_end, self._watch_past):
             try:
                 part(session, step)
             except Exception as exc:  # noqa: BLE001 - see above
@@ -370,8 +367,7 @@ class Runs:
             self._tell(narration.step(step, now))
 
     def _narration(self, step: Step) -> Narration | None:
-        prompt = step.after.prompt
-        return self.narrations.get(prompt.message.id) if prompt is not None else None
+        return self.narrations.get(whose.run_of(step.after, self.shelf.items))
 
     def _watch_end(self, session: Session, step: Step) -> None:
         if isinstance(step.event, ev.Closed):
@@ -387,6 +383,13 @@ class Runs:
             self._finish(session, step, narration)
         if step.after.phase in REST and session.state.lane and not session.settling:
             self._collect(session)
+
+    def _watch_past(self, session: Session, step: Step) -> None:
+        """A session that has gone back works no more on what it had begun: whoever waits for that is told."""
+        for name in whose.left(step.after, self.shelf.items) if isinstance(step.event, ev.Branched) else ():
+            if (narration := self.narrations.pop(name, None)) is not None:
+                self._tell(narration.left(self.clock.wall()))
+            self._end(self.shelf.items[name], "aborted", session=session, stop=LEFT)
 
     def live(self, session: Session, call: str, text: str) -> None:
         """Tell clients what a running tool prints."""
@@ -585,12 +588,9 @@ class Runs:
         self.narrations[run.id] = Narration(subject, started=run.started, before=before)
 
     def _steps(self, session: Session) -> list[Step]:
-        journal = self.dispatcher.journal
-        try:
-            records = journal.records(session.id)
-            return list(replay(records, State(session.id), where=journal.name, verify=False))
-        except JournalError:
-            return []
+        with suppress(JournalError):
+            return self.dispatcher.journal.steps(session.id)
+        return []
 
     def _never_came(self, run: Run) -> None:
         self._ledger.drop(run.id)

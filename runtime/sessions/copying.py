@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from re import sub
-from stat import S_ISDIR, S_ISLNK, S_ISREG
+from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import Final
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from runtime.errors import InputError
 
@@ -44,6 +44,8 @@ async def copied(
     Raises InputError where it is too large, is there already, or cannot be read or written. Then, and where it is
     cancelled, nothing is left of the copy.
     """
+    if not folder.name:
+        raise InputError(f"workspace: {folder} cannot be copied beside itself; the sessions can share it.")
     target = folder.with_name(f"{folder.name}-{sub('[^A-Za-z0-9._-]+', '-', name).strip('.') or 'copy'}")
     copy = _Copy(folder, target, heard, limits or Limits())
     return await trio.to_thread.run_sync(copy.run)
@@ -60,6 +62,7 @@ class _Copy:
     done: int = 0
     told: int = 0
     files: int = 0
+    folders: list[tuple[Path, int]] = field(factory=list)
 
     def run(self) -> Path:
         """Look whether it may be copied, and do it."""
@@ -73,6 +76,8 @@ class _Copy:
         try:
             for entry, mode in self._entries():
                 self._copy(entry, mode, total)
+            for made, mode in reversed(self.folders):  # until here they can be written to, and by nobody else
+                made.chmod(S_IMODE(mode) & 0o777 | 0o700)
             shutil.copystat(self.folder, self.target)
         except OSError as exc:
             shutil.rmtree(self.target, ignore_errors=True)
@@ -88,12 +93,15 @@ class _Copy:
         size = 0
         for files, (entry, mode) in enumerate(self._entries(), 1):
             size += entry.lstat().st_size if S_ISREG(mode) else 0
-            if files > self.limits.files or size > self.limits.bytes:
-                raise InputError(
-                    f"workspace: {self.folder} has more than {self.limits.files:,} files or "
-                    f"{self.limits.bytes >> 20:,} MiB, so it is not copied; the sessions can share it."
-                )
+            self._bound(files, size)
         return size
+
+    def _bound(self, files: int, size: int) -> None:
+        if files > self.limits.files or size > self.limits.bytes:
+            raise InputError(
+                f"workspace: {self.folder} has more than {self.limits.files:,} files or "
+                f"{self.limits.bytes >> 20:,} MiB, so it is not copied; the sessions can share it."
+            )
 
     def _entries(self) -> Iterator[tuple[Path, int]]:
         """What is in the folder, folders before what is in them, with its mode."""
@@ -111,11 +119,13 @@ class _Copy:
         if S_ISLNK(mode):
             target.symlink_to(entry.readlink())
         elif S_ISDIR(mode):
-            target.mkdir(exist_ok=True)
+            target.mkdir(mode=0o700, exist_ok=True)
+            self.folders.append((target, mode))
         elif S_ISREG(mode):
             shutil.copy2(entry, target, follow_symlinks=False)
             self.done += target.lstat().st_size
         self.files += 1
+        self._bound(self.files, self.done)  # it may have grown since it was looked at
         if self.done - self.told >= TELL_BYTES or self.files % TELL_FILES == 0:
             self.told = self.done
             trio.from_thread.run_sync(self.heard, self.done, max(self.done, total))

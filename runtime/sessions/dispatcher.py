@@ -254,12 +254,18 @@ class Dispatcher:
     async def timeline(self, session: Session) -> Timeline:
         """Return all records of a session with their states, read from the journal where they are not kept yet.
 
-        Raises JournalError. It grows with the session and is there until the session is unloaded.
+        Raises JournalError, and LocalError where the session is unloaded meanwhile. It grows with the session and is
+        there until the session is unloaded, or nobody looks back any more.
         """
-        if session.timeline is None:
-            session.timeline = Timeline(session.id, session=session, journal=self.journal)
-        await session.timeline.load()
-        return session.timeline
+        while True:
+            timeline = session.timeline
+            if timeline is None:
+                timeline = session.timeline = Timeline(session.id, session=session, journal=self.journal)
+            await timeline.load()
+            if session.timeline is timeline:
+                return timeline
+            if session.broken is not None:  # else it was let go of while it was read, and has not grown since
+                raise session.broken
 
     async def back(self, session: Session, seq: int, branch: str, by: str, reason: str = "", receipt: str = "") -> Step:
         """Go back to the state after record `seq`, on a new branch; nothing is forgotten.
@@ -292,7 +298,9 @@ class Dispatcher:
         return self.control(session, ev.Marked(session.state.seq if seq is None else seq, name, by, note), by)
 
     def _branch(self, session: Session, timeline: Timeline, seq: int, event: ev.Branched) -> Step:
-        event = timeline.branch(seq, event)
+        if session.state.phase is Phase.CLOSED:  # its past is not closed, but nothing begins there any more
+            raise NoTransition(f"BRANCH in CLOSED (session {session.id})")
+        event = timeline.branch(seq, event, session.arrived)
         step = self._apply(session, event, event.by, rebased(timeline.at(seq), session.state))
         self.underway.prune(session)
         if session.state.hold is not None:  # it stands before another step now

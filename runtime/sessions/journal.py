@@ -52,6 +52,10 @@ class Journal:
         """Read the records of a session with a sequence number above `after`, `most` of them."""
         return list(islice(self.read(session, after), most))
 
+    def steps(self, session: str) -> list[Step]:
+        """Return the steps of all records of a session; the states are not compared. Raises JournalError."""
+        return list(replay(self.read(session), State(session), where=self.name, verify=False))
+
     def snapshot(self, state: State) -> None:
         """Keep a copy of `state`, so that reading it back need not start at the first record."""
         self.store.snapshot(state.session, state.seq, freeze(state, self.codec))

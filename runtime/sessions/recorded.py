@@ -80,6 +80,9 @@ class Recorded:
                 await trio.lowlevel.checkpoint()
                 # Lines of a recording that the call used then are no lines of the one that is played now.
                 return ev.Finished(call.id, evolve(self._taken.pop(call.id), tape=()))
+            case effects.RunTool(call) if not self.live:  # no verdict of ours let it run
+                await trio.lowlevel.checkpoint()
+                return ev.Finished(call.id, ToolResult.failed("execution_failed", REFUSED.format(call.name)))
             case effects.BuildContext():
                 return await self._built(session, effect, deliver, perform)
         return await perform(session, effect, deliver)

@@ -48,7 +48,7 @@ class Roster:
         if name in self.live or name in self.parked:
             raise InputError(f"There is a session {name} already.")
         child = Session(State(name))
-        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt, workspace), by)
+        self.dispatcher.control(child, timeline.fork(seq, by, reason, receipt, workspace, session.arrived), by)
         self.live[name] = child
         try:
             if session.state.hold is not None:

@@ -118,6 +118,11 @@ class Session:
         if isinstance(event, Chunk):
             self.characters += _weight(event)
 
+    @property
+    def arrived(self) -> tuple[Event, ...]:
+        """The outcomes that wait to be applied, oldest first."""
+        return tuple(event for event, task in self.inbox if task is None or not task.stale)
+
     def first(self) -> Event | None:
         """Return the next outcome without taking it; drops those of stale tasks."""
         while self.inbox:

@@ -68,7 +68,9 @@ def effect_of(state: State, call: Call) -> EffectClass:
 
 
 def _known(state: State, event: ev.Branched | ev.Forked) -> State:
-    """Take in what is known of effects that were under way, and make ready again what is not."""
+    """Take in what is known of effects that were under way, and make ready again what is not; the rules are of now."""
+    if event.mode is not None:
+        state = evolve(state, settings=evolve(state.settings, mode=event.mode))
     if state.phase is Phase.SENDING and event.sent:
         return evolve(state, phase=Phase.DONE, turn=None, outcome=Outcome("done"))
     turn = state.turn

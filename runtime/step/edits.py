@@ -13,8 +13,10 @@ from runtime.step.state import Call, State
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import ToolResult, Toolset, encode, evolve, nested_within
 
-__all__ = ["EDITABLE", "OPS", "EditRefused", "apply"]
+__all__ = ["EDITABLE", "MADE_UP", "OPS", "EditRefused", "apply"]
 
+MADE_UP: Final = "edited:"
+"""How a label begins that says who made a result up. No tool has run for such a result, so it can be taken away."""
 MOST_CHANGES: Final = 100
 """Changes that one edit may make."""
 
@@ -137,7 +139,7 @@ def _calls(state: State, rest: str, change: Change, by: str) -> State:
 
 
 def _unanswered(state: State, call: Call, change: Change) -> Call:
-    made_up = call.result is not None and any(label.startswith("edited:") for label in call.result.labels)
+    made_up = call.result is not None and any(label.startswith(MADE_UP) for label in call.result.labels)
     if not made_up or state.phase not in (Phase.CALLS, Phase.TURN_END):
         raise EditRefused(f"{change.path}: only a made-up result can be taken away, and only while its turn is open")
     return evolve(call, phase=CallPhase.JUDGE, result=None, verdict=None, revision=call.revision + 1)
@@ -154,7 +156,7 @@ def _changed_call(call: Call, member: str, change: Change, by: str) -> Call:
 
 
 def _made_up(change: Change, by: str) -> ToolResult:
-    value, labels = change.value, (f"edited:{by}",)
+    value, labels = change.value, (f"{MADE_UP}{by}",)
     if isinstance(value, str):
         return ToolResult(output=value, display=value, labels=labels)
     if isinstance(value, Mapping) and list(value) == ["error"] and isinstance(value["error"], str):

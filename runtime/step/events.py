@@ -315,7 +315,8 @@ class Released:
 
 @frozen
 class Answered:
-    """What a call that was running at a record came to later, which record `at` says: it is not run again."""
+    """What a call that was running at a record came to later, which record `at` says: it is not run again. With 0 it
+    had come, and was not taken in by a record yet."""
 
     call: str
     at: int
@@ -328,7 +329,8 @@ class Branched:
     branch that exists, and its last record as the origin, the session goes on on that branch.
 
     `results` are those of calls that were running at the origin and have one in the journal; `sent` says that the
-    reply which was on its way there has left. `receipt` is the digest of the receipt that was confirmed.
+    reply which was on its way there has left. `receipt` is the digest of the receipt that was confirmed. `mode` is the
+    permission mode of now where it was another one at the origin: what was allowed once may not be any more.
     """
 
     on: ClassVar = On.BRANCH
@@ -339,6 +341,7 @@ class Branched:
     results: tuple[Answered, ...] = ()
     sent: bool = False
     receipt: str = ""
+    mode: str | None = None
 
 
 @frozen
@@ -385,7 +388,8 @@ class Forked:
     """The session begins as a copy of another one: first record of a session of its own, which needs no other journal.
 
     `state` is the whole state of the session `parent` after its record `at`, `digest` the digest of that state in hex.
-    `results`, `sent` and `receipt` are as in `Branched`. `workspace` is the folder of the copy, where that is another.
+    `results`, `sent`, `receipt` and `mode` are as in `Branched`. `workspace` is the folder of the copy, where that is
+    another.
     """
 
     on: ClassVar = On.FORK
@@ -399,6 +403,7 @@ class Forked:
     sent: bool = False
     receipt: str = ""
     workspace: str = ""
+    mode: str | None = None
 
 
 @frozen

@@ -4,7 +4,7 @@ It only grows. Going back makes an event here and changes nothing; whoever appli
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from sys import intern
 
 from attrs import define, evolve, field
@@ -13,7 +13,7 @@ from runtime.errors import JournalError
 from runtime.step import branches as tree
 from runtime.step import receipts
 from runtime.step.branches import Branch, Note, Past, Taken, parent_of
-from runtime.step.events import Branched, Forked
+from runtime.step.events import Branched, Event, Forked
 from runtime.step.machine import Step
 from runtime.step.receipts import Known, Receipt
 from runtime.step.records import Record
@@ -78,6 +78,12 @@ class Line:
         head = self.last if seq is None else seq
         return [self._taken(one - 1) for one in self._past.path(self._place(head) + 1)]
 
+    def leads(self, seq: int, to: int) -> bool:
+        """Whether a record is on the path of another one."""
+        while to > seq:
+            to = self._parents[self._place(to)]
+        return to == seq
+
     def later(self, seq: int) -> Sequence[Taken]:
         """Return what came after a record on the live branch, or where it is on another one, on the branch it is of."""
         branch = self.at(seq).branch
@@ -111,21 +117,42 @@ class Line:
         """Return what happened outside and is not undone by going back to the state after record `seq`."""
         return receipts.receipt(self._past, self._place(seq) + 1)
 
-    def known(self, seq: int) -> Known:
-        """Return what is known of the effects that were under way at record `seq`."""
-        return receipts.known(self._past, self._place(seq) + 1)
+    def known(self, seq: int, arrived: Collection[Event] = ()) -> Known:
+        """Return what is known of the effects that were under way at record `seq`; `arrived` is what the session has
+        not taken in yet."""
+        return receipts.known(self._past, self._place(seq) + 1, arrived)
 
-    def branch(self, seq: int, event: Branched) -> Branched:
+    def branch(self, seq: int, event: Branched, arrived: Collection[Event] = ()) -> Branched:
         """Return the event with what is known at record `seq`, for whoever goes back to the state after it.
 
         Raises JournalError where there is no such record, and ReceiptNeeded where what happened since cannot be undone
         and the event does not carry the digest of the list of it.
         """
         receipts.confirmed(self.receipt(seq), event.receipt)
-        told = self.known(seq)
-        return evolve(event, origin=seq, results=told.results, sent=told.sent)
+        return self.informed(seq, event, arrived)
 
-    def fork(self, seq: int, by: str, reason: str = "", receipt: str = "", workspace: str = "") -> Forked:
+    def informed(self, seq: int, event: Branched, arrived: Collection[Event] = ()) -> Branched:
+        """Return the event as `branch` does, without asking whether it may be: for whoever wants to see what would be.
+
+        Raises JournalError where there is no such record.
+        """
+        told = self.known(seq, arrived)
+        return evolve(event, origin=seq, results=told.results, sent=told.sent, mode=self._mode(seq))
+
+    def _mode(self, seq: int) -> str | None:
+        """The permission mode of now, None where it is that of a record: what was allowed once may not be any more."""
+        now = self.at(self.last).settings.mode
+        return now if now != self.at(seq).settings.mode else None
+
+    def fork(
+        self,
+        seq: int,
+        by: str,
+        reason: str = "",
+        receipt: str = "",
+        workspace: str = "",
+        arrived: Collection[Event] = (),
+    ) -> Forked:
         """Return the event with which another session begins as a copy of this one after record `seq`, in the folder
         `workspace` if that is named.
 
@@ -133,6 +160,7 @@ class Line:
         """
         state = self.at(seq)
         receipts.confirmed(self.receipt(seq), receipt)
-        told = self.known(seq)
+        told = self.known(seq, arrived)
         digest = state.digest.hex()
-        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace)
+        mode = self._mode(seq)
+        return Forked(state, self.name, seq, digest, by, reason, told.results, told.sent, receipt, workspace, mode)

@@ -14,7 +14,7 @@ from runtime.errors import Refused
 from runtime.step import effects
 from runtime.step.again import effect_of
 from runtime.step.branches import Past
-from runtime.step.events import Answered, Branched, Finished, Recovered, Sent
+from runtime.step.events import Answered, Branched, Event, Finished, Recovered, Sent
 from runtime.step.outstanding import key_of, outstanding
 from runtime.step.secrets import brief
 from runtime.step.state import State
@@ -149,8 +149,9 @@ def _told(state: State, effect: effects.Effect) -> tuple[str, str, EffectClass, 
     return None
 
 
-def known(past: Past, at: int) -> Known:
-    """Return what the journal knows of the effects under way at record `at`, on whatever branch it learned it."""
+def known(past: Past, at: int, arrived: Collection[Event] = ()) -> Known:
+    """Return what is known of the effects under way at record `at`: what the journal learned on whatever branch, and
+    what has `arrived` since its last record and waits to be taken in, if they are still under way there."""
     waits = frozenset(key for key in outstanding(past.state(at)) if key[0] in ("RunTool", "Send"))
     results: dict[str, Answered] = {}
     sent = False
@@ -168,6 +169,11 @@ def known(past: Past, at: int) -> Known:
         sent |= isinstance(event, Sent)
         if not isinstance(event, (Branched, Recovered)) and waits & outstanding(step.after):
             same.add(seq)
+    if len(past.steps) in same:
+        for event in arrived:
+            if isinstance(event, Finished) and any(call == event.call for _, call, _ in waits):
+                results.setdefault(event.call, Answered(event.call, 0, event.result))
+            sent |= isinstance(event, Sent) and any(name == "Send" for name, _, _ in waits)
     return Known(tuple(results[call] for call in sorted(results)), sent)
 
 

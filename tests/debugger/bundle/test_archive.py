@@ -1,6 +1,7 @@
 """The archive of a bundle: the same members give the same bytes, and nothing else is read."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -146,3 +147,18 @@ def test_what_another_program_packed_again_is_read_and_known_not_to_be_exact() -
     found = unpacked(zipped(lambda made: made.writestr("stop.json", b"{}")), "f")
     assert found.members == {"stop.json": b"{}"}
     assert not found.exact
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 30])
+def test_a_list_of_members_that_no_bundle_has_is_not_even_read(tail: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(file: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(archive, "ZipFile", read)
+    row = struct.pack("<4s6H3I5H2I", b"PK\1\2", 0, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    listed = row * 90_000
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(listed), 0, len(tail))
+    with pytest.raises(BadBundle, match=r"^x: lists more than the 20,000 members"):
+        unpacked(listed + end + tail, "x")
+    with pytest.raises(BadBundle, match=r"^x: lists more than the 20,000 members"):  # its size stands elsewhere
+        unpacked(b"PK\6\7".ljust(20, b"\0") + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 0, 0, 0), "x")

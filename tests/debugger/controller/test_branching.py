@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from debugger.protocol.commands import COMMANDS
 from runtime.sessions.session import Session
@@ -307,3 +308,82 @@ async def test_a_journal_with_branches_replays_and_is_audited(autojump_clock: Mo
         assert found["verified"]["faults"] == []
         assert sum(one["action"] == "branch" for one in found["entries"]) == 3
         assert (await runs(house, session))[call] >= 1
+
+
+async def test_all_that_goes_on_is_not_what_is_looked_at_in_the_past(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        await ann.ask("back", session="s", count=2)
+        answer = await ann.ask("continue", session="*", generation=0)
+        assert answer["sessions"] == []
+        assert "the past of session s is looked at" in answer["failed"]["s"]
+        assert session.state.hold is not None
+        assert (await ann.ask("status", session="s"))["past"] is True
+        await ann.ask("goto", session="s", end="last")
+        assert (await ann.ask("continue", session="*", generation=0))["sessions"] == ["s"]
+
+
+async def test_the_records_of_a_session_are_let_go_of_when_nobody_looks_any_more(autojump_clock: MockClock) -> None:
+    async with studio(*READ) as house:
+        session = house.open()
+        house.world.say(session)
+        await house.world.rest(session)
+        ann = await house.client("ann")
+        await ann.ask("branches", session="s")
+        await ann.ask("export", session="s")
+        line = await house.world.dispatcher.timeline(session)
+        await ann.leave()
+        assert session.timeline is None
+        assert line.last == session.state.seq
+        bob = await house.client("bob")
+        assert [one["name"] for one in (await bob.ask("branches", session="s"))["branches"]] == ["main"]
+
+
+async def test_a_change_in_the_past_is_not_made_where_somebody_else_led_the_session_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    async with studio(*READ) as house:
+        session, ann, _ = await after_the_tool(house)
+        made = await ann.ask("back", session="s", count=2)
+        refused = []
+
+        async def edit() -> None:
+            change = {"path": "model", "value": "from ann"}
+            refused.append(await ann.refused("edit", session="s", at=made["at"], changes=[change]))
+
+        async with trio.open_nursery() as nursery:
+            house.world.memory.hold()
+            nursery.start_soon(edit)
+            await wait_all_tasks_blocked()
+            assert session.state.branch == "b1"
+            house.world.dispatcher.release(session, "bob")
+            house.world.dispatcher.hold(session, "bob")
+            house.world.memory.release()
+        assert refused[0].code == "stale"
+        assert session.state.settings.model != "from ann"
+
+
+async def test_what_is_meant_for_one_request_is_taken_back_on_the_branch_where_it_was_meant(
+    autojump_clock: MockClock,
+) -> None:
+    async with studio(*READ) as house:
+        session = house.open()
+        ann = await house.driver(session)
+        await ann.ask("break_add", kinds=["model.request"], temporary=True)
+        house.world.say(session)
+        stop = (await ann.told("stopped"))["at"]
+        once = [{"path": "model", "value": "once"}]
+        await ann.ask("edit", session="s", at=stop, changes=once, once=True)
+        await ann.ask("branch", session="s", at=stop - 2, name="other")
+        here = (await ann.ask("status", session="s"))["at"]
+        await ann.ask("edit", session="s", at=here, changes=[{"path": "model", "value": "mine"}])
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert [one.model for one in house.world.model.requests] == ["mine", "mine"]
+        await ann.ask("pause", session="s")
+        receipt = (await ann.refused("switch", session="s", branch="main")).receipt
+        assert receipt is not None
+        await ann.ask("switch", session="s", branch="main", receipt=receipt["digest"])
+        await goes_on(ann)
+        await house.world.rest(session)
+        assert [one.model for one in house.world.model.requests[2:]] == ["once", "test-model"]

@@ -308,6 +308,9 @@ async def test_an_outcome_can_be_injected_and_is_checked_by_the_table(autojump_c
         bad = await ann.refused("inject", session="s", event="finished", data={"call": call})
         assert (bad.code, bad.at) == ("bad_params", "with.data")
         assert (await ann.refused("inject", session="s", event="open")).at == "with.event"
+        edited = {"call": call, "result": {"output": "made", "labels": ["edited:ann"]}}
+        why = await ann.refused("inject", session="s", event="finished", data=edited)
+        assert why.at == "with.data.result.labels"  # it could be taken away, and the tool would run again
         await ann.ask("inject", session="s", event="finished", data={"call": call, "result": {"output": "made"}})
         await ann.ask("continue", session="s", generation=session.state.generation)
         assert (await house.world.rest(session)).answer == "done"

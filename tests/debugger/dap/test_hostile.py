@@ -113,6 +113,19 @@ async def test_numbers_that_are_used_twice_are_answered_twice(autojump_clock: Mo
         assert [one["request_seq"] for one in editor.heard] == [7, 7]
 
 
+@pytest.mark.parametrize("command", ["threads", "terminateThreads"])
+async def test_a_number_that_stands_for_two_requests_at_once_is_answered_twice(
+    command: str, autojump_clock: MockClock
+) -> None:
+    async with studio(*SLOW) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ready()
+        body = json.dumps({"seq": 7_000, "type": "request", "command": command, "arguments": {}}).encode()
+        await editor.stream.send_all(2 * (b"Content-Length: %d\r\n\r\n%b" % (len(body), body)))
+        await trio.sleep(1)
+        assert [one["success"] for one in editor.heard if one.get("request_seq") == 7_000] == [True, True]
+
+
 async def test_what_takes_long_shows_its_progress_and_can_be_given_up(autojump_clock: MockClock) -> None:
     async def slow(caller: Caller, params: Any) -> Any:
         await trio.sleep(4)

@@ -128,12 +128,36 @@ async def test_a_fork_has_a_key_of_its_own_and_what_was_said_before(autojump_clo
         assert house.entry(key).members["sessionRoot"] == "/elsewhere"
         with pytest.raises(InputError, match="there is a session"):
             await names.fork(session, session.state.seq, "twin", "ann", "", "", "")
+        with pytest.raises(InputError, match="is a key of another agent"):
+            await names.fork(session, session.state.seq, "agent:other:twin", "ann", "", "", "")
         await house.turn(key, "two", "r2")
         assert texts(house, key)[-2] == "two"
         assert texts(house, KEY) == ["one", "Hi."]
         await house.written()
     async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
         assert texts(house, key)[:3] == ["one", "Hi.", "two"]
+
+
+async def test_of_two_forks_under_one_key_at_once_one_is_refused(autojump_clock: MockClock) -> None:
+    async with serving([text("Hi.")], families=FAMILIES) as house:
+        await house.turn(KEY, "one", "r1")
+        session = house.desk.directory.roster.live[house.entry(KEY).session]
+        names, made, refused = GatewayNames(house.desk), [], []
+
+        async def fork() -> None:
+            try:
+                made.append(await names.fork(session, session.state.seq, "twin", "ann", "", "", ""))
+            except InputError as exc:
+                refused.append(str(exc))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fork)
+            nursery.start_soon(fork)
+        assert len(made) == len(refused) == 1
+        assert refused[0].startswith("there is a session ")
+        live = house.desk.directory.roster.live
+        assert sorted(live) == sorted([session.id, made[0].id])
+        assert house.entry(names.of(made[0].id)[0]).session == made[0].id
 
 
 async def test_who_fails_to_hear_of_a_message_does_not_stop_the_conversation(autojump_clock: MockClock) -> None:

@@ -65,3 +65,30 @@ async def test_who_cancels_a_copy_leaves_nothing_of_it(folder: Path, monkeypatch
         await copied(folder, "copy", lambda done, total: scope.cancel())
     assert scope.cancelled_caught
     assert [one.name for one in folder.parent.iterdir()] == ["work"]
+
+
+async def test_a_private_folder_of_it_stays_private(folder: Path) -> None:
+    (folder / "a").chmod(0o700)
+    (folder / "a" / "b").chmod(0o500)
+    made = await copied(folder, "copy")
+    assert (made / "a").stat().st_mode & 0o777 == 0o700
+    assert (made / "a" / "b").stat().st_mode & 0o777 == 0o700
+    assert (made / "a" / "b" / "text.txt").read_text() == "text"
+    (folder / "a" / "b").chmod(0o700)
+
+
+async def test_what_grows_while_it_is_copied_is_refused_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "TELL_FILES", 1)
+
+    def grows(done: int, total: int) -> None:
+        for name in ("run.sh", "zz"):
+            (folder / name).write_bytes(b"x" * 100)
+
+    with pytest.raises(InputError, match="so it is not copied"):
+        await copied(folder, "copy", grows, Limits(bytes=20))
+    assert [one.name for one in folder.parent.iterdir()] == ["work"]
+
+
+async def test_the_root_of_the_machine_is_not_copied() -> None:
+    with pytest.raises(InputError, match=r"^workspace: / cannot be copied beside itself"):
+        await copied(Path("/"), "copy")

@@ -5,8 +5,10 @@ from trio.testing import MockClock
 
 from runtime.sessions.recorded import REFUSED, Recorded, key_of
 from runtime.sessions.session import Session
-from runtime.step import State, StepKind
+from runtime.step import Event, State, StepKind, effects
 from runtime.step import events as ev
+from runtime.step.state import Call
+from runtime.vocab import Tape
 from tests.fakes.world import World, calls, running, text
 
 RECORD = ([calls(("shell", {"a": 1, "b": [2]}), ("read", {"n": 1}))], [text("done")])
@@ -94,3 +96,19 @@ def test_the_order_of_members_makes_no_other_call() -> None:
     )
     assert key_of("a", {"x": [1, 2]}) != key_of("a", {"x": [2, 1]})
     assert key_of("a", {"x": 1}) != key_of("b", {"x": 1})
+
+
+async def test_a_call_that_no_verdict_of_the_record_let_run_does_not_run() -> None:
+    stands_in, _ = await recorded()
+    async with running() as world:
+        call = Call("c1", "shell", {"a": 1, "b": [2]}, 0)
+        wanted = effects.RunTool(call, Tape())
+        made = await stands_in.instead(world.open(), wanted, nobody, world.dispatcher.performer.perform)
+        assert isinstance(made, ev.Finished)
+        assert made.result.error is not None
+        assert made.result.error.message == REFUSED.format("shell")
+        assert ran(world) == {}
+
+
+async def nobody(event: Event) -> None:
+    raise AssertionError(event)

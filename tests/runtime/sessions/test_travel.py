@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from runtime.errors import InputError, JournalError, JournalFull, NoTransition
+from runtime.errors import InputError, JournalError, JournalFull, LocalError, NoTransition
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.sessions.timeline import SLICE, WRITTEN_SECONDS
@@ -344,3 +344,108 @@ async def test_a_session_that_is_unloaded_forgets_its_timeline_and_a_new_one_is_
         assert session.timeline is None
         again = roster.get("s")
         assert (await world.dispatcher.timeline(again)).at(again.state.seq) == again.state
+
+
+async def test_records_that_are_let_go_of_while_they_are_read_are_read_again(autojump_clock: MockClock) -> None:
+    async with running(*[[calls(("shell", {"n": n}))] for n in range(40)], [text("done")]) as world:
+        session = world.open()
+        world.say(session)
+        await world.until(session, lambda one: one.state.seq > 4 * SLICE)
+        found = []
+
+        async def ask() -> None:
+            found.append(await world.dispatcher.timeline(session))
+
+        async with trio.open_nursery() as nursery:
+            world.memory.hold()
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            assert session.timeline is not None
+            session.timeline = None
+            world.memory.release()
+        await world.rest(session)
+        assert await world.dispatcher.timeline(session) is found[0]
+        assert found[0].at(session.state.seq) is session.state
+        assert len(found[0].receipt(1).needed) == runs(world) + 1
+
+
+async def test_a_session_that_is_unloaded_while_its_records_are_read_says_so(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        session = await finished(world)
+        why = []
+
+        async def ask() -> None:
+            with pytest.raises(LocalError, match="was unloaded") as caught:
+                await world.dispatcher.back(session, 1, "b1", "ann")
+            why.append(caught)
+
+        async with trio.open_nursery() as nursery:
+            world.memory.hold()
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            session.timeline, session.broken = None, LocalError("session s was unloaded")
+            world.memory.release()
+        assert len(why) == 1
+
+
+async def test_a_session_that_is_closed_stays_so_whatever_its_past_was(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        session = await finished(world)
+        world.dispatcher.control(session, ev.Closed("over"), "ann")
+        with pytest.raises(NoTransition, match="CLOSED"):
+            await world.back(session, 1, "b1")
+        assert session.state.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+async def test_a_result_that_came_while_the_session_was_held_is_kept_by_who_goes_back(
+    seconds: float, autojump_clock: MockClock
+) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m"))
+        for name in ("shell", "read"):
+            world.tools.tools[name].seconds = 1.0
+        world.say(session)
+        await world.until(session, running_both)
+        at = session.state.seq
+        world.dispatcher.hold(session, "ann")
+        await trio.sleep(seconds)
+        arrived = {event.call: event.result for event in session.arrived if isinstance(event, ev.Finished)}
+        assert len(arrived) == (2 if seconds else 0)
+        copy = await roster.fork(session, at, "copy", "ann")
+        await world.dispatcher.back(session, at, "b", "ann")
+        for one in (session, copy):
+            assert one.state.turn is not None
+            shell = next(call for call in one.state.turn.calls if call.name == "shell")
+            assert shell.phase is CallPhase.FINISHED
+            assert shell.result is not None
+            assert (shell.result.error is None) is bool(seconds)
+            world.dispatcher.release(one, "ann")
+            await world.rest(one)
+            assert (await world.replayed(one)).digest == one.state.digest
+        assert runs(world) == 1
+        assert runs(world, "read") == (1 if seconds else 3)
+
+
+async def test_what_was_allowed_once_is_decided_by_the_rules_of_now(autojump_clock: MockClock) -> None:
+    async with running(*ANSWERS) as world:
+        roster = Roster(world.dispatcher)
+        session = roster.open("s", ev.Settings("m", mode="full"))
+        world.say(session)
+        await world.rest(session)
+        asked = await seq_of(world, session, StepKind.CALL_JUDGE)
+        world.dispatcher.control(session, ev.Reopened(ev.Settings("m", mode="read-only")), "operator")
+        world.dispatcher.hold(session, "ann")
+        line = await world.dispatcher.timeline(session)
+        copy = await roster.fork(session, asked, "copy", "ann", receipt=line.receipt(asked).digest)
+        event = (await world.back(session, asked, "b")).event
+        assert isinstance(event, ev.Branched)
+        assert event.mode == "read-only"
+        for one in (session, copy):
+            assert one.state.phase in OPEN
+            assert one.state.settings.mode == "read-only"
+            assert (await world.replayed(one)).digest == one.state.digest
+        event = (await world.dispatcher.back(session, session.state.seq, "c", "ann")).event
+        assert isinstance(event, ev.Branched)
+        assert event.mode is None

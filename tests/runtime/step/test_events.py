@@ -50,11 +50,11 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Change: {"value": None, "op": "set"},
     ev.Held: {"call": ""},
     ev.Released: {},
-    ev.Branched: {"reason": "", "results": (), "sent": False, "receipt": ""},
+    ev.Branched: {"reason": "", "results": (), "sent": False, "receipt": "", "mode": None},
     ev.Answered: {},
     ev.Recovered: {"by": "system"},
     ev.Compacted: {"usage": Usage()},
-    ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": "", "workspace": ""},
+    ev.Forked: {"reason": "", "results": (), "sent": False, "receipt": "", "workspace": "", "mode": None},
     ev.Marked: {"note": ""},
     Settings: {
         "mode": "default",
