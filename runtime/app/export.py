@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("session", help="the session: id or key; of a journal, also latest")
+    add("session", help="the session: id or key; in a journal, its id or latest")
     add("bundle", nargs="?", default="", help="the bundle to write: *.twinstep")
     add("--journal", metavar="FILE", default="", help="read a journal or a bundle, instead of asking a daemon")
     add("--test", metavar="FILE", default="", help="write a test that reproduces it: test_*.py")
