@@ -15,7 +15,7 @@ import trio
 from runtime.app.arguments import Parser
 from runtime.app.attach import shared, shared_options
 from runtime.app.journals import session_of
-from runtime.errors import UsageError
+from runtime.errors import TwinstepError, UsageError, alone
 
 EPILOG: Final = """\
 examples:
@@ -68,7 +68,13 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
-    return trio.run(_export, given, options, out)
+    try:
+        return trio.run(_export, given, options, out)
+    except BaseExceptionGroup as group:  # of the tasks of a connection
+        ours = group.subgroup((TwinstepError, KeyboardInterrupt))
+        if ours is None:
+            raise
+        raise alone(ours) from group
 
 
 def _check(given: Any) -> None:

@@ -16,7 +16,7 @@ from attrs import define, evolve
 from runtime import config as settings
 from runtime.app import composition
 from runtime.app.clock import SystemChance
-from runtime.app.journals import reading
+from runtime.app.journals import listed, reading
 from runtime.app.output import Ending, cleaned, ending_of
 from runtime.app.wiring import Parts, run_with
 from runtime.errors import InputError, TwinstepError, alone
@@ -72,10 +72,10 @@ def line_of(path: Path, only: str | None) -> Line:
     store = reading(path)
     found = [one.session for one in store.sessions()]
     if only is None and len(found) != 1:
-        raise InputError(f"{path}: name one with --session; it has {', '.join(found) or 'none'}.")
+        raise InputError(f"{path}: name one with --session; it has {listed(found)}.")
     name = only or found[0]
     if name not in found:
-        raise InputError(f"{path}: no session {name}; it has {', '.join(found) or 'none'}.")
+        raise InputError(f"{path}: no session {name}; it has {listed(found)}.")
     line, replaying = Line(name), Replaying(State(name), str(path))
     for stored in store.records(name):
         record = unpack(stored.body, store.codec, store.blob, str(path), stored.seq)
