@@ -52,8 +52,8 @@ anything that it brings about is told. At most {UNDER_WAY} are under way at a ti
 ATTACHING: Final = f"""
 ## Attaching
 
-Both are answered after `configurationDone`; `initialized` comes when the daemon has let the editor in. Where one of
-them is refused the connection ends behind the answer. Without a
+Both are answered after `configurationDone`; `initialized` comes when the daemon has let the editor in, or the bundle is
+open. Where one of them is refused the connection ends behind the answer. Without a
 `token` nobody gets in over a port, and a process that the daemon has started does not with one. A connection that has
 attached to nothing is ended after {JOIN_SECONDS:g} seconds.
 
@@ -61,6 +61,7 @@ attached to nothing is ended after {JOIN_SECONDS:g} seconds.
 ARGUMENTS: Final[Mapping[str, str]] = {
     "token": "what stands in the token file; not needed over pipes",
     "session": "of `attach`: id, key, or the beginning of one, or `all`; of `launch`: the key of the new session",
+    "bundle": "a [bundle](bundle.md), `*.twinstep`, to look into: no daemon is asked, nothing of it runs or changes",
     "role": "`observer`, `driver`, `mutator` or `override`; at most that of the server",
     "onDisconnect": "`hold`, `resume` or `cancel`: what becomes of a session that stands at the end of the debugging. "
     "Without it, it goes on, and where the connection was lost it is held first",

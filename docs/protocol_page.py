@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 from attrs import Factory, fields, has
 
 from debugger.protocol import CODES, COMMANDS, EVENTS, ROLES, VERSION, Command, Hello, frames, queue
-from debugger.protocol.commands import SECONDS
+from debugger.protocol.commands import LONG, SECONDS
 from debugger.protocol.decoding import Items, Length, Within, hint_of, required
 from docs.markdown import MADE, code, table
 
@@ -51,7 +51,8 @@ frame with `error` alone.
 
 Commands marked with \\* only look: they run beside others. All others of a connection run one after another, in the
 order in which they were sent. A look does not wait for a change before it: whoever needs its outcome waits for the
-answer. Each command has a deadline of {SECONDS:g} seconds; one that is `late` may have been done.
+answer. Each command has a deadline of {SECONDS:g} seconds, and of {LONG:g} where it goes over the record or changes
+something, for which the journal may have to be read first. One that is `late` may have been done.
 
 A client that closes its sending side still gets its answers. One that does not read is never waited for: at most
 {queue.MOST_EVENTS:,} events and {queue.MOST_BYTES // 1_000_000} MB wait for it, then the oldest are dropped, `stopped`

@@ -1,6 +1,6 @@
 """One tree of errors. A wire carries `code`, a person reads the text; nothing here formats tracebacks."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TwinstepError(Exception):
@@ -141,3 +141,9 @@ class ReplayMismatch(JournalError):
     """A replayed step gave another state than the journal says."""
 
     code = "replay_mismatch"
+
+
+def alone(group: "BaseExceptionGroup[Any]") -> BaseException:
+    """Return the first error of a group, however deep it lies."""
+    first = group.exceptions[0]
+    return alone(first) if isinstance(first, BaseExceptionGroup) else first

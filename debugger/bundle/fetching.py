@@ -14,7 +14,8 @@ from debugger.bundle.errors import BadBundle
 from debugger.bundle.files import put
 from debugger.bundle.names import SUFFIX
 from debugger.bundle.opening import Bundle, bundle_of, is_bundle
-from debugger.bundle.reproducing import reproduce, standing_of
+from debugger.bundle.reproducing import Reproduced, reproduce, standing_of
+from debugger.expressions import BadExpression
 from runtime.errors import InputError
 
 PAGE: Final = 1 << 18
@@ -73,9 +74,11 @@ async def save_test(data: bytes, path: Path, record: int = 0, shown: Sequence[st
     the record. Raises BadBundle, BadExpression, InputError, and what a replay raises.
     """
     bundle = bundle_of(data, str(path))
+    if record > len(bundle.stored):
+        raise InputError(f"{path}: session {bundle.session} has records 1 to {len(bundle.stored)}, and no {record}")
     stop = await reproduce(data, record)
     sources = list(dict.fromkeys((*shown, *standing_of(bundle).expressions)))
-    case = cases.Case(stop, [(source, stop.shown(source)) for source in sources])
+    case = cases.Case(stop, [(source, _shown(stop, source)) for source in sources])
     text = cases.small(data)
     beside = path.with_suffix(SUFFIX)
     files = {path: cases.written(case, beside.name, text).encode()}
@@ -83,3 +86,10 @@ async def save_test(data: bytes, path: Path, record: int = 0, shown: Sequence[st
         files = {beside: data, **files}
     await trio.to_thread.run_sync(put, files)
     return stop.record
+
+
+def _shown(stop: Reproduced, source: str) -> str:
+    try:
+        return stop.shown(source)
+    except BadExpression as exc:
+        raise BadExpression(f"{exc.reason} ({source})", source, exc.position) from exc

@@ -29,8 +29,8 @@ def put(files: Mapping[Path, bytes]) -> None:
     except OSError as exc:
         for path in made:
             path.unlink(missing_ok=True)
-        name = exc.filename2 or exc.filename or ""
-        raise InputError(f"{name or next(iter(files))}: cannot be written: {exc.strerror}") from exc
+        wanted = list(files)[len(made)]  # and not the name that it has on the way
+        raise InputError(f"{wanted}: cannot be written: {exc.strerror}") from exc
 
 
 def _put(path: Path, content: bytes) -> None:

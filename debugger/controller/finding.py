@@ -34,7 +34,10 @@ def _named(debugger: Debugger, name: str) -> Row:
 
 
 def named(debugger: Debugger, name: str) -> Row | None:
-    """Return the session of a name, None where there is none. Raises Failure for a name that fits several."""
+    """Return the session of a name, None where there is none. Raises Failure for a name that fits several.
+
+    Keys are kept in small letters, so a name in capitals that fits nothing means them.
+    """
     rows = [row for row in debugger.names.rows() if name in row.session or name in row.key]  # of many the few it may be
     found = [row for row in rows if name in (row.session, row.key)]
     found = found or [row for row in rows if row.key and tail(row.key, name) == name]
@@ -42,6 +45,8 @@ def named(debugger: Debugger, name: str) -> Row | None:
     if len(found) > 1:
         some = ", ".join(row.key or row.session for row in found[:SHOWN])
         raise Failure("no_session", f"{name!r} fits {len(found)} sessions: {some}", at="with.session")
+    if not found and name != name.lower():
+        return named(debugger, name.lower())
     return found[0] if found else None
 
 

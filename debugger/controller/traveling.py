@@ -42,8 +42,9 @@ class Traveling:
         """Go back by one step or more."""
         session, generation = self._held(caller, params.session)
         walk, place = await here(self.debugger, session)
+        _known(walk, params.call)
         cause = f"back {params.count} {params.grain}{' of ' + params.call if params.call else ''}"
-        search = back(walk, place, ends(params.grain, params.call), params.count, cause)
+        search = back(walk, place, ends(params.grain, params.call), params.count, cause, params.call)
         return stand(self.debugger, caller, session, generation, walk, await sliced(search))
 
     async def goto(self, caller: Caller, params: p.Goto) -> Any:
@@ -87,6 +88,7 @@ class Traveling:
     async def step(self, caller: Caller, session: Session, cursor: Cursor, params: p.Steps) -> Any:
         """Take steps that were taken already."""
         over, call = ends(params.grain, params.call), params.call
+        _known(cursor.walk, call)
         cause = f"step {params.count} {params.grain}{' of ' + call if call else ''}"
         return await self._forward(caller, session, cursor, self._over(cursor, cause, over, params.count, call))
 
@@ -115,6 +117,15 @@ class Traveling:
         generation = hold_of(session).generation
         landing = await sliced(search)
         return stand(self.debugger, caller, session, generation, cursor.walk, landing)
+
+
+def _known(walk: Walk, call: str) -> None:
+    """Refuse the name of a call that is not on the path: looking for its end would lead to the end of the path."""
+    turn = walk.state(walk.last).turn
+    if not call or (turn is not None and turn.call(call) is not None):
+        return
+    if all(one.step.call != call for one in walk.path):
+        raise Failure("bad_params", f"session {walk.session} has no call {call!r} on this path", at="with.call")
 
 
 def _numbered(walk: Walk, number: int) -> int:

@@ -106,14 +106,14 @@ class Evaluating:
         self._here(thread)
         shown: list[str] = []
         for act in lines.read(text, self.debuggee.threads.place):
-            shown += await self._done(call, thread, act)
+            shown += await self._done(call, thread, act, text)
         return {"result": "\n".join(shown), "variablesReference": 0}
 
     def _here(self, thread: Thread) -> None:
         """Let lines mean this session."""
         self.debuggee.threads.place = evolve(self.debuggee.threads.place, session=thread.session, frame=0)
 
-    async def _done(self, call: Call, thread: Thread, act: Act) -> list[str]:
+    async def _done(self, call: Call, thread: Thread, act: Act, text: str) -> list[str]:
         if isinstance(act, Local):
             await trio.lowlevel.checkpoint()
             if act.verb not in EXPLAINED:
@@ -128,7 +128,7 @@ class Evaluating:
             if exc.code != NEEDS_RECEIPT or exc.receipt is None:
                 raise
             if not act.confirmed:
-                raise Refused(confirmation(exc.receipt)) from exc
+                raise Refused(confirmation(exc.receipt, text)) from exc
             params = {**act.params, "receipt": str(exc.receipt.get("digest", ""))}
             result = await self.debuggee.ask(act.command, params, act.verb)
         if act.command in EDITS:

@@ -29,6 +29,8 @@ from runtime.errors import TwinstepError
 
 Dial = Callable[[Role], Awaitable[Client]]
 """Connects to the daemon with a role. Raises InputError and Failure."""
+View = Callable[[str, Role, trio.Nursery], Awaitable[Client]]
+"""Opens the bundle of a path, serves it in a nursery and connects to it. Raises TwinstepError."""
 Vouch = Callable[[int], Awaitable[None]]
 """Refuses the other end of the connection, given the process of the daemon. Raises Failure `denied`."""
 WRONG_SECONDS: Final = 1.0
@@ -39,9 +41,11 @@ PAGE: Final = 1_000
 
 @define(eq=False)
 class Door:
-    """How one connection comes to the daemon. `token` is what an editor has to send, empty where it needs none."""
+    """How one connection comes to the daemon, or to a bundle. `token` is what an editor has to send, empty where it
+    needs none."""
 
     dial: Dial
+    view: View
     vouch: Vouch
     role: Role = "mutator"
     session: str = ""
@@ -98,12 +102,12 @@ class Joining:
         return {}
 
     async def _attach(self, args: r.Attach) -> None:
-        await self._open(args.token, args.role)
+        await self._open(args.token, args.role, args.bundle)
         self._entry, self._then = args.stop_on_entry, args.on_disconnect or ""
         self._terms = {"hold_seconds": args.hold_seconds, "on_loss": args.on_disconnect or "hold"}
         if args.role == "observer" or self.door.role == "observer":
             self._terms = {"observe": True}
-        for session in await self._named(args.session or self.door.session):
+        for session in await self._named(args.session or ("" if args.bundle else self.door.session)):
             await self.join(session)
         if args.suspend or args.stop_on_entry:
             await self._suspend()
@@ -135,17 +139,17 @@ class Joining:
         await self.join(str(made["session"]))
         self._suspended = list(self.debuggee.threads)
 
-    async def _open(self, token: str, role: Role | None) -> None:
-        """Let the editor in, and connect to the daemon."""
+    async def _open(self, token: str, role: Role | None, bundle: str = "") -> None:
+        """Let the editor in, and connect to the daemon, or to a bundle."""
         if self.door.token and not hmac.compare_digest(token.encode("utf-8", "replace"), self.door.token.encode()):
             await trio.sleep(WRONG_SECONDS)
             raise Refused("the token is missing or wrong: it stands in the token file that `twinstep dap` names")
         wanted = role or self.door.role
         if ROLES.index(wanted) > ROLES.index(self.door.role):
             raise Refused(f"this server gives the role {self.door.role} at most: start it with --role {wanted}")
-        client = await self.door.dial(wanted)
+        client = await (self.door.view(bundle, wanted, self.nursery) if bundle else self.door.dial(wanted))
         try:
-            await self.door.vouch(client.welcome.pid)
+            await self.door.vouch(os.getpid() if bundle else client.welcome.pid)
         except Failure:
             await client.aclose()
             raise

@@ -11,8 +11,12 @@ NEEDS_RECEIPT: Final = "receipt_needed"
 _PLAIN: Final = Style()
 
 
-def confirmation(receipt: Mapping[str, Any]) -> str:
-    """Return what a person reads who has to confirm what cannot be undone."""
+def confirmation(receipt: Mapping[str, Any], line: str = "") -> str:
+    """Return what a person reads who has to confirm what cannot be undone: for a line of the console that was refused,
+    else for going on from where he looks."""
     head = "You look at the record here, and nothing is undone. What has happened since may happen a second time:"
-    how = f"To go on from here on a new branch, confirm it in the console: branch --receipt {receipt.get('digest', '')}"
-    return "\n".join([head, *(f"  {one}" for one in retold.receipt(receipt, _PLAIN)), how])
+    how = "To go on from here on a new branch, confirm it in the console: branch"
+    if line:
+        head, how = "Nothing was done. What has happened since may happen a second time:", f"To confirm it: {line}"
+    rows = (f"  {one}" for one in retold.receipt(receipt, _PLAIN))
+    return "\n".join([head, *rows, f"{how} --receipt {receipt.get('digest', '')}"])

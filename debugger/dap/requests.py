@@ -32,12 +32,14 @@ class Initialize:
 @frozen(kw_only=True)
 class Attach:
     """Which session, and as whom. `session` is an id, a key, the beginning of one, or `all`; empty is the one that the
-    server was started for, or the only one there is. `token` is that of the token file, where the server listens on a
-    port. With `suspend` sessions stand still until breakpoints are set, with `stopOnEntry` they stay so.
+    server was started for, or the only one there is. `bundle` is the file of a bundle that is looked into, instead of
+    a daemon. `token` is that of the token file, where the server listens on a port. With `suspend` sessions stand still
+    until breakpoints are set, with `stopOnEntry` they stay so.
     """
 
     token: str = ""
     session: str = ""
+    bundle: str = ""
     role: Literal["observer", "driver", "mutator", "override"] | None = None
     on_disconnect: OnDisconnect | None = None
     hold_seconds: float = 300.0

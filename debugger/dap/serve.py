@@ -8,11 +8,12 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from attrs import evolve, frozen
 
+from debugger.bundle.names import SUFFIX
 from debugger.client import Client, connect
 from debugger.dap.joining import Door
 from debugger.dap.session import Session
@@ -22,6 +23,9 @@ from debugger.protocol import VERSION, Failure, Hello, Role
 from debugger.tcp_peers import neighbour
 from runtime import __version__
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from debugger.bundle.offline import Viewing
 
 CONNECTIONS: Final = 16
 NAME: Final = f"twinstep {__version__} dap"
@@ -48,7 +52,22 @@ def door(options: Options) -> Door:
     async def dial(role: Role) -> Client:
         return await connect(options.socket, Hello(VERSION, NAME, options.user, role))
 
-    return Door(dial, _trusted, options.role, options.session, options.user, options.token)
+    async def view(name: str, role: Role, nursery: trio.Nursery) -> Client:
+        viewing = await _viewing(Path(name).expanduser())
+        await nursery.start(viewing.run)
+        return await viewing.dial(Hello(VERSION, NAME, options.user, role))
+
+    return Door(dial, view, _trusted, options.role, options.session, options.user, options.token)
+
+
+async def _viewing(path: Path) -> "Viewing":
+    """Open a bundle, to be served here. Raises InputError, BadBundle and what a replay raises."""
+    from debugger.bundle.offline import Viewing
+    from debugger.bundle.opening import is_bundle, opened
+
+    if not is_bundle(path):
+        raise InputError(f"{path}: the name of a bundle ends in {SUFFIX}")
+    return await Viewing.of(await trio.to_thread.run_sync(opened, path))
 
 
 async def _trusted(daemon: int) -> None:

@@ -29,6 +29,10 @@ TARGETS: Final = 20
 """Places on the record that a line offers to go to: the last ones."""
 
 
+OFFLINE: Final = "offline"
+"""The code with which a bundle refuses to go beyond its last record."""
+
+
 @frozen
 class Target:
     """A place that an editor can name by a number: a call, or a record."""
@@ -65,14 +69,21 @@ class Stepping:
     # --- forward
 
     async def go_on(self, call: Call, args: r.OneThread) -> Mapping[str, Any]:
-        """Let one session go on; from the past over its record, and where nothing stops it there, really on."""
+        """Let one session go on; from the past over its record, and where nothing stops it there, really on. One of a
+        bundle ends there."""
         thread, standing = self.debuggee.held(args.thread_id)
         held = {"session": thread.session, "generation": standing.generation}
         past = thread.past
         answer = await self._moved(call, thread, "continue", held, "")
         if past and answer.get("held") and not answer.get("past") and not answer.get("hits"):
+            stops = [one for one in thread.later if one["event"] == "stopped"]
             thread.later = [one for one in thread.later if one["event"] != "stopped"]
-            await self._moved(call, thread, "continue", held, "")
+            try:
+                await self._moved(call, thread, "continue", held, "")
+            except Failure as exc:
+                thread.later = stops + thread.later  # it stands at the end of its record
+                if exc.code != OFFLINE:
+                    raise
         return {"allThreadsContinued": False}
 
     async def next(self, call: Call, args: r.Step) -> Mapping[str, Any]:
@@ -110,7 +121,7 @@ class Stepping:
         try:
             answer = await self.debuggee.ask(command, params)
         except BaseException:
-            thread.purpose, thread.asked, thread.told = before
+            thread.purpose, thread.asked, thread.told = before[0], before[1], before[2] or thread.told
             raise
         self.debuggee.moved(thread)
         return answer  # type: ignore[no-any-return]

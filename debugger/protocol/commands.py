@@ -234,7 +234,7 @@ _MUTATOR: Final = (
 )
 _OVERRIDE: Final = (
     Command("verdict", "override", p.Override, "decide about a call in place of the judge", "the verdict",
-            {**_S, "call": "c1", "decision": "allow", "reason": "seen with ann"}, {"decision": "allow"}),
+            {**_S, "call": "c1", "decision": "allow", "reason": "seen with ann"}, {"decision": "allow"}, seconds=LONG),
 )
 # fmt: on
 

@@ -115,6 +115,8 @@ def form_of(name: str) -> Form:
         return found[0]
     if found:
         raise BadLine(f"{name} could be {', '.join(form.names[0] for form in found)}")
+    if name == "replay":
+        raise BadLine("replay: goes on outside of the debugger: `export FILE.twinstep`, then `twinstep replay --help`")
     raise BadLine(f"unknown command {name[:60]}; {_suggestion(name[:60])}`help` lists them")
 
 

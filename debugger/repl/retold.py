@@ -80,8 +80,8 @@ def blame(result: Shown) -> list[str]:
     writer = result.get("writer")
     if writer is None:
         return [f"{line(result['path'])} {'has not changed' if 'value' in result else 'was never there'}"]
-    old = line(writer["old"], 300) if "old" in writer else "absent"
-    new = line(writer["new"], 300) if "new" in writer else "absent"
+    old = (line(writer["old"], 300) or '""') if "old" in writer else "absent"
+    new = (line(writer["new"], 300) or '""') if "new" in writer else "absent"
     reason = f": {line(writer['reason'])}" if writer.get("reason") else ""
     return [f"{line(result['path'])}: {old} -> {new}", f"  {_record(writer)}{reason}"]
 

@@ -52,7 +52,10 @@ def _goto(words: Words, place: Place) -> tuple[Act, ...]:
     if words.peek() == "step":
         words.word()
         return asked(words, "goto", params | {"number": words.number("the number of a step")})
-    return asked(words, "goto", params | {"to": words.number("the number of a record, step N, first or last")})
+    if not words.peek().isdecimal():
+        given = f", not {words.peek()!r}" if words.rest else ""
+        words.wrong(f"needs the number of a record, step N, first or last{given}")
+    return asked(words, "goto", params | {"to": words.number("the number of a record")})
 
 
 def _end(end: str) -> Any:

@@ -122,9 +122,11 @@ def asked_at(expression: Expression, border: Border) -> tuple[bool, int]:
     return bool(value), operations
 
 
-def back(walk: Walk, start: int, over: Ends, count: int, cause: str) -> Generator[None, None, Landing]:
-    """Go back over `count` ends of steps; where there are not so many, to the first record."""
+def back(walk: Walk, start: int, over: Ends, count: int, cause: str, call: str = "") -> Generator[None, None, Landing]:
+    """Go back over `count` ends of steps; where there are not so many, to the beginning of `call`, else to the first
+    record."""
     index, done, pace = walk.step_before(start), 0, Pace()
+    least = Landing(0, FIRST)
     while index is not None and index > 0:
         before = walk.step_before(index - 1)
         if before is None:
@@ -135,5 +137,7 @@ def back(walk: Walk, start: int, over: Ends, count: int, cause: str) -> Generato
         done += over(walk.path[before].step, step.kind, step.call)
         if done >= count:
             return Landing(index - 1, cause)
+        if call and step.call == call:
+            least = Landing(index - 1, cause)
         index = before
-    return Landing(0, FIRST)
+    return least

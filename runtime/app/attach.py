@@ -79,6 +79,7 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     """Run the client; return the exit code."""
     try:
         given = parser().parse_args(list(argv))
+        _no_journal(given.session)
         options = shared_options(given, os.environ) | _way(given, os.environ)
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
@@ -97,6 +98,13 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         "timeout": given.timeout,
     }
     return begun(options | made, out)
+
+
+def _no_journal(name: str | None) -> None:
+    """Refuse the file of a journal, where a session or a bundle is wanted. Raises UsageError."""
+    if name and name.endswith(SUFFIXES) and Path(name).is_file():
+        make = f"twinstep export latest FILE{SUFFIX} --journal {name}"
+        raise UsageError(f"{name}: is a journal; a bundle of it can be looked into: {make}")
 
 
 def _approved(given: Any, address: Any, out: Pipe) -> int:

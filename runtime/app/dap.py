@@ -14,7 +14,7 @@ import trio
 from runtime.app.arguments import Parser
 from runtime.app.attach import USAGE, shared, shared_options
 from runtime.app.console import Pipe
-from runtime.errors import TwinstepError, UsageError
+from runtime.errors import TwinstepError, UsageError, alone
 from runtime.vocab import encode
 
 LOOPBACK: Final = "127.0.0.1"
@@ -81,12 +81,6 @@ def run(argv: Sequence[str], out: Pipe) -> int:
         if ours is None:
             raise
         raise alone(ours) from group
-
-
-def alone(group: BaseExceptionGroup[Any]) -> BaseException:
-    """Return the first error of a group."""
-    first = group.exceptions[0]
-    return alone(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _listing(folder: Path, out: Pipe) -> int:

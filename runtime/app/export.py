@@ -15,7 +15,7 @@ import trio
 from runtime.app.arguments import Parser
 from runtime.app.attach import shared, shared_options
 from runtime.app.journals import session_of
-from runtime.errors import UsageError
+from runtime.errors import TwinstepError, UsageError, alone
 
 EPILOG: Final = """\
 examples:
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("session", help="the session: id or key; of a journal, also latest")
+    add("session", help="the session: id or key; in a journal, its id or latest")
     add("bundle", nargs="?", default="", help="the bundle to write: *.twinstep")
     add("--journal", metavar="FILE", default="", help="read a journal or a bundle, instead of asking a daemon")
     add("--test", metavar="FILE", default="", help="write a test that reproduces it: test_*.py")
@@ -68,7 +68,13 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
-    return trio.run(_export, given, options, out)
+    try:
+        return trio.run(_export, given, options, out)
+    except BaseExceptionGroup as group:  # of the tasks of a connection
+        ours = group.subgroup((TwinstepError, KeyboardInterrupt))
+        if ours is None:
+            raise
+        raise alone(ours) from group
 
 
 def _check(given: Any) -> None:

@@ -16,14 +16,14 @@ from attrs import define, evolve
 from runtime import config as settings
 from runtime.app import composition
 from runtime.app.clock import SystemChance
-from runtime.app.journals import reading
-from runtime.app.output import cleaned
+from runtime.app.journals import listed, reading
+from runtime.app.output import Ending, cleaned, ending_of
 from runtime.app.wiring import Parts, run_with
-from runtime.errors import InputError
+from runtime.errors import InputError, TwinstepError, alone
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.recorded import Recorded
 from runtime.sessions.session import Session
-from runtime.step import OPEN, REST, State, Step, effects
+from runtime.step import OPEN, REST, State, Step, advance, effects
 from runtime.step import events as ev
 from runtime.step.line import Line
 from runtime.step.receipts import ReceiptNeeded
@@ -32,6 +32,8 @@ from runtime.step.replay import Replaying
 from runtime.vocab import ApprovalMode
 
 BY: Final = "replay"
+ONLY: Final = ("live", "live_tools", "receipt", "out", "approval_mode", "skip_trust", "fake_responses")
+"""Flags beside `--model` and `--system` that mean something only for a replay that goes on."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +55,11 @@ def wanted(given: argparse.Namespace, parser: argparse.ArgumentParser) -> bool:
     """Whether the replay goes on. Raises UsageError where the flags do not fit together."""
     asked = given.model is not None or given.system is not None
     if given.start is None:
-        if asked or given.live or given.live_tools or given.receipt or given.out:
+        if asked or any(getattr(given, name) for name in ONLY):
             parser.error("going on needs --from RECORD")
         return False
+    if given.steps:
+        parser.error("--steps lists a replay to its end: leave out --from, or --steps")
     if not asked and not given.live:
         parser.error("--from needs --live, --model or --system")
     if given.live and (asked or given.live_tools):
@@ -68,10 +72,10 @@ def line_of(path: Path, only: str | None) -> Line:
     store = reading(path)
     found = [one.session for one in store.sessions()]
     if only is None and len(found) != 1:
-        raise InputError(f"{path}: name one with --session; it has {', '.join(found) or 'none'}.")
+        raise InputError(f"{path}: name one with --session; it has {listed(found)}.")
     name = only or found[0]
     if name not in found:
-        raise InputError(f"{path}: no session {name}; it has {', '.join(found) or 'none'}.")
+        raise InputError(f"{path}: no session {name}; it has {listed(found)}.")
     line, replaying = Line(name), Replaying(State(name), str(path))
     for stored in store.records(name):
         record = unpack(stored.body, store.codec, store.blob, str(path), stored.seq)
@@ -85,6 +89,7 @@ class GoingOn:
 
     given: argparse.Namespace
     event: ev.Forked
+    edit: ev.Edited | None
     recorded: Recorded | None
     name: str
     target: Path
@@ -102,26 +107,33 @@ class GoingOn:
         dispatcher.listeners.append(self._count)
         session = Session(State(self.name))
         dispatcher.control(session, self.event, BY)
-        changes = self._changes(session.state)
-        if changes:
-            dispatcher.control(session, ev.Edited.of(changes, BY, "what if"), BY)
+        if self.edit is not None:
+            dispatcher.control(session, self.edit, BY)
         while session.addressed or session.state.phase not in REST:
             if session.broken is not None:
                 raise session.broken
             await session.rested.park()
         return session.state
 
-    def _changes(self, state: State) -> tuple[ev.Change, ...]:
-        """What is changed before it goes on. A system text that is not there yet is changed when it comes."""
-        made = [ev.Change("model", self.given.model)] if self.given.model is not None else []
-        if self.given.system is not None and state.context is not None:
-            made.append(ev.Change("system", self.given.system))
-        return tuple(made)
-
     def _count(self, session: Session, step: Step) -> None:
         self.steps += step.kind.counts
         self.requests += any(isinstance(one, effects.Ask) for one in step.effects)
         self.runs += any(isinstance(one, effects.RunTool) for one in step.effects)
+
+
+def edit_of(given: argparse.Namespace, state: State) -> ev.Edited | None:
+    """What is changed before it goes on. A system text that is not there yet is changed when it comes.
+
+    Raises EditRefused, before there is a journal.
+    """
+    made = [ev.Change("model", given.model)] if given.model is not None else []
+    if given.system is not None and state.context is not None:
+        made.append(ev.Change("system", given.system))
+    if not made:
+        return None
+    event = ev.Edited.of(tuple(made), BY, "what if")
+    advance(state, event)
+    return event
 
 
 def run(given: argparse.Namespace, path: Path, out: TextIO) -> int:
@@ -138,17 +150,28 @@ def run(given: argparse.Namespace, path: Path, out: TextIO) -> int:
     except ReceiptNeeded as exc:
         for entry in exc.receipt.entries:
             print(f"  record {entry.seq}: {entry.effect}: {entry.line}", file=sys.stderr)
+        print(f"  to go on all the same: --receipt {exc.receipt.digest}", file=sys.stderr)
         raise
+    edit = edit_of(given, state)
     name = SystemChance().uuid()
     target = Path(given.out) if given.out else path.with_name(f"{path.stem}-from-{given.start}-{name[:8]}.jsonl")
     if target.exists():
         raise InputError(f"{target}: is there already; --out names another file.")
     later = line.later(given.start)
     recorded = None if given.live else Recorded.of(later, live=given.live_tools, system=given.system)
-    made = GoingOn(given, event, recorded, name, target)
-    ended = trio.run(made.run, _parts(given, state, tools=tools))
-    _show(made, ended, out)
-    return 0
+    made = GoingOn(given, event, edit, recorded, name, target)
+    return _show(made, _ended(made, _parts(given, state, tools=tools)), out)
+
+
+def _ended(made: GoingOn, parts: Parts) -> State:
+    """Let it run and return where it ended. Raises TwinstepError."""
+    try:
+        return trio.run(made.run, parts)
+    except BaseExceptionGroup as group:
+        ours = group.subgroup((TwinstepError, KeyboardInterrupt))
+        if ours is None:
+            raise
+        raise alone(ours) from group
 
 
 def _parts(given: argparse.Namespace, state: State, *, tools: bool) -> Parts:
@@ -175,7 +198,9 @@ async def _unsent(session: Session, text: str) -> None:
     await trio.lowlevel.checkpoint()
 
 
-def _show(made: GoingOn, state: State, out: TextIO) -> None:
+def _show(made: GoingOn, state: State, out: TextIO) -> int:
+    """Say what came of it, and return the exit code: that of a headless run whose prompt ends so."""
+    ending = ending_of(state.outcome, machine_format=False) if state.outcome is not None else Ending(0)
     recorded, event = made.recorded, made.event
     answered = recorded.answered if recorded is not None else 0
     missed = recorded.missed if recorded is not None else []
@@ -191,11 +216,12 @@ def _show(made: GoingOn, state: State, out: TextIO) -> None:
         "calls_not_recorded": missed,
         "phase": state.phase.value,
         "answer": state.answer,
+        "error": ending.message if ending.exit_code else "",
         "journal": str(made.target),
     }
     if made.given.json:
         print(json.dumps(whole), file=out)
-        return
+        return ending.exit_code
     print(
         f"{state.session}: a copy of {event.parent} after record {event.at} ({event.reason}) took {made.steps} steps; "
         f"{made.requests} model requests were made, {answered} calls answered from the record, "
@@ -207,3 +233,7 @@ def _show(made: GoingOn, state: State, out: TextIO) -> None:
         print(f"not in the record, {what}: {', '.join(missed)}", file=out)
     if state.answer:
         print(cleaned(state.answer, raw=False), file=out)
+    if ending.exit_code:
+        why = cleaned(ending.message, raw=False)
+        print(f"twinstep: the prompt ended in {state.phase.value}: {why}", file=sys.stderr)
+    return ending.exit_code

@@ -23,7 +23,7 @@ from runtime.app.output import Ending, Output, cleaned, ending_of
 from runtime.app.signals import EXIT_CODES, Stop
 from runtime.app.stats import Statistics
 from runtime.app.wiring import run_with
-from runtime.errors import InputError, TwinstepError
+from runtime.errors import InputError, TwinstepError, alone
 from runtime.model import wire
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
@@ -94,11 +94,11 @@ def run(given: argparse.Namespace, out: Pipe) -> int:
         ending = trio.run(_run, made, stop)
         session = made.session
     except* TwinstepError as group:
-        ending = _failed(_first(group), given)
+        ending = _failed(alone(group), given)
         if made is not None and stop.number:  # a signal ended it, and then the journal could not be closed
             ending = _stopped(stop.number, kept=made.kept, lost=ending.message)
     except* Exception as group:  # noqa: BLE001 - a bug of ours: even then the last word is a result
-        ending = _failed(_first(group), given)
+        ending = _failed(alone(group), given)
     if out.silent:
         return 1  # nobody sees a last word; what this means for the program, `Pipe.finish` knows
     output = output or output_for(name, given, out, sys.stderr, clock, statistics)
@@ -131,13 +131,6 @@ ERROR_NAMES: Final = {
     55: "FatalUntrustedWorkspaceError",
 }
 """Names that the peer gives to its fatal errors in the machine formats."""
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 async def _run(made: Run, stop: Stop) -> Ending:

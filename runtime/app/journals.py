@@ -1,12 +1,15 @@
 """Opens what holds records, to read only: a journal, or a bundle. Replays nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from debugger.bundle.names import SUFFIX
 from runtime.errors import InputError
 from runtime.step.records import Record, unpack
+
+SHOWN: Final = 5
+"""Sessions that an error names."""
 
 
 def reading(path: Path) -> Any:
@@ -22,6 +25,12 @@ def reading(path: Path) -> Any:
     return open_store(path, readonly=True)
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the sessions of a journal as an error names them: a few, and how many more."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}" if names else "none"
+
+
 def session_of(path: Path, wanted: str) -> tuple[str, Iterator[Record]]:
     """Return a session, by its id or as `latest`, with its records. Raises TwinstepError."""
     store = reading(path)
@@ -30,6 +39,6 @@ def session_of(path: Path, wanted: str) -> tuple[str, Iterator[Record]]:
     if wanted == "latest" and kept and wanted not in names:
         wanted = max(kept, key=lambda one: one.updated).session
     if wanted not in names:
-        raise InputError(f"{path}: no session {wanted}; it has {', '.join(names[:5]) or 'none'}.")
+        raise InputError(f"{path}: no session {wanted}; it has {listed(names)}.")
     records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(wanted))
     return wanted, records

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from debugger.bundle.names import SUFFIX
-from runtime.app.journals import reading
+from runtime.app.journals import listed, reading
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
 from runtime.step.events import Chunk
@@ -83,7 +83,7 @@ def sessions(path: Path, only: str | None = None) -> Iterator[tuple[str, Iterato
         print(f"twinstep: {store.torn}", file=sys.stderr)
     found = [one.session for one in store.sessions()]
     if only is not None and only not in found:
-        raise InputError(f"{path}: no session {only}; it has {', '.join(found) or 'none'}.")
+        raise InputError(f"{path}: no session {only}; it has {listed(found)}.")
     for name in found if only is None else [only]:
         records = (unpack(one.body, store.codec, store.blob, str(path), one.seq) for one in store.records(name))
         yield name, replay(records, State(name), where=str(path))

@@ -32,6 +32,8 @@ from runtime.vocab import Message
 
 FLUSH_SECONDS: Final = 0.05
 """How long a record may wait for company on its way to the disk when no effect waits for it."""
+SHOWN: Final = 20
+"""Branches that an error names."""
 STEPS_A_PASS: Final = 2
 """Steps between two looks at everything else. Four would make a step cheaper by some hundredths, and a control command,
 which waits for two passes of the run loop, late by almost twice as much (docs/explanation/debugger.md)."""
@@ -284,7 +286,8 @@ class Dispatcher:
         timeline = await self.timeline(session)
         found = next((one for one in timeline.branches() if one.name == branch), None)
         if found is None or found.live:
-            what = "there is no such branch" if found is None else "the session stands on it already"
+            names = ", ".join(one.name for one in timeline.branches()[:SHOWN])
+            what = f"there is no such branch; it has {names}" if found is None else "the session stands on it already"
             raise InputError(f"branch {branch!r:.80} of session {session.id}: {what}")
         event = ev.Branched(branch, found.head, by, reason, receipt=receipt)
         return self._branch(session, timeline, found.head, event)

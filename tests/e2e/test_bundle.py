@@ -57,6 +57,8 @@ async def test_a_session_that_a_breakpoint_stopped_is_reproduced_without_the_dae
             assert code == 0, said
             code, said = await twinstep(tmp_path, app, "export", "main", "there/bug.twinstep", *where)
             assert (code, "secret replaced in" in said) == (0, True), said
+            code, said = await twinstep(tmp_path, app, "export", "nobody", "there/none.twinstep", *where)
+            assert (code, said) == (1, "twinstep: there is no session 'nobody'\n")
     folder = tmp_path / "there"
     for name in ("repl.twinstep", "bug.twinstep", "test_repl.py"):
         assert SECRET.encode() not in (folder / name).read_bytes()

@@ -82,6 +82,8 @@ async def test_a_session_is_named_by_its_key_or_a_part_of_it(
         assert (await bob.ask("status", session="oth"))["session"] == "2"
         assert (await bob.ask("status", session="main:main"))["session"] == "1"
         assert (await bob.ask("status", session="main:o"))["session"] == "2"
+        assert (await bob.ask("status", session="Other"))["session"] == "2"  # keys are kept in small letters
+        assert "there is no session 'Others'" in str(await bob.refused("status", session="Others"))
         assert "fits 2 sessions: agent:main:main, agent:main:other" in str(await bob.refused("status", session="agent"))
 
 

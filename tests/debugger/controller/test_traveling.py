@@ -149,6 +149,16 @@ async def test_breakpoints_stop_on_the_record_and_count_nothing(autojump_clock: 
         assert row["hits"] == 0
 
 
+async def test_a_call_that_is_not_on_the_path_leads_nowhere(autojump_clock: MockClock) -> None:
+    async with studio(*TWO) as house:
+        _, ann = await at_rest(house)
+        place = await ann.ask("back", session="s", count=3)
+        for command, more in (("back", {}), ("step", {"generation": place["generation"]})):
+            failure = await ann.refused(command, session="s", call="nothing", **more)
+            assert (failure.code, failure.at) == ("bad_params", "with.call")
+        assert (await ann.ask("status", session="s"))["at"] == place["at"]
+
+
 async def test_one_goes_to_records_steps_and_ends(autojump_clock: MockClock) -> None:
     async with studio(*TWO) as house:
         session, ann = await at_rest(house)

@@ -172,6 +172,9 @@ async def editing(
         house.nursery.start_soon(house.studio.service.converse, theirs)
         return await greet(mine, Hello(VERSION, "editor", "ann", wanted))
 
+    async def view(path: str, wanted: Role, nursery: trio.Nursery) -> Client:
+        raise AssertionError(f"{path}: a house has no bundle")
+
     async def vouch(daemon: int) -> None:
         await trio.lowlevel.checkpoint()
         if denied:
@@ -179,7 +182,7 @@ async def editing(
 
     complaints: list[str] = []
     async with trio.open_nursery() as nursery:
-        door = Door(dial, vouch, role, session, "ann", token)
+        door = Door(dial, view, vouch, role, session, "ann", token)
         served = Session(
             far, door, LISTING, nursery, lambda where, exc: complaints.append(f"{where}: {type(exc).__name__}: {exc}")
         )

@@ -169,7 +169,7 @@ async def test_whoever_leaves_is_not_kept_by_what_takes_long(autojump_clock: Moc
 
 async def test_an_editor_that_reads_no_answers_is_read_no_further(autojump_clock: MockClock) -> None:
     near, far = lockstep_stream_pair()
-    door = Door(never, anybody, token="right")
+    door = Door(never, nothing, anybody, token="right")
     async with trio.open_nursery() as nursery:
         served = Session(far, door, LISTING, nursery)
         nursery.start_soon(served.run)
@@ -184,6 +184,10 @@ async def test_an_editor_that_reads_no_answers_is_read_no_further(autojump_clock
 
 async def never(role: Role) -> Client:
     raise AssertionError("nobody is let in here")
+
+
+async def nothing(path: str, role: Role, nursery: trio.Nursery) -> Client:
+    raise AssertionError("no bundle is opened here")
 
 
 async def anybody(daemon: int) -> None:

@@ -115,6 +115,20 @@ async def test_a_turn_in_which_something_irreversible_ran_is_looked_at_until_a_p
         assert len(house.world.tools.tools["shell"].runs) == 1
 
 
+async def test_a_line_that_needs_a_receipt_says_itself_how_it_is_confirmed(autojump_clock: MockClock) -> None:
+    async with studio([calls(("shell", {"n": 1}))], [text("done")], repeat=True) as house, editing(house) as editor:
+        session = house.open("s")
+        await editor.ready()
+        await editor.lines("turn.end")
+        house.world.say(session)
+        await editor.told("stopped")
+        why = await editor.refused("evaluate", expression="branch --at 3 other", context="repl")
+        line = why.rpartition("To confirm it: ")[2]
+        assert line.startswith("branch --at 3 other --receipt ")
+        await editor.ask("evaluate", expression=line, context="repl")
+        assert session.state.branch == "other"
+
+
 @pytest.mark.parametrize("how", ["the digest", "--yes"])
 async def test_what_a_person_confirms_in_the_console_begins_a_branch(how: str, autojump_clock: MockClock) -> None:
     async with studio([calls(("shell", {"n": 1}))], [text("done")], repeat=True) as house, editing(house) as editor:

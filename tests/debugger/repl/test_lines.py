@@ -288,6 +288,7 @@ def test_what_needs_no_daemon_is_done_here(line: str, verb: str, about: dict[str
 
 BAD = [
     ("frobnicate", "unknown command frobnicate; `help` lists them"),
+    ("replay", "`export FILE.twinstep`, then `twinstep replay --help`"),
     ("contnue", "unknown command contnue; did you mean continue"),
     ("dis", "dis could be disable, display"),
     ("stauts", "did you mean status"),

@@ -76,6 +76,15 @@ def test_going_back_comes_to_the_places_of_going_forward(grain: Grain) -> None:
     assert backwards == forth[::-1]
 
 
+@pytest.mark.parametrize("count", [2, 9])
+def test_steps_of_a_call_lead_back_to_its_beginning_and_no_further(count: int) -> None:
+    walk = walk_of(tour())
+    runs = next(n for n in range(walk.last) if stood(walk, n)[:2] == ("call.run", READ) and walk.ends_before_step(n))
+    landing = found(back(walk, runs, ends("step", READ), count, "back", READ))
+    assert stood(walk, landing.place)[:2] == ("call.judge", READ)
+    assert landing.cause == "back"
+
+
 def test_many_steps_back_are_as_many_single_ones() -> None:
     walk = walk_of(tour())
     place = walk.last

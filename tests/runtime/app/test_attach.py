@@ -83,3 +83,13 @@ def test_wrong_flags_end_with_two(words: list[str], capsys: pytest.CaptureFixtur
     assert attach.run(words, Pipe(io.StringIO())) == USAGE
     assert "twinstep:" in capsys.readouterr().err
     assert chat.run(["--frob"], Pipe(io.StringIO())) == USAGE
+
+
+def test_a_journal_is_no_session_and_it_is_said_how_to_look_into_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "s.jsonl").touch()
+    assert attach.run(["s.jsonl"], Pipe(io.StringIO())) == USAGE
+    said = capsys.readouterr().err
+    assert "s.jsonl: is a journal" in said
+    assert "twinstep export latest FILE.twinstep --journal s.jsonl" in said

@@ -9,6 +9,7 @@ import trio
 
 from debugger.bundle.errors import CannotExport
 from debugger.bundle.opening import opened
+from debugger.expressions import BadExpression
 from runtime.app import export, replay
 from runtime.app.export import USAGE
 from runtime.app.goingon import line_of
@@ -115,6 +116,15 @@ def test_a_test_of_a_record_is_written(tmp_path: Path, monkeypatch: pytest.Monke
     assert done(*words) == "test_bug.py: reproduces record 11; run it with pytest\n"
     assert """assert stop.shown("tool.args") == '{"n":3}'""" in Path("test_bug.py").read_text()
     assert done(*words[:4], "test_two.py", "--record", "3") == "test_two.py: reproduces record 3; run it with pytest\n"
+
+
+def test_what_no_test_can_be_written_of_is_named(bug: Path) -> None:
+    words = ("s1", "--journal", str(bug), "--test", "test_bug.py")
+    with pytest.raises(InputError, match=r"test_bug\.py: session s1 has records 1 to 25, and no 26"):
+        done(*words, "--record", "26")
+    with pytest.raises(BadExpression, match=r"this is no expression: .* \(state\.\(\)"):
+        done(*words, "--show", "state.(")
+    assert not Path("test_bug.py").exists()
 
 
 def test_a_journal_that_does_not_replay_is_not_exported(bug: Path) -> None:

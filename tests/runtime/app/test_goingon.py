@@ -15,6 +15,7 @@ from runtime.step import Phase, StepKind
 from runtime.step import events as ev
 from runtime.step.receipts import ReceiptNeeded
 from runtime.step.records import pack, record_of
+from runtime.step.rewriting import EditRefused
 from runtime.stores import open_store
 from runtime.vocab import Toolset
 from tests.runtime.step.scenes import OPENING, Run, called
@@ -144,6 +145,27 @@ async def test_live_goes_on_with_everything(place: Path) -> None:
     assert "the file of today" in str(line.at(line.last).history[2].parts)
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+async def test_a_prompt_that_fails_says_why_and_ends_like_a_run(
+    place: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    path = await recorded(place)
+    fake = answers(place, [asked("a.txt")])  # there is no second answer
+    out = io.StringIO()
+    line = (str(path), "--from", str(before(path, StepKind.TURN_START)), "--model", "m2", "--fake-responses", fake)
+    assert in_thread(run, [*line, *words], out) == 1
+    assert "no answer for generateContentStream is left" in (out.getvalue() if words else capsys.readouterr().err)
+
+
+async def test_whoever_has_to_confirm_is_told_how(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = await recorded(place)
+    start = before(path, StepKind.TURN_START)
+    with pytest.raises(ReceiptNeeded):
+        in_thread(run, [str(path), "--from", str(start), "--live"], io.StringIO())
+    said = capsys.readouterr().err
+    assert f"--receipt {line_of(path, None).receipt(start).digest}" in said
+
+
 async def test_what_cannot_go_on_is_refused_in_one_sentence(place: Path, tmp_path: Path) -> None:
     path = await recorded(place)
     fake = answers(place, [{"text": "x"}])
@@ -155,6 +177,10 @@ async def test_what_cannot_go_on_is_refused_in_one_sentence(place: Path, tmp_pat
     wrongs: list[tuple[type[Exception], str, list[str]]] = [
         (UsageError, "going on needs --from", [str(path), "--live"]),
         (UsageError, "going on needs --from", [str(path), "--model", "m"]),
+        (UsageError, "going on needs --from", [str(path), "--skip-trust"]),
+        (UsageError, "going on needs --from", [str(path), "--fake-responses", fake]),
+        (UsageError, "--steps lists a replay to its end", [str(path), "--from", "3", "--live", "--steps"]),
+        (EditRefused, "model: must be the name", [str(path), "--from", str(start), "--model", ""]),
         (UsageError, "--from needs --live, --model or --system", [str(path), "--from", "3"]),
         (UsageError, "--live changes nothing", [str(path), "--from", "3", "--live", "--model", "m"]),
         (InputError, "no prompt is open", [str(path), "--from", str(end), *live]),

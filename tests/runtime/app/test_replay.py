@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.app.journals import listed
 from runtime.app.replay import run
 from runtime.errors import InputError, JournalCorrupt
 from runtime.ports import StoredRecord
@@ -105,3 +106,9 @@ async def test_a_journal_without_a_session_is_not_replayed_in_silence(tmp_path: 
         store.forget("s1")
     with pytest.raises(InputError, match="there is no session in it"):
         replayed(whole)
+
+
+def test_an_error_names_a_few_of_many_sessions() -> None:
+    assert listed([]) == "none"
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([f"s{n}" for n in range(1_000)]) == "s0, s1, s2, s3, s4 and 995 more"
