@@ -308,7 +308,9 @@ def values(action: argparse.Action) -> str:
         return ""
     named = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     taken = ", ".join(code(str(choice)) for choice in action.choices) if action.choices else named
-    return f"{taken}; may be left out: `{action.const}`" if action.nargs == "?" else taken
+    if action.nargs != "?":
+        return taken
+    return f"{taken}; may be left out" + (f": `{action.const}`" if action.const is not None else "")
 
 
 AFTER_A_CRASH: Final = {

@@ -182,7 +182,7 @@ async def test_a_running_session_is_paused_before_it_is_edited(autojump_clock: M
     async with studio() as house:
         ann = await house.driver(house.open())
         why = await ann.refused("edit", session="s", at=1, changes=[change("model", "m")])
-        assert (why.code, str(why)) == ("not_held", "session s is running: pause it first")
+        assert (why.code, str(why)) == ("not_held", "session s rests: pause it first")
 
 
 async def test_a_dry_edit_shows_what_would_change(autojump_clock: MockClock) -> None:
