@@ -108,7 +108,7 @@ def _room(there: list[Session]) -> bool:
     """Whether one more may come: where there are too many, the oldest that has attached to nothing has to go."""
     if len(there) < CONNECTIONS:
         return True
-    idle = next((one for one in there if one.debuggee.client is None), None)
+    idle = next((one for one in there if one.debuggee.client is None and not one.leaving), None)
     if idle is not None:
         idle.leave()
     return idle is not None
