@@ -80,6 +80,18 @@ async def test_however_many_come_at_once_only_so_many_are_served(
                 await stream.aclose()
 
 
+async def test_a_server_that_is_cancelled_ends_though_editors_are_connected(tmp_path: Path) -> None:
+    (listener,) = await serve.listen(options(tmp_path), "127.0.0.1", 0)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve.serve, options(tmp_path), [listener], trio.Event())
+            stream = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+            assert await initialized(stream)
+            nursery.cancel_scope.cancel()
+        await stream.aclose()
+    assert nursery.cancel_scope.cancelled_caught
+
+
 async def test_an_address_that_is_taken_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (listener,) = await serve.listen(options(tmp_path), "127.0.0.1", 0)
     port = listener.socket.getsockname()[1]
