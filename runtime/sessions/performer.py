@@ -11,12 +11,14 @@ from attrs import define, field, frozen
 
 from runtime.errors import ModelError
 from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolContext
+from runtime.provenance import NOTHING
+from runtime.sessions.labelling import asked_of, joining, labels_of, noted
 from runtime.sessions.session import Session
 from runtime.step import Event, State, effects
 from runtime.step import events as ev
 from runtime.step.response import named, stray
 from runtime.step.state import Call
-from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
+from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict, evolve
 
 JUDGE_SECONDS: Final = 30.0
 CONTEXT_SECONDS: Final = 30.0
@@ -178,8 +180,8 @@ class Performer:
         tool = self.checked(session, session.state, call)
         if isinstance(tool, ToolResult):
             return ev.Invalid(call.id, tool, call.revision)
-        labels = session.state.history[-1].labels if session.state.history else ()
-        verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels), call.id)
+        asked = asked_of(session.state, tool.spec, call)
+        verdict = await self._verdict(session, self.judge.call(session.id, asked), call.id)
         return ev.Judged(call.id, verdict, call.revision)
 
     async def _run(self, session: Session, effect: effects.RunTool) -> Event:
@@ -196,7 +198,12 @@ class Performer:
             result = await self._guarded(tool, call.args, context)
         took = (self.clock.mono() - started) // 1_000_000
         fatal = result.error is not None and result.error.type == "no_space_left"
-        return ev.Finished(call.id, _timed(result, took, tuple(used)), fatal)
+        result = _timed(result, took, tuple(used), labels_of(session.state, tool.spec, result))
+        provenance = NOTHING.plus(result.labels)
+        verdict = await self._verdict(
+            session, self.judge.result(session.id, tool.spec, call.args, result, provenance), call.id
+        )
+        return ev.Finished(call.id, joining(call, result, verdict), fatal, noted(verdict))
 
     async def _guarded(self, tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult:
         try:
@@ -253,7 +260,5 @@ def _unhandled(exc: Exception) -> ToolResult:
     return ToolResult.failed("unhandled_exception", f"{type(exc).__name__}: {exc}")
 
 
-def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...]) -> ToolResult:
-    from attrs import evolve
-
-    return evolve(result, milliseconds=milliseconds, tape=tape)
+def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...], labels: tuple[str, ...]) -> ToolResult:
+    return evolve(result, milliseconds=milliseconds, tape=tape, labels=labels)

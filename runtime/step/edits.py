@@ -149,7 +149,8 @@ def _changed_call(call: Call, member: str, change: Change, by: str) -> Call:
     if member == "args" or member.startswith("args."):
         args = _set(call.args, member.split(".")[1:], change)
         phase = CallPhase.QUEUED if call.phase is CallPhase.QUEUED else CallPhase.JUDGE
-        return evolve(call, args=args, phase=phase, revision=call.revision + 1, edited=True, verdict=None)
+        revision = call.revision + 1
+        return evolve(call, args=args, phase=phase, revision=revision, edited=True, verdict=None, entered_by=by)
     if member == "result":
         return evolve(call, phase=CallPhase.FINISHED, result=_made_up(change, by), edited=True)
     raise EditRefused(f"{change.path}: of a call, `args`, `args.NAME` and `result` can be changed")
