@@ -195,7 +195,7 @@ class DefenderJudge:
 
 def _remarked(inner: Verdict, assessment: Assessment) -> Verdict:
     """The runtime's own verdict, with what the defender thought of it."""
-    would = ()
+    would: tuple[str, ...] = ()
     if assessment.decision is not Decision.ALLOW:
         first = assessment.signals[0]
         would = (f"audit: {assessment.decision.value} by {first.rule}: {first.reason}",)

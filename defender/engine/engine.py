@@ -245,13 +245,17 @@ def _weight(assessment: Assessment) -> tuple[int, float]:
 
 
 def sound(said: object) -> bool:
-    """Whether a detector answered with an assessment that can be weighed."""
+    """Whether a detector answered with an assessment that can be weighed, whatever its type says."""
+    if not isinstance(said, Assessment):
+        return False
+    score: object = said.score
+    decision: object = said.decision
+    signals: object = said.signals
     return (
-        isinstance(said, Assessment)
-        and isinstance(said.score, int | float)
-        and isfinite(said.score)
-        and 0 <= said.score <= 1
-        and isinstance(said.decision, Decision)
-        and isinstance(said.signals, tuple)
-        and all(isinstance(signal, Signal) for signal in said.signals)
+        isinstance(score, int | float)
+        and isfinite(score)
+        and 0 <= score <= 1
+        and isinstance(decision, Decision)
+        and isinstance(signals, tuple)
+        and all(isinstance(signal, Signal) for signal in signals)
     )

@@ -52,8 +52,8 @@ def weighed(policy: Policy, subject: Subject, found: Iterable[Found]) -> Assessm
         decision = tool.floor
         demands.append((decision, _floor(subject.tool, decision)))
     demands.sort(key=lambda pair: (RANK[pair[0]], pair[1].risk), reverse=True)
-    signals = tuple(signal for _, signal in demands[:MOST_SIGNALS])
-    return Assessment(_fitting(max(risk, others), decision), decision, signals)
+    told = tuple(signal for _, signal in demands[:MOST_SIGNALS])
+    return Assessment(_fitting(max(risk, others), decision), decision, told)
 
 
 def graded(policy: Policy, risk: float) -> Decision:

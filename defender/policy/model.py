@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import Factory, field, frozen
+from attrs import Factory, fields, frozen
 
 from defender.policy.kinds import DECISION, SHARE, TEXT, TEXTS, Kind, count, word
 from runtime.vocab import Decision, digest
@@ -88,9 +88,9 @@ class Policy:
     review: float = 0.5
     block: float = 0.8
     corroboration: float = 0.25
-    channels: Mapping[str, Channel] = field(default=CHANNELS, converter=lambda given: MappingProxyType(dict(given)))
-    tools: Mapping[str, ToolRule] = field(factory=dict, converter=lambda given: MappingProxyType(dict(given)))
-    rules: Mapping[str, Decision] = field(factory=dict, converter=lambda given: MappingProxyType(dict(given)))
+    channels: Mapping[str, Channel] = CHANNELS
+    tools: Mapping[str, ToolRule] = MappingProxyType({})
+    rules: Mapping[str, Decision] = MappingProxyType({})
     consent: tuple[str, ...] = ("mode.yolo", "permission.exec-full", "tools.core")
     result_review: str = "mark"
     reply_review: str = "send"
@@ -201,8 +201,7 @@ def flat(policy: Policy) -> dict[str, Any]:
         "approvals.always": policy.always,
         "events.per_second": policy.events_per_second,
     }
-    for name in Limits.__attrs_attrs__:  # type: ignore[attr-defined]
-        out[f"limits.{name.name}"] = getattr(policy.limits, name.name)
+    out |= {f"limits.{member.name}": getattr(policy.limits, member.name) for member in fields(Limits)}
     for name, channel in policy.channels.items():
         out |= {f"channels.{name}.weight": channel.weight, f"channels.{name}.most": channel.most}
     for name, tool in policy.tools.items():

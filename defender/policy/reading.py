@@ -48,7 +48,7 @@ def _tree(data: bytes, name: str) -> dict[str, Any]:
     except UnicodeDecodeError as exc:
         raise PolicyError(f"{name}: is not UTF-8 at byte {exc.start}") from exc
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        raise PolicyError(f"{name}: is not TOML: {exc or 'nested too deeply'}") from exc
+        raise PolicyError(f"{name}: is not TOML: {str(exc) or 'nested too deeply'}") from exc
 
 
 def _values(tree: Mapping[str, Any], above: str, name: str) -> Iterator[tuple[str, Any]]:
@@ -95,7 +95,9 @@ def _called(value: Any) -> str:
         return str(value)[:40]
     if isinstance(value, str):
         return repr(value[:40])
-    return {dict: "a table", list: "a list"}.get(type(value), "a time")
+    if isinstance(value, dict):
+        return "a table"
+    return "a list" if isinstance(value, list) else "a time"
 
 
 def _built(values: Mapping[str, Any]) -> Policy:

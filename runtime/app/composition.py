@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -12,10 +13,12 @@ from attrs import evolve
 from runtime import config as settings
 from runtime import context
 from runtime.app.clock import SystemClock
+from runtime.app.defending import defending
 from runtime.app.wiring import Parts, WorkspaceContexts
 from runtime.errors import InputError
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Chance, Judge, Model
+from runtime.provenance import Provenance
 from runtime.sessions.performer import Surroundings
 from runtime.sessions.session import Session
 from runtime.tools.ignore import Ignore
@@ -25,6 +28,9 @@ from runtime.vocab import ApprovalMode, JsonObject, Message
 if TYPE_CHECKING:
     from runtime.model.endpoint import Endpoint
 
+Influence = Callable[[str], Provenance | None]
+PLACE: Final = "security.defender"
+"""Where the settings of the defender stand."""
 MENTIONED: Final = 20 << 20
 """Bytes of one file that a prompt mentions."""
 
@@ -67,14 +73,22 @@ def _without_empty_port(given: "Endpoint") -> "Endpoint":
     return evolve(given, base=parts._replace(netloc=parts.netloc.removesuffix(":")).geturl())
 
 
-def judge(config: settings.Config) -> ApprovalJudge:
-    """Return the judge: the approval mode, until the defender is there."""
-    return ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
+def judge(config: settings.Config, given: Any, influence: Influence = lambda session: None) -> Judge:
+    """Return the judge: the approval mode, and the defender as the settings want it. Raises SettingsError."""
+    inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
+    made = defending(
+        given.defender, config.setting("security.defender"), config.state, PLACE, config.environ, config.home
+    )
+    made.check()
+    return made.judged(inner, "cli", influence)
 
 
-def parts(config: settings.Config, answers: Model) -> Parts:
-    """Return what the runtime of this run is made of. Raises SettingsError, UsageError."""
-    tools, judging = Registry(), judge(config)
+def parts(config: settings.Config, answers: Model, given: Any, influence: Influence = lambda session: None) -> Parts:
+    """Return what the runtime of this run is made of. Raises SettingsError, UsageError.
+
+    `influence` returns the join of all that the model of a session has before it.
+    """
+    tools, judging = Registry(), judge(config, given, influence)
     around = surroundings(config)
     return Parts(judging, answers, contexts(config, tools, judging, around), around, _flushed, tools)
 

@@ -1,0 +1,181 @@
+"""Puts the defender together: where its settings are, its policy, detectors, look-ups, ledger. Loads what is needed.
+
+A run that judges nothing loads none of it: `judged` wraps the runtime's own judge in one that makes the rest when
+something has to be looked at.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from runtime.app.arguments import MODES
+from runtime.errors import SettingsError
+from runtime.ports import Judge
+from runtime.provenance import Provenance
+
+if TYPE_CHECKING:
+    from defender.engine.desk import Desk
+    from defender.engine.ports import Decided
+    from defender.findings import Assessment
+    from defender.policy.book import PolicyBook
+
+ENFORCE: Final = "enforce"
+FOLDER: Final = "defender"
+POLICY: Final = "policy.toml"
+KNOWN: Final = ("mode", "policy", "policyKeys", "intel", "integrity", "quarantine")
+"""Members of the settings; the last three are read by the parts that they are for."""
+
+
+@define(eq=False)
+class Defending:
+    """The defender of a process, as its settings want it. `place` is where the settings stand, for what is said.
+
+    `folder` is the defender's own, in the state folder. The parts are made when they are first asked for.
+    """
+
+    mode: str
+    folder: Path
+    place: str
+    settings: Mapping[str, Any] = field(factory=dict, repr=False)
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    complain: Callable[[str], None] = field(default=lambda text: None)
+    policy_path: Path | None = None
+    pinned: tuple[str, ...] = ()
+    heard: "list[Callable[[Decided], None]]" = field(factory=list)
+    _book: "PolicyBook | None" = None
+    _desk: "Desk | None" = None
+
+    @property
+    def path(self) -> Path:
+        """Where the policy is, if there is one."""
+        return self.policy_path or self.folder / POLICY
+
+    @property
+    def book(self) -> "PolicyBook":
+        """The policy. Raises PolicyError where the one that is there cannot be used."""
+        if self._book is None:
+            from defender.policy.book import PolicyBook
+            from defender.policy.signing import public_key
+
+            keys = tuple(public_key(text, f"{self.place}.policyKeys") for text in self.pinned)
+            book = PolicyBook(self.path, keys, wanted=self.policy_path is not None)
+            book.reload()
+            self._book = book
+        return self._book
+
+    def check(self) -> None:
+        """Read the policy, if one is there or wanted. Raises PolicyError."""
+        if self.mode != "off" and (self.policy_path is not None or self.pinned or self.path.exists()):
+            _ = self.book
+
+    @property
+    def made(self) -> "Desk | None":
+        """The engine with all that stands around it, where something has been judged."""
+        return self._desk
+
+    def desk(self) -> "Desk":
+        """Return the engine with all that stands around it."""
+        if self._desk is None:
+            from defender.engine.desk import Desk
+            from defender.engine.engine import Engine
+
+            book = self.book
+            engine = Engine(
+                lambda: book.current,
+                time.monotonic_ns,
+                texts=detectors("prompts"),
+                commands=detectors("commands"),
+                replies=detectors("replies"),
+            )
+            self._desk = Desk(engine, book, time.monotonic_ns, provenance=_provenance, complain=self.complain)
+        return self._desk
+
+    def judged(
+        self, inner: Judge, person: str, influence: Callable[[str], Provenance | None] = lambda session: None
+    ) -> Judge:
+        """Return a judge that is as strict as `inner` and the defender; `inner` itself where the defender is off."""
+        if self.mode == "off":
+            return inner
+        from defender.judge import DefenderJudge, Mode
+
+        return DefenderJudge(
+            inner, self.desk, Mode(self.mode), person, influence=influence, glance=self.glance, heard=self.heard
+        )
+
+    def glance(self) -> Any:
+        """Return what of the policy needs no engine. Without a policy of one's own nothing is loaded for it."""
+        from defender.judge import GLANCE, Glance
+
+        if self._book is None:
+            return GLANCE
+        policy = self._book.current
+        unseen = frozenset(name for name, channel in policy.channels.items() if not channel.weight)
+        return Glance(unseen, frozenset(policy.tools))
+
+
+def defending(
+    flag: str | None,
+    given: Any,
+    folder: Path,
+    place: str,
+    environ: Mapping[str, str],
+    home: Path,
+) -> Defending:
+    """Return the defender that flag and settings want. Raises SettingsError with the path of what is wrong."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"{place} must be an object")
+    for name in given:
+        if name not in KNOWN:
+            raise SettingsError(f"{place}.{name} is not known; there are {', '.join(KNOWN)}")
+    mode = flag or given.get("mode", ENFORCE)
+    if mode not in MODES:
+        raise SettingsError(f"{place}.mode must be one of {', '.join(MODES)}")
+    path, keys = given.get("policy"), given.get("policyKeys", ())
+    if path is not None and not isinstance(path, str):
+        raise SettingsError(f"{place}.policy must be the path of a file")
+    keys = (keys,) if isinstance(keys, str) else keys
+    if not isinstance(keys, list | tuple) or not all(isinstance(one, str) for one in keys):
+        raise SettingsError(f"{place}.policyKeys must be a list of keys")
+    chosen = None if path is None else home / path.removeprefix("~/") if path.startswith("~/") else Path(path)
+    if chosen is not None and not chosen.is_absolute():
+        raise SettingsError(f"{place}.policy must be a whole path, not {path!r}")
+    return Defending(mode, folder / FOLDER, place, given, environ, policy_path=chosen, pinned=tuple(keys))
+
+
+def detectors(name: str) -> Any:
+    """Return the detectors of one sort. None of them is loaded before it is asked something."""
+    from defender.engine.ports import COMMANDS, Detector
+
+    if name == "prompts":
+        return (Detector("prompts", _prompts),)
+    if name == "commands":
+        return (Detector(COMMANDS, _commands, graded=False, sliced=False, inline=2_048),)
+    return (Detector("replies", _replies, graded=False, sliced=False, inline=16_384),)
+
+
+def _prompts() -> "Callable[[str], Assessment]":
+    from defender.prompts import assess
+
+    return assess
+
+
+def _commands() -> "Callable[[str], Assessment]":
+    from defender.commands import assess
+
+    return assess
+
+
+def _replies() -> "Callable[[str], Assessment]":
+    from defender.engine.replies import assess
+
+    return assess
+
+
+def _provenance(asked: Any) -> "Assessment":
+    from defender.taint import decide
+
+    return decide(asked)
