@@ -94,18 +94,14 @@ class Engine:
     async def _bounded(self, subject: Subject, policy: Policy) -> list[Found] | Assessment:
         """Return what was found, or the review of what could not be decided in time."""
         limits, counts = policy.limits, self.counts
+        await trio.lowlevel.checkpoint()  # before a place is taken: what is short gives it back at once
         if self._slots.available_tokens < 1 and counts.waiting >= limits.queue:
-            await trio.lowlevel.checkpoint()
             counts.faults["queue-full"] += 1
             return undecided("queue-full", f"More than {limits.queue} evaluations wait already.")
         with trio.move_on_after(limits.deadline_ms / 1000):
-            counts.waiting += 1
+            await self._place()
+            counts.running += 1
             try:
-                await self._slots.acquire()
-            finally:
-                counts.waiting -= 1
-            try:
-                counts.running += 1
                 found = await self._local(subject, policy)
             finally:
                 counts.running -= 1
@@ -113,6 +109,17 @@ class Engine:
             return found
         counts.faults["deadline"] += 1
         return undecided("deadline", f"There was no decision within {limits.deadline_ms} ms.")
+
+    async def _place(self) -> None:
+        """Take a place among those that are evaluated, now or when there is one."""
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            self.counts.waiting += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self.counts.waiting -= 1
 
     async def _local(self, subject: Subject, policy: Policy) -> list[Found]:
         """Ask the detectors of this process."""

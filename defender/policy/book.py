@@ -66,13 +66,15 @@ def contents(path: Path) -> bytes | None:
         return None
     except OSError as exc:
         raise PolicyError(f"{path}: cannot be read: {exc.strerror}") from exc
-    with open(descriptor, "rb") as file:
+    try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise PolicyError(f"{path}: is not a file")
         if about.st_mode & 0o022:
             raise PolicyError(f"{path}: others may write it (mode {stat.S_IMODE(about.st_mode):04o}); chmod go-w it")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             return file.read(LARGEST + 1)
-        except OSError as exc:
-            raise PolicyError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except OSError as exc:
+        raise PolicyError(f"{path}: cannot be read: {exc.strerror}") from exc
+    finally:
+        os.close(descriptor)

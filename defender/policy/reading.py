@@ -54,7 +54,7 @@ def _tree(data: bytes, name: str) -> dict[str, Any]:
 def _values(tree: Mapping[str, Any], above: str, name: str) -> Iterator[tuple[str, Any]]:
     """Yield path and checked value of everything that is set. Raises PolicyError."""
     if len(tree) > MOST_NAMED:
-        raise PolicyError(f"{name}: {above or 'the policy'} has more than {MOST_NAMED:,} members")
+        raise PolicyError(f"{name}: {above.rstrip('.') or 'the policy'} has more than {MOST_NAMED:,} members")
     for key, value in tree.items():
         path = f"{above}{key}"
         general = _general(path, above)
