@@ -16,12 +16,13 @@ NAMES: Final = frozenset({"title", "name", "subject", "filename", "file_name", "
 """Arguments by which the thing that is made will be known."""
 ENUM: Final = frozenset({"r", "w", "rw", "x", "read", "write", "low", "medium", "high", "normal", "none", "default"})
 _ADDRESS: Final = re.compile(
-    r"(?i)(?:[a-z][a-z0-9+.-]{1,20}:/{0,2}|www\.)[^\s<>\"')\]]+|(?:[a-z0-9-]+\.)+[a-z]{2,24}\b"
+    r"(?i)(?:[a-z][a-z0-9+.-]{1,20}://|www\.|mailto:|tel:|data:)[^\s<>\"')\]]+|(?:[a-z0-9-]+\.)+[a-z]{2,24}\b"
 )
 _ACCOUNT: Final = re.compile(r"\b[A-Z]{2}\d{2}[ ]?(?:[A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{0,4}\b|\b0x[0-9a-fA-F]{16,}\b")
 _SECRET: Final = re.compile(
     r"-----BEGIN|(?<![\w-])(?:\d[ -]?){9,}(?![\w-])|\b(?=[A-Za-z_+/=-]*\d)(?=\d*[A-Za-z])[A-Za-z0-9_+/=-]{24,}|"
-    r"(?i:\b(?:password|passwd|secret|token|api[ _-]?key|passport|security code|credit card)\b)|\b(?:AKIA|ghp_|sk-|xox)\w+"
+    r"(?i:\b(?:password|passwd|secret|token|api[ _-]?key|passport|security code|credit card)\b)|"
+    r"\b(?:AKIA|ghp_|sk-|xox)\w+"
 )
 _MARKUP: Final = re.compile(r"!?\[[^\]\n]*\]\(|(?i:<\s*(?:img|a|script|iframe|link|form)\b)")
 _FROM_TO: Final = re.compile(r"(?i)\b(?:add|copy|put|append|insert|include|move)\b.{1,200}\bfrom\b.{1,120}\bto\b")
@@ -31,8 +32,8 @@ _ABBREVIATION: Final = re.compile(r"(?i)(?:[a-z]\.)+[a-z]?")
 def covered(request: Said, args: Mapping[str, Any], contents: tuple[str, ...], *, goes: bool) -> str:
     """Return the name of the first argument that the request does not cover, or an empty text.
 
-    `goes` says that what is carried leaves the person's own things. What stays needs only its name from the request, and
-    what it carries must have no address or secret.
+    `goes` says that what is carried leaves the person's own things. What stays needs only its name from the request,
+    and what it carries must have no address or secret.
     """
     free = delegates(request)
     named = not goes and any(name in NAMES and _said(request, args[name]) for name in contents if args.get(name))

@@ -58,9 +58,8 @@ def decide(asked: Asked) -> Assessment:
         return _review(asked, "taint.plan", "a call that the request does not ask for")
     if strange:
         return _review(asked, "taint.sink", f"the argument {strange}")
-    if asked.provenance.integrity is Integrity.SUSPICIOUS and not all(
-        request.names(one) for one in asked.args.values()
-    ):
+    literal = all(request.names(one) for one in asked.args.values())
+    if asked.provenance.integrity is Integrity.SUSPICIOUS and not literal:
         return _review(asked, "taint.suspicious", "arguments after a result that looked like an attack")
     contents = tuple(name for name in asked.args if name not in sinks)
     goes = any(asked.args.get(name) not in (None, "", [], {}) for name in sinks)
@@ -102,7 +101,7 @@ def _strange(request: Said, asked: Asked, sinks: Sequence[str], *, select: bool)
             continue
         if _named(request, asked, value):
             continue
-        if not (select and selects(request, name, value, asked.trace)):
+        if not (select and selects(request, asked.spec.name, name, value, asked.trace)):
             return name
     return ""
 

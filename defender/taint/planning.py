@@ -1,4 +1,4 @@
-"""Which tools a request asks for: derived by rules from its literal words, from no model and from nothing read. Pure."""
+"""Which tools a request asks for, by rules from its literal words: from no model and nothing that was read. Pure."""
 
 import re
 from functools import lru_cache

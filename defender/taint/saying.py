@@ -1,7 +1,7 @@
 """What a text of a person says, and whether a value stands in it: by type, never by mere likeness. Pure.
 
-Types: numbers, dates and times, e-mail addresses, web addresses, paths, names of several words. A number that is part of
-a date, a time, an address or an id is no number; a value that is only a piece of one stands nowhere.
+Types: numbers, dates and times, e-mail addresses, web addresses, paths, names of several words. A number that is part
+of a date, a time, an address or an id is no number; a value that is only a piece of one stands nowhere.
 """
 
 import re

@@ -1,22 +1,29 @@
 """The typed extractor: an id that an untrusted result gives to the one thing which the request names. Pure.
 
-A result must be a list of records, or one record, in JSON or in the plain form that many tools write (`- key: value`).
-The id counts if exactly one record, of all that carry a name from the request, has it. A second such record, a form that
-is not certain, a value that is no short id: nothing is selected. So whoever writes into a record can at most be selected
-as what the request names, and can point to nothing else.
+A result must be a list of records, or one record, in JSON or in the plain form that many tools write (`- key: value`),
+of a tool that is about the same kind of thing as the call (`search_files` and `share_file`). The id counts if it is the
+only one of its name, and the request has that name. Two things of one name, a form that is not certain, a value that is
+no short id: nothing is selected. So whoever writes into a record can be selected as what the request names, and can
+point to nothing else.
 """
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from defender.taint.lexicon import SELECTING
+from defender.taint.planning import words_of
 from defender.taint.saying import Said
 from runtime.provenance import Brought
 
 NAMING: Final = frozenset({"title", "name", "filename", "file_name", "subject", "label", "summary"})
 """Members of a record that people call it by."""
+GENERIC: Final = frozenset(
+    "get list search find read look show fetch by all in to from of for the mcp tool new".split()
+)
+"""Words in names of tools that say nothing of what they are about."""
 MOST_RECORDS: Final = 2_000
 MOST_READ: Final = 200_000
 """Characters of a result that are read."""
@@ -29,27 +36,38 @@ _EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 Flat = Mapping[str, str]
 
 
-def selects(request: Said, sink: str, value: Any, trace: Sequence[Brought]) -> bool:
-    """Whether the value of this sink is what the request selects from something that was read."""
+def selects(request: Said, tool: str, sink: str, value: Any, trace: Sequence[Brought]) -> bool:
+    """Whether the value of this sink of a tool is what the request selects from something that was read."""
     if isinstance(value, (list, tuple)):
-        return bool(value) and all(selects(request, sink, one, trace) for one in value)
+        return bool(value) and all(selects(request, tool, sink, one, trace) for one in value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return False
     wanted = str(value)
     if _ID.fullmatch(wanted) is None:
         return False
-    if _ID_NAME.fullmatch(sink):
-        found = {one for brought in trace if brought.text for one in _named(request, records(brought.text))}
-        return found == {wanted}
-    return any(_begun(request, wanted, items(brought.text)) for brought in trace if brought.text)
+    akin = [brought for brought in trace if brought.text and things(brought.tool) & things(tool)]
+    if not _ID_NAME.fullmatch(sink):
+        return any(_begun(request, wanted, items(brought.text)) for brought in akin)
+    ids = defaultdict[str, set[str]](set)
+    for brought in akin:
+        for name, one in _named(request, records(brought.text)):
+            ids[name].add(one)
+    return {wanted} in ids.values()
 
 
-def _named(request: Said, found: Iterable[Flat]) -> Iterable[str]:
-    """The ids of the records that the request names."""
+def things(tool: str) -> frozenset[str]:
+    """Return the kinds of things that a tool is about, by its name."""
+    return frozenset(word.removesuffix("s") for word in words_of(tool) if len(word) > 2 and word not in GENERIC)
+
+
+def _named(request: Said, found: Iterable[Flat]) -> Iterable[tuple[str, str]]:
+    """The names that the request has, of all records, and the ids of these."""
     for record in found:
         names = [value for key, value in record.items() if key.lower().strip("_") in NAMING]
-        if any(_calls(request, name) for name in names):
-            yield from (value for key, value in record.items() if key.lower().strip("_") in ("id", "uid", "key"))
+        ids = [value for key, value in record.items() if key.lower().strip("_") in ("id", "uid", "key")]
+        for name in names:
+            if _calls(request, name):
+                yield from ((" ".join(re.findall(r"[^\W_]+", name.lower())), one) for one in ids)
 
 
 def _calls(request: Said, name: str) -> bool:
@@ -112,7 +130,7 @@ def _flat(value: Any) -> list[Flat]:
 
 
 def _read(text: str) -> list[Flat]:
-    """Read the plain form by its lines. What is indented deeper, or within an open quote, belongs to the value above."""
+    """Read the plain form by its lines. What is indented deeper, or in an open quote, belongs to the value above."""
     found: list[dict[str, str]] = []
     listed = text.startswith("- ")
     if not listed:
