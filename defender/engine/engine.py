@@ -39,7 +39,9 @@ LOOKUP_SECONDS: Final = 1.6
 @define(eq=False)
 class Engine:
     """One for a process. `texts` and `commands` are its detectors; `policy` returns what holds now; `lookup` asks
-    another service about an address; `now` is a clock in nanoseconds."""
+    another service about an address; `now` is a clock in nanoseconds. Where others must not wait for it (`aside`),
+    detectors are loaded in a thread.
+    """
 
     policy: Callable[[], Policy]
     now: Callable[[], int]
@@ -47,6 +49,7 @@ class Engine:
     commands: tuple[Detector, ...] = ()
     replies: tuple[Detector, ...] = ()
     lookup: Lookup | None = None
+    aside: bool = False
     counts: Counts = field(factory=Counts)
     cache: Cache = field(init=False)
     _loaded: dict[str, Assess] = field(factory=dict)
@@ -74,11 +77,6 @@ class Engine:
         rule = assessment.signals[0].rule if assessment.signals else "none"
         self.counts.decided(subject.kind.value, assessment.decision.value, rule)
         return assessment
-
-    def warm(self) -> None:
-        """Load what the detectors need. Takes a moment; may be called from a thread."""
-        for detector in (*self.texts, *self.commands, *self.replies):
-            self._ready(detector)("")
 
     def _fitted(self) -> Policy:
         """Return the policy of now, with the bounds set to what it says."""
@@ -168,7 +166,7 @@ class Engine:
     async def _asked(self, detector: Detector, text: str) -> tuple[Assessment, bool]:
         """Return what a detector says, and whether it said it by itself. What it raises becomes a review."""
         try:
-            assess = self._ready(detector)
+            assess = self._loaded.get(detector.name) or await self._brought(detector)
             if len(text) <= detector.inline:
                 said: object = assess(text)
             else:
@@ -181,10 +179,13 @@ class Engine:
             return undecided("nonsense", f"The detector {detector.name} gave no assessment."), False
         return said, True  # type: ignore[return-value]
 
-    def _ready(self, detector: Detector) -> Assess:
-        assess = self._loaded.get(detector.name)
-        if assess is None:
-            assess = self._loaded[detector.name] = detector.load()
+    async def _brought(self, detector: Detector) -> Assess:
+        """Load a detector: at once, or in a thread."""
+        if self.aside:
+            assess = await trio.to_thread.run_sync(ready, detector, abandon_on_cancel=True, limiter=self._threads)
+        else:
+            assess = ready(detector)
+        self._loaded[detector.name] = assess
         return assess
 
     async def _looked_up(self, subject: Subject, most: int) -> list[Found]:
@@ -225,6 +226,13 @@ class Engine:
             "cached": len(self.cache),
             "cache_hits": self.cache.hits,
         }
+
+
+def ready(detector: Detector) -> Assess:
+    """Return a detector with all that it loads when it is first asked something."""
+    assess = detector.load()
+    assess("")
+    return assess
 
 
 def undecided(rule: str, reason: str) -> Assessment:

@@ -33,7 +33,8 @@ KNOWN: Final = ("mode", "policy", "policyKeys", "intel", "integrity", "quarantin
 class Defending:
     """The defender of a process, as its settings want it. `place` is where the settings stand, for what is said.
 
-    `folder` is the defender's own, in the state folder. The parts are made when they are first asked for.
+    `folder` is the defender's own, in the state folder. The parts are made when they are first asked for. `serves` says
+    that others must not wait for that.
     """
 
     mode: str
@@ -44,6 +45,7 @@ class Defending:
     complain: Callable[[str], None] = field(default=lambda text: None)
     policy_path: Path | None = None
     pinned: tuple[str, ...] = ()
+    serves: bool = False
     heard: "list[Callable[[Decided], None]]" = field(factory=list)
     _book: "PolicyBook | None" = None
     _desk: "Desk | None" = None
@@ -89,6 +91,7 @@ class Defending:
                 texts=detectors("prompts"),
                 commands=detectors("commands"),
                 replies=detectors("replies"),
+                aside=self.serves,
             )
             self._desk = Desk(engine, book, time.monotonic_ns, provenance=_provenance, complain=self.complain)
         return self._desk

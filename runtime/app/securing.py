@@ -39,7 +39,7 @@ def secure(desk: "Desk", defending: Defending) -> None:
         BUCKETS,
     )
     defending.heard.append(teller(made.tell))
-    defending.complain = desk.complain
+    defending.complain, defending.serves = desk.complain, True
     desk.extras["security"] = made
     desk.part("asking").terms = lambda: terms_of(defending)
 

@@ -30,7 +30,8 @@ class Says:
     loads: int = 0
 
     def __call__(self, text: str) -> Assessment:
-        self.asked.append(text)
+        if text:  # not the empty one by which detectors are made ready
+            self.asked.append(text)
         found = next((answer for word, answer in self.answers.items() if word in text), CLEAN)
         if isinstance(found, BaseException):
             raise found
