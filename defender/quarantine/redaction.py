@@ -10,10 +10,10 @@ from runtime.step.secrets import HIDDEN
 Redact = Callable[[str], str]
 
 _NAMED: Final = (
-    r"(?i)((?:api[_-]?key|access[_-]?key|auth|authorization|bearer|client[_-]?secret|cookie|credentials?|passw(?:or)?d"
+    r"((?:api[_-]?key|access[_-]?key|auth|authorization|bearer|client[_-]?secret|cookie|credentials?|passw(?:or)?d"
     r"|passphrase|pwd|secret|token|private[_-]?key)[\"']?\s*[:=]\s*(?:bearer\s+|basic\s+)?[\"']?)[^\s\"'&;,]+"
 )
-_ADDRESS: Final = r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@]*:)[^\s/@]+(?=@)"
+_ADDRESS: Final = r"\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@]*:)[^\s/@]+(?=@)"
 _KEYS: Final = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END|$)|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}"
     r"|\b(?:gh[pousr]_|github_pat_|sk-|xox[abprs]-|glpat-)[\w-]{10,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
@@ -23,7 +23,7 @@ _KEYS: Final = (
 
 @lru_cache(1)
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return re.compile(f"{_NAMED}|{_ADDRESS}"), re.compile(_KEYS, re.DOTALL)
+    return re.compile(f"{_NAMED}|{_ADDRESS}", re.IGNORECASE), re.compile(_KEYS, re.DOTALL)
 
 
 def redacted(text: str) -> str:

@@ -22,6 +22,7 @@ examples:
   twinstep chat main                                talk to a session of a running gateway
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
+  twinstep quarantine list                          what the defender withheld; verify: is its ledger whole
   twinstep doctor                                   check the settings of the gateway, and say how to mend them
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 
@@ -77,7 +78,7 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,dap,demo,doctor,export,replay,serve,status} ...",
+        "       twinstep {attach,chat,completion,dap,demo,doctor,export,quarantine,replay,serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
