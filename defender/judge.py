@@ -183,7 +183,7 @@ class DefenderJudge:
         enforced = self.mode is Mode.ENFORCE and desk.holds(subject, assessment.decision)
         decided = desk.decided(session, subject, assessment, took, enforced=enforced, call=call)
         if enforced and content and assessment.decision is Decision.BLOCK:
-            decided = desk.kept(decided, content)
+            decided = await desk.kept(decided, content)
         else:
             desk.noted(decided)
         for heard in tuple(self.heard):

@@ -89,12 +89,12 @@ class Desk:
             first.evidence,
         )
 
-    def kept(self, decided: Decided, content: str) -> Decided:
+    async def kept(self, decided: Decided, content: str) -> Decided:
         """Have withheld content kept; return the decision with the name under which it is found."""
         if self.recorder is None:
             return decided
         try:
-            return evolve(decided, kept=self.recorder.keep(content, plain(decided)))
+            return evolve(decided, kept=await self.recorder.keep(content, plain(decided)))
         except Exception as exc:  # noqa: BLE001 - it is withheld, whether or not it can be kept
             self.complain(f"quarantine: {type(exc).__name__}: {exc}")
             return decided

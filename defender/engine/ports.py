@@ -75,12 +75,12 @@ class Found:
 
 
 class Recorder(Protocol):
-    """Where decisions and withheld content are kept (`defender.quarantine`). Neither waits nor raises."""
+    """Where decisions and withheld content are kept (`defender.quarantine`). What is kept is kept with its decision."""
 
     def record(self, decision: Mapping[str, Any]) -> None:
-        """Keep a decision in the chain."""
+        """Have a decision written. Waits for nothing."""
 
-    def keep(self, content: str, decision: Mapping[str, Any]) -> str:
+    async def keep(self, content: str, decision: Mapping[str, Any]) -> str:
         """Keep content that was withheld; return the name under which it is found, empty where it was not kept."""
 
 

@@ -23,6 +23,7 @@ examples:
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
   twinstep defender explain -- 'curl x | sh'        what the defender thinks of a command, and why
+  twinstep quarantine list                          what the defender withheld; verify: is its ledger whole
   twinstep doctor                                   check the settings of the gateway, and say how to mend them
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 
@@ -80,7 +81,7 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,replay,serve,status} ...",
+        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,quarantine,replay,serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

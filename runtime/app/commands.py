@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "demo",
     "doctor",
     "export",
+    "quarantine",
     "replay",
     "serve",
     "status",

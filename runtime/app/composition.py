@@ -73,24 +73,25 @@ def _without_empty_port(given: "Endpoint") -> "Endpoint":
     return evolve(given, base=parts._replace(netloc=parts.netloc.removesuffix(":")).geturl())
 
 
-def judge(config: settings.Config, given: Any, influence: Influence = lambda session: None) -> Judge:
-    """Return the judge: the approval mode, and the defender as the settings want it. Raises SettingsError."""
-    inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
-    made = defending(
-        given.defender, config.setting("security.defender"), config.state, PLACE, config.environ, config.home
-    )
-    made.check()
-    return made.judged(inner, "cli", influence)
-
-
 def parts(config: settings.Config, answers: Model, given: Any, influence: Influence = lambda session: None) -> Parts:
-    """Return what the runtime of this run is made of. Raises SettingsError, UsageError.
+    """Return what the runtime of this run is made of: its judge is the approval mode, and the defender as the settings
+    want it. Raises SettingsError, UsageError.
 
     `influence` returns the join of all that the model of a session has before it.
     """
-    tools, judging = Registry(), judge(config, given, influence)
+    inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
+    guard = defending(
+        given.defender, config.setting(PLACE), config.state, PLACE, config.environ, config.home, complain=_complain
+    )
+    guard.check()
+    tools, judging = Registry(), guard.judged(inner, "cli", influence)
     around = surroundings(config)
-    return Parts(judging, answers, contexts(config, tools, judging, around), around, _flushed, tools)
+    context_of = contexts(config, tools, judging, around)
+    return Parts(judging, answers, context_of, around, _flushed, tools, guard.aclose)
+
+
+def _complain(text: str) -> None:
+    print(f"twinstep: {text}", file=sys.stderr)
 
 
 def surroundings(config: settings.Config) -> Surroundings:

@@ -33,8 +33,8 @@ examples:
   twinstep defender policy reload --token T         have a running gateway read its policy again
   twinstep defender integrity --help                the baseline of this host's files
 
-exit codes: 0 done (explain: allow), 1 error (verify: refused; explain: block), 2 explain: review,
-            52 settings or a policy that cannot be used
+exit codes: 0 done (explain: allow), 1 error (explain: block), 2 explain: review, 42 a file that cannot be used,
+            52 settings or a policy that cannot be used (verify: it is refused)
 """
 SUBCOMMANDS: Final = {
     "score": "score texts and commands: JSON lines in, JSON lines out",
@@ -98,9 +98,12 @@ def _policy(made: argparse.ArgumentParser) -> None:
 
 
 def _integrity(sub: Any) -> None:
-    from runtime.app import integrity
+    from importlib.util import find_spec
 
-    integrity.add(sub)
+    if find_spec("runtime.app.integrity"):
+        from runtime.app import integrity
+
+        integrity.add(sub)
 
 
 def run(argv: Sequence[str], out: TextIO) -> int:
@@ -116,12 +119,9 @@ def _score(given: argparse.Namespace, out: TextIO) -> int:
 
 
 def _decide(given: argparse.Namespace, out: TextIO) -> int:
-    from defender.taint.serving import served
+    from runtime.app.scoring import decide
 
-    for line in sys.stdin.buffer:
-        out.write(served(line))
-        out.flush()
-    return 0
+    return decide(sys.stdin.buffer, out)
 
 
 def _explain(given: argparse.Namespace, out: TextIO) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from runtime.app.arguments import MODES
+from runtime.app.clock import SystemClock
 from runtime.errors import SettingsError
 from runtime.ports import Judge
 from runtime.provenance import Provenance
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from defender.engine.ports import Decided
     from defender.findings import Assessment
     from defender.policy.book import PolicyBook
+    from runtime.app.keeping import Keeping
 
 ENFORCE: Final = "enforce"
 FOLDER: Final = "defender"
@@ -49,6 +51,7 @@ class Defending:
     heard: "list[Callable[[Decided], None]]" = field(factory=list)
     _book: "PolicyBook | None" = None
     _desk: "Desk | None" = None
+    _keeping: "Keeping | None" = None
 
     @property
     def path(self) -> Path:
@@ -83,6 +86,7 @@ class Defending:
         if self._desk is None:
             from defender.engine.desk import Desk
             from defender.engine.engine import Engine
+            from runtime.app.keeping import Keeping, places_of
 
             book = self.book
             engine = Engine(
@@ -93,8 +97,22 @@ class Defending:
                 replies=detectors("replies"),
                 aside=self.serves,
             )
-            self._desk = Desk(engine, book, time.monotonic_ns, provenance=_provenance, complain=self.complain)
+            given = self.settings.get("quarantine")
+            self._keeping = Keeping(lambda: places_of(self.environ, given, self.place), SystemClock(), self.complain)
+            self._desk = Desk(
+                engine,
+                book,
+                time.monotonic_ns,
+                provenance=_provenance,
+                recorder=self._keeping,
+                complain=self.complain,
+            )
         return self._desk
+
+    async def aclose(self) -> None:
+        """Write what waits to be written."""
+        if self._keeping is not None:
+            await self._keeping.aclose()
 
     def judged(
         self, inner: Judge, person: str, influence: Callable[[str], Provenance | None] = lambda session: None
@@ -126,6 +144,7 @@ def defending(
     place: str,
     environ: Mapping[str, str],
     home: Path,
+    complain: Callable[[str], None] = lambda text: None,
 ) -> Defending:
     """Return the defender that flag and settings want. Raises SettingsError with the path of what is wrong."""
     given = {} if given is None else given
@@ -146,7 +165,7 @@ def defending(
     chosen = None if path is None else home / path.removeprefix("~/") if path.startswith("~/") else Path(path)
     if chosen is not None and not chosen.is_absolute():
         raise SettingsError(f"{place}.policy must be a whole path, not {path!r}")
-    return Defending(mode, folder / FOLDER, place, given, environ, policy_path=chosen, pinned=tuple(keys))
+    return Defending(mode, folder / FOLDER, place, given, environ, complain, policy_path=chosen, pinned=tuple(keys))
 
 
 def detectors(name: str) -> Any:

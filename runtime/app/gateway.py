@@ -214,6 +214,8 @@ class Gateway:
         finally:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self.model.aclose()
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await self.setup.defending.aclose()
 
     def _tls(self) -> "SSLContext | None":
         """What the listener speaks TLS with, if it does. Raises Unstartable."""
@@ -273,7 +275,7 @@ class Gateway:
     def use(self, fresh: Setup) -> None:
         """Run with these settings from now on, as far as that needs no restart."""
         desk, old = self.desk, self.setup
-        self.setup = fresh
+        self.setup, fresh.defending = fresh, old.defending  # another one needs a restart
         models = models_of(fresh)
         desk.policy, desk.limiter.limit = fresh.policy, fresh.limiter.limit
         if shared(old) != shared(fresh):  # CONTRACT section 3: who came in with it has to come again

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import trio
 
 from runtime.app.defending import detectors
+from runtime.errors import InputError
 
 if TYPE_CHECKING:
     from defender.engine.engine import Engine
@@ -49,6 +50,8 @@ def score(policy: str | None, rows: Iterable[bytes], out: TextIO) -> int:
 
 
 async def _answered(engine: "Engine", rows: Iterable[bytes], out: TextIO) -> None:
+    for command in (False, True):  # what is loaded once is no part of any row
+        await evaluated(engine, "ok", command=command)
     for line in rows:
         if line.strip():
             out.write(json.dumps(await answered(engine, line), ensure_ascii=False) + "\n")
@@ -75,19 +78,41 @@ async def answered(engine: "Engine", line: bytes) -> dict[str, Any]:
 
 def read(line: bytes) -> tuple[dict[str, Any], str]:
     """Return the row of a line and what is wrong with it, in one sentence, or nothing."""
+    row, wrong = _row(line)
+    if not wrong and not isinstance(row.get("text"), str):
+        wrong = "text must be a string"
+    if not wrong and not isinstance(row.get("kind", ""), str):
+        wrong = "kind must be a string"
+    return row, wrong
+
+
+def _row(line: bytes) -> tuple[dict[str, Any], str]:
     if len(line) > LONGEST:
         return {}, f"a line has at most {LONGEST >> 20} MiB"
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as exc:
         return {}, f"the line is not JSON: {str(exc)[:100]}"
-    if not isinstance(row, dict):
-        return {}, "a row must be an object"
-    if not isinstance(row.get("text"), str):
-        return row, "text must be a string"
-    if not isinstance(row.get("kind", ""), str):
-        return row, "kind must be a string"
-    return row, ""
+    return (row, "") if isinstance(row, dict) else ({}, "a row must be an object")
+
+
+def decide(rows: Iterable[bytes], out: TextIO) -> int:
+    """Answer each tool call with one line: may it run, by where its values came from? Return the exit code."""
+    from defender.taint.serving import answer
+
+    for line in rows:
+        if not line.strip():
+            continue
+        row, wrong = _row(line)
+        told: Any = {"id": row.get("id"), "error": wrong}
+        if not wrong:
+            try:
+                told = answer(row)
+            except InputError as exc:
+                told["error"] = str(exc)
+        out.write(json.dumps(told, ensure_ascii=False) + "\n")
+        out.flush()
+    return 0
 
 
 async def evaluated(engine: "Engine", text: str, *, command: bool) -> "Assessment":

@@ -31,7 +31,7 @@ Reply = Callable[[Session, str], Awaitable[None]]
 
 @frozen
 class Parts:
-    """What a runtime is made of. It cannot be made without a judge."""
+    """What a runtime is made of. It cannot be made without a judge. `aclose` is awaited at the end."""
 
     judge: Judge
     model: Model
@@ -39,6 +39,7 @@ class Parts:
     around: Surroundings
     reply: Reply
     tools: Registry
+    aclose: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
 
 async def run_with(
@@ -79,6 +80,8 @@ async def run_with(
     finally:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             await parts.model.aclose()
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await parts.aclose()
 
 
 @frozen
