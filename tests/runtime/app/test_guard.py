@@ -50,7 +50,7 @@ def test_wrong_flags_are_said_in_one_sentence(words: list[str], environ: dict[st
 def test_the_token_comes_from_the_flag_the_file_or_the_environment(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("from-file\n")
     environ = {"HOME": "/h", "OPENCLAW_GATEWAY_TOKEN": "from-environ", "OPENCLAW_GATEWAY_URL": "ws://x:7"}
-    ways = ([], ["--token-file", str(tmp_path / "t")], ["--token", "from-flag"])
+    ways: tuple[list[str], ...] = ([], ["--token-file", str(tmp_path / "t")], ["--token", "from-flag"])
     assert [address_from(flags(*words), environ).token for words in ways] == ["from-environ", "from-file", "from-flag"]
     assert str(address_from(flags(), environ).key) == "/h/.local/state/twinstep/guard-device.key"
 
