@@ -12,7 +12,8 @@ from tests.docs.pages import ROOT
 
 BENCHMARKS: Final = ROOT / "tests" / "benchmarks"
 PAGES: Final = tuple(
-    ROOT / "docs" / "explanation" / name for name in ("performance.md", "debugger.md", "time-travel.md")
+    ROOT / "docs" / "explanation" / name
+    for name in ("performance.md", "debugger.md", "time-travel.md", "defender-intel.md")
 )
 
 
