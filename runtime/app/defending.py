@@ -19,7 +19,7 @@ from runtime.provenance import Provenance
 
 if TYPE_CHECKING:
     from defender.engine.desk import Desk
-    from defender.engine.ports import Decided
+    from defender.engine.ports import Decided, Lookup
     from defender.findings import Assessment
     from defender.policy.book import PolicyBook
     from runtime.app.keeping import Keeping
@@ -72,9 +72,13 @@ class Defending:
         return self._book
 
     def check(self) -> None:
-        """Read the policy, if one is there or wanted. Raises PolicyError."""
-        if self.mode != "off" and (self.policy_path is not None or self.pinned or self.path.exists()):
+        """Read the policy and the settings of look-ups, if there are any. Raises SettingsError."""
+        if self.mode == "off":
+            return
+        if self.policy_path is not None or self.pinned or self.path.exists():
             _ = self.book
+        if self.settings.get("intel"):
+            self._lookup()
 
     @property
     def made(self) -> "Desk | None":
@@ -96,6 +100,7 @@ class Defending:
                 commands=detectors("commands"),
                 replies=detectors("replies"),
                 aside=self.serves,
+                lookup=self._lookup(),
             )
             given = self.settings.get("quarantine")
             self._keeping = Keeping(lambda: places_of(self.environ, given, self.place), SystemClock(), self.complain)
@@ -108,6 +113,16 @@ class Defending:
                 complain=self.complain,
             )
         return self._desk
+
+    def _lookup(self) -> "Lookup | None":
+        """Return what asks others about addresses, or None without a key for it. Raises SettingsError."""
+        from defender.intel import VirusTotal, options_of
+
+        intel = self.settings.get("intel") or {}
+        if not isinstance(intel, Mapping) or set(intel) - {"virustotal"}:
+            raise SettingsError(f"{self.place}.intel must be an object with virustotal and nothing else")
+        options = options_of(self.environ, intel.get("virustotal"))
+        return VirusTotal(options, SystemClock()).url if options is not None else None
 
     async def aclose(self) -> None:
         """Write what waits to be written."""
