@@ -129,6 +129,16 @@ class Judge(Protocol):
         """Judge what would be sent back."""
 
 
+class Labeller(Protocol):
+    """Says where the results of calls come from, where that takes more than the flow of the tool: files keep labels."""
+
+    async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
+        """Return the labels of a result, each with its integrity, and note what the call wrote. Quick; raises nothing.
+
+        `began` is when the call began, in milliseconds since 1970.
+        """
+
+
 class Processes(Protocol):
     """The processes that a call owns, so that they can be frozen and killed whole."""
 

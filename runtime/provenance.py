@@ -26,6 +26,10 @@ TRUSTED_ORIGINS: Final = frozenset({"user", "system", "config", "model"})
 PERSONS: Final = ("edited:", "debugger:")
 
 
+PERSON: Final = ("trusted/user",)
+"""The labels of what a person said."""
+
+
 class Integrity(Enum):
     """How far a value can be trusted. Suspicious is what is untrusted and a judge would have a person look at."""
 
@@ -50,6 +54,12 @@ _WORDS: Final = {one.value: one for one in Integrity}
 def mark(integrity: Integrity, origin: str) -> str:
     """Return the label of a value that came from `origin`."""
     return f"{integrity.value}/{origin[:MOST_ORIGIN]}"
+
+
+def web(address: str) -> tuple[str, ...]:
+    """Return the labels of what an address of the web gave."""
+    host = address.partition("://")[2] or address
+    return (mark(Integrity.UNTRUSTED, f"web:{host.split('/')[0].split('?')[0].rpartition('@')[2].lower()}"),)
 
 
 def read(label: str) -> tuple[Integrity, str]:

@@ -14,13 +14,14 @@ What no rule lets run is for a person, with the chain: which call brought the un
 """
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from defender.findings import Assessment, Signal
-from defender.taint.contents import covered
+from defender.taint.contents import covered, texts
 from defender.taint.planning import asks_for
-from defender.taint.saying import EMAIL, Said, is_address, said
+from defender.taint.saying import EMAIL, Said, addresses, is_address, said
 from defender.taint.selecting import selects
 from runtime.ports import Asked
 from runtime.provenance import Brought, Integrity
@@ -35,6 +36,11 @@ RISKS: Final[Mapping[str, float]] = {
     "taint.suspicious": 0.75,
 }
 """What each rule says of a risk by itself. All are above what is allowed and below what is blocked."""
+PERSISTENT: Final = re.compile(
+    r"(?i)(?:^|[\s/'\"=>])(?:GEMINI|AGENTS|CLAUDE|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOTSTRAP)\.md\b|"
+    r"(?:^|[\s/'\"=>])\.(?:gemini|openclaw|claude|vscode|git|github|husky|ssh|env|bashrc|profile|zshrc)(?:[/.\s'\"]|$)"
+)
+"""Files that speak to a later session, or that a later program runs or believes: to write there is more than a write."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
 MOST_CHAIN: Final = 6
@@ -49,8 +55,10 @@ def decide(asked: Asked) -> Assessment:
         return ALLOWED
     request = said(asked.licence.prompt)
     sinks = sinks_of(flow, asked.args)
+    if flow.effect != "fetch" and "*" not in flow.sinks and flow.sinks and not _given(asked, (*sinks, *flow.contents)):
+        return ALLOWED  # nothing is sent and nothing is changed: a process is looked at
     if flow.effect == "fetch":
-        strange = _strange(request, asked, sinks, select=False)
+        strange = _elsewhere(request, asked, sinks)
         return _review(asked, "taint.fetch", f"an address in {strange}") if strange else ALLOWED
     strange = _strange(request, asked, sinks, select=flow.effect != "privileged" or _enumerated(sinks))
     bound = not strange and any(_binds(asked.args.get(name)) for name in sinks)
@@ -62,7 +70,7 @@ def decide(asked: Asked) -> Assessment:
     if asked.provenance.integrity is Integrity.SUSPICIOUS and not literal:
         return _review(asked, "taint.suspicious", "arguments after a result that looked like an attack")
     contents = tuple(name for name in asked.args if name not in sinks)
-    goes = any(asked.args.get(name) not in (None, "", [], {}) for name in sinks)
+    goes = _given(asked, sinks)
     carried = covered(request, asked.args, contents, goes=goes)
     return _review(asked, "taint.content", f"the text in {carried}") if carried else ALLOWED
 
@@ -81,12 +89,28 @@ def _inside(asked: Asked, flow: Flow) -> bool:
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)
-        if not isinstance(value, str) or value.startswith("~"):
+        if not isinstance(value, str) or value.startswith("~") or PERSISTENT.search(value):
             return False
+        if name in COMMANDS or "\n" in value:
+            continue  # a command or a patch that its own judge found to be local
         path = posixpath.normpath(posixpath.join(folder, value))
         if path != folder and not path.startswith(f"{folder.rstrip('/')}/"):
             return False
     return True
+
+
+def _given(asked: Asked, names: Sequence[str]) -> bool:
+    return any(asked.args.get(name) not in (None, "", [], {}) for name in names)
+
+
+def _elsewhere(request: Said, asked: Asked, sinks: Sequence[str]) -> str:
+    """Return the first sink of a fetch that leads where neither people nor trusted results do, or an empty text."""
+    for name in sinks:
+        for text in texts(asked.args.get(name)):
+            found = addresses(text) or [text]
+            if text and not all(_named(request, asked, one) for one in found):
+                return name
+    return ""
 
 
 def _strange(request: Said, asked: Asked, sinks: Sequence[str], *, select: bool) -> str:

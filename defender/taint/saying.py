@@ -125,7 +125,7 @@ class Said:
             case bool():
                 return False
             case int() | float():
-                return float(value) in self.numbers if abs(value) < 2**53 else False
+                return abs(value) < 2**53 and float(value) in self.numbers
             case str():
                 return len(value) <= MOST_VALUE and self._has(value.strip())
             case Mapping():
@@ -165,7 +165,7 @@ class Said:
     def dated(self, day: str, time: str | None) -> bool:
         """Whether a day stands in the text, and the time of day if there is one but midnight."""
         year, month, number = (int(piece) for piece in day.split("-"))
-        known = any((month, number) == (m, d) and y in (0, year) for y, m, d in self.dates)
+        known = bool({(year, month, number), (0, month, number)} & self.dates)
         if not known or not time or time == "00:00":
             return known
         hour, minute = (int(piece) for piece in time.split(":"))
@@ -187,7 +187,7 @@ class Said:
         made = list[re.Pattern[str]]()
         for quoted in self.quoted:
             pieces = _HOLE.split(quoted)
-            if 1 < len(pieces) <= 9 and sum(len(_WORD.findall(piece)) for piece in pieces):
+            if 1 < len(pieces) <= 9 and any(_WORD.search(piece) for piece in pieces):
                 filled = r"[^\n<>{}\[\]@]{1,80}?"
                 made.append(re.compile(filled.join(re.escape(piece) for piece in pieces)))
         return tuple(made)
@@ -211,6 +211,11 @@ def is_address(value: str) -> bool:
     if " " in value or len(value) > 4_000:
         return False
     return bool(_URL.fullmatch(value)) or ("/" in value and bool(_DOMAIN.fullmatch(value)))
+
+
+def addresses(text: str) -> list[str]:
+    """Return the web addresses in a text, without the marks around them."""
+    return [found.rstrip(_TRAILING) for found in _URL.findall(text[:MOST_TEXT])]
 
 
 def typed(value: Any) -> bool:

@@ -18,7 +18,7 @@ from runtime.app.wiring import Parts, WorkspaceContexts
 from runtime.errors import InputError
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Chance, Judge, Model
-from runtime.provenance import Provenance
+from runtime.provenance import PERSON, Provenance
 from runtime.sessions.performer import Surroundings
 from runtime.sessions.session import Session
 from runtime.tools.ignore import Ignore
@@ -149,7 +149,8 @@ async def message(config: settings.Config, given: Any, chance: Chance) -> Messag
     if not came and not said:
         return None
     text = context.joined(came, said)
-    return Message(chance.uuid(), text, _with_files(config, text) if "@" in text else ({"text": text},))
+    parts = _with_files(config, text) if "@" in text else ({"text": text},)
+    return Message(chance.uuid(), text, parts, labels=PERSON)
 
 
 async def _piped(err: TextIO) -> str:
