@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 
 from attrs import evolve
 
-from defender.quarantine import private, records
+from defender import private
+from defender.quarantine import records
 from defender.quarantine.counter import SIZE, Counter, packed, unpacked
 from defender.quarantine.places import COUNTER, HEADS, LOCK, Places, packed_start, segment_name, start_key
 from defender.quarantine.records import VERSION, Record

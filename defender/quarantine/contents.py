@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from defender.quarantine import private
+from defender import private
 from defender.quarantine.places import Places
 from runtime.errors import InputError, JournalError, JournalFull
 from runtime.stores.backlog import FULL
