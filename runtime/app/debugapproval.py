@@ -11,7 +11,8 @@ from trio_websocket import HandshakeError
 
 from debugger.protocol import ROLES, Failure, Role
 from runtime.app.debugaddress import Address
-from runtime.app.debugdoor import Stranger, Talk, enter_as, members, sentence, texts, told
+from runtime.app.debugdoor import Stranger, enter_as
+from runtime.app.gatewaydoor import Talk, members, sentence, texts, told
 from runtime.errors import TwinstepError
 from runtime.gateway.scopes import DEBUG_SCOPES, PAIRING
 
