@@ -87,7 +87,8 @@ def parts(config: settings.Config, answers: Model, given: Any, influence: Influe
     tools, judging = Registry(), guard.judged(inner, "cli", influence)
     around = surroundings(config)
     context_of = contexts(config, tools, judging, around)
-    return Parts(judging, answers, context_of, around, _flushed, tools, guard.aclose)
+    labeller = guard.labeller((config.workspace, around.scratch, config.gemini) if config.trust.trusted else ())
+    return Parts(judging, answers, context_of, around, _flushed, tools, labeller, guard.aclose)
 
 
 def _complain(text: str) -> None:

@@ -59,7 +59,12 @@ def parser() -> argparse.ArgumentParser:
     add("--quarantine", metavar="DIR", help="keep what is blocked there (default: where `twinstep quarantine` looks)")
     add("--no-quarantine", action="store_true", help="keep nothing")
     add("--all", action="store_true", help="also show what is allowed")
-    add("--wait", type=seconds, metavar="N", help="seconds that a gateway that is not there is waited for (default: ever)")
+    add(
+        "--wait",
+        type=seconds,
+        metavar="N",
+        help="seconds that a gateway that is not there is waited for (default: ever)",
+    )
     add("--for", type=seconds, metavar="N", dest="lasting", help="end after so many seconds")
     add("--json", action="store_true", help="one JSON object a line")
     return made

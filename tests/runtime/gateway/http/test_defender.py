@@ -30,7 +30,7 @@ async def asking(folder: Path) -> AsyncIterator[tuple[Asker, Defending]]:
         one = engine(Says({"bad": bad("p.x")}), Says({"rm": bad("command.rm")}))
         made._desk = Desk(one, made.book, lambda: 0)
         desk.extras["asking"] = Asking(Approvals(TrioClock(), CountingChance()), desk.runs, desk.hub)
-        securing.secure(desk, made)
+        securing.secure(desk, made, desk.dispatcher.journal.store, ())
         yield ask, made
 
 
