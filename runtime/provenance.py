@@ -138,6 +138,11 @@ def _bounded(labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kept) if rest in kept else (*kept, rest)
 
 
+def inherited(key: str, provenance: Provenance) -> tuple[str, ...]:
+    """Return the labels of what another session says: as trusted as all that it had before it."""
+    return (mark(provenance.integrity, f"agent:{key}"), *provenance.tainted)
+
+
 def of(contents: Iterable[Content], before: Provenance = NOTHING) -> Provenance:
     """Return the join of the labels of some contents."""
     joined = before
