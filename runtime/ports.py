@@ -91,7 +91,7 @@ class Asked:
     args: JsonObject
     call: str = ""
     revision: int = 0
-    _licence: Licence | Callable[[], Licence] = Licence()
+    _licence: Licence | Callable[[], Licence] = field(factory=Licence)
     provenance: Provenance = NOTHING
     history: Sequence[Content] = field(default=(), repr=False)
     workspace: str = ""
