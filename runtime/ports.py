@@ -91,12 +91,17 @@ class Asked:
     args: JsonObject
     call: str = ""
     revision: int = 0
-    licence: Licence = field(factory=Licence)
+    _licence: Licence | Callable[[], Licence] = field(factory=Licence)
     provenance: Provenance = NOTHING
     history: Sequence[Content] = field(default=(), repr=False)
     workspace: str = ""
     interactive: bool = False
     entered_by: str = ""
+
+    @cached_property
+    def licence(self) -> Licence:
+        """What people said. Where a function was given, it is asked when this is first needed."""
+        return self._licence if isinstance(self._licence, Licence) else self._licence()
 
     @cached_property
     def trace(self) -> tuple[Brought, ...]:

@@ -40,7 +40,7 @@ PERSISTENT: Final = re.compile(
     r"(?i)(?:^|[\s/'\"=>])(?:GEMINI|AGENTS|CLAUDE|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOTSTRAP)\.md\b|"
     r"(?:^|[\s/'\"=>])\.(?:gemini|openclaw|claude|vscode|git|github|husky|ssh|env|bashrc|profile|zshrc)(?:[/.\s'\"]|$)"
 )
-"""Files that speak to a later session, or that a later program runs or believes: to write there is more than a write."""
+"""Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
 MOST_CHAIN: Final = 6
@@ -107,8 +107,8 @@ def _elsewhere(request: Said, asked: Asked, sinks: Sequence[str]) -> str:
     """Return the first sink of a fetch that leads where neither people nor trusted results do, or an empty text."""
     for name in sinks:
         for text in texts(asked.args.get(name)):
-            found = addresses(text) or [text]
-            if text and not all(_named(request, asked, one) for one in found):
+            found = addresses(text) or [text] * ("." in text)
+            if text and not (found and all(_named(request, asked, one) for one in found)):
                 return name
     return ""
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -36,7 +37,11 @@ MOST_HASHED: Final = 8 * 2**20
 """Bytes of a file that is hashed; a larger one is known by its path only."""
 MOST_LOOKED_AT: Final = 200
 """Paths of one command or result that are looked at; where there are more, all counts that is known of the folder."""
+WRITTEN_SECONDS: Final = 5.0
 GRACE_MS: Final = 2_000
+"""How long after its call a command may still be writing."""
+COARSE_MS: Final = 20
+"""How far the clock of a file system may be behind ours: a tick of the kernel."""
 _TOKEN: Final = re.compile(r"[^\s'\"`;|&<>(){}=,]+")
 _PATCHED: Final = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 BACKGROUND: Final = ("is_background", "background", "yieldMs")
@@ -90,6 +95,7 @@ class FileLabels:
     _hashes: dict[str, str] = field(factory=dict)
     _spans: list[Span] = field(factory=list)
     _read: bool = False
+    _ticket: int = 0
 
     async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
         """Return the labels of a result, and note what the call wrote."""
@@ -110,7 +116,15 @@ class FileLabels:
             joined = asked.provenance
         else:
             joined = NOTHING.plus((mark(Integrity.UNTRUSTED, own),))
+        await self._written()
         return tuple(dict.fromkeys((mark(joined.integrity, own), *joined.tainted)))
+
+    async def _written(self) -> None:
+        """Wait until the labels are on disk, so that no file outlives its own; not for ever."""
+        ticket, self._ticket = self._ticket, 0
+        if ticket:
+            with trio.move_on_after(WRITTEN_SECONDS), suppress(JournalError):
+                await self.store.committed(ticket)
 
     async def _seen(self, asked: Asked, result: ToolResult) -> Provenance:
         """What a reading tool shows: the file or folder it was asked for, and the files that its output names."""
@@ -135,7 +149,7 @@ class FileLabels:
             ended = self.clock.wall() + GRACE_MS
             later = "&" in command.replace("&&", "") or any(asked.args.get(key) for key in BACKGROUND)
             end = 2**62 if later else ended
-            self._span(Span(_real(asked.workspace), began - 1, end, joined.tainted))
+            self._span(Span(_real(asked.workspace), began - COARSE_MS, end, joined.tainted))
         return joined
 
     async def _named(self, asked: Asked, command: str) -> Provenance:
@@ -241,10 +255,8 @@ class FileLabels:
 
     def _put(self, key: str, told: dict[str, Any] | None) -> None:
         body = None if told is None else json.dumps(told).encode()
-        try:
-            self.store.put(KIND, sha256(key.encode("utf-8", "surrogatepass")).hexdigest(), body)
-        except JournalError:
-            return  # it counts while this process lives; the next write tries again
+        with suppress(JournalError):  # it counts while this process lives
+            self._ticket = self.store.put(KIND, sha256(key.encode("utf-8", "surrogatepass")).hexdigest(), body)
 
 
 def targets(args: Any) -> list[str]:

@@ -152,6 +152,17 @@ STOP_WORDS: Final = frozenset(
 )
 """A value of these words alone is not named by a text that has them."""
 
+BEFORE_NOUNS: Final = frozenset(
+    "a an the my our your his her their its this that these those any all each every some no another which what whose "
+    "new newest latest last first next recent unread old following direct of in from by via with per".split()
+)
+"""After one of these a word is the name of a thing, and asks for nothing."""
+NOUNS: Final = frozenset(
+    "mail email message post text answer reply comment order note record share transfer payment invite call plan book "
+    "store set change update command process run start shell terminal memory draft report list reset schedule".split()
+)
+"""Words that are names of things as well as of actions."""
+
 DELEGATING: Final = frozenset(
     "summary summaries summarize summarise summarized summarised digest forward forwarding feedback translate "
     "translation translated outline overview recap describe extract based according containing information "

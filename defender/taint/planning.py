@@ -27,7 +27,7 @@ def asks_for(request: Said, tool: str, *, bound: bool) -> bool:
     said = request.verbs
     if not actions:
         return any(word in said for word in words)
-    if not any(said & action for action in actions):
+    if not any(request.actions & action for action in actions):
         return False
     things = [THINGS_OF[word] for word in words if word in THINGS_OF]
     return bound or not things or any(said & thing for thing in things)

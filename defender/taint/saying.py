@@ -7,11 +7,12 @@ of a date, a time, an address or an id is no number; a value that is only a piec
 import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 from attrs import frozen
 
-from defender.taint.lexicon import STOP_WORDS
+from defender.taint.lexicon import BEFORE_NOUNS, NOUNS, STOP_WORDS
 
 MOST_TEXT: Final = 100_000
 """Characters of a text that are read; what is behind them licenses nothing."""
@@ -81,6 +82,13 @@ class Said:
         return frozenset(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower())) | frozenset(_marks(rest))
 
     @cached_property
+    def actions(self) -> frozenset[str]:
+        """The words outside of quotes and addresses that can ask for something: no names of things."""
+        rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
+        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower())]
+        return frozenset(word for before, word in pairwise(words) if word not in NOUNS or before not in BEFORE_NOUNS)
+
+    @cached_property
     def emails(self) -> frozenset[str]:
         """The e-mail addresses, in lower case."""
         return frozenset(found.rstrip(".").lower() for found in EMAIL.findall(self.text))
@@ -144,7 +152,7 @@ class Said:
             return self.dated(when[1], when[2])
         if re.fullmatch(r"\d{1,30}(?:\.\d+)?", value):
             return float(value) in self.numbers or (len(value) > 6 and value in self.tokens)
-        if "/" in value or "\\" in value or value.startswith("~"):
+        if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", value) or "/" in value or "\\" in value or value.startswith("~"):
             return value in self.tokens
         words = _WORD.findall(value.lower())
         if not words or all(word in STOP_WORDS for word in words):

@@ -3,6 +3,7 @@
 What a tool's `flow` says of its results counts, and the labels that the tool itself gave; nothing raises integrity.
 """
 
+from functools import partial
 from typing import Final
 
 from runtime.ports import Asked
@@ -21,7 +22,7 @@ def asked_of(state: State, spec: ToolSpec, call: Call) -> Asked:
         args=call.args,
         call=call.id,
         revision=call.revision,
-        licence=licence(state),
+        licence=partial(licence, state),
         provenance=state.influence,
         history=state.history,
         workspace=state.settings.workspace,
