@@ -24,7 +24,7 @@ _GEMINI: Final = {
     Group.POLICY: ("policies",),
 }
 _OPENCLAW: Final = {
-    Group.CONFIG: ("openclaw.json", ".env", "exec-approvals.json"),
+    Group.CONFIG: ("openclaw.json", ".env"),
     Group.SKILLS: ("skills",),
     Group.PLUGINS: ("extensions", "plugins"),
 }

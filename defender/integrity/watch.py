@@ -12,11 +12,11 @@ from time import perf_counter
 from types import ModuleType
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from defender.findings import Assessment, Signal, strictest
 from defender.integrity import loaded, surroundings
-from defender.integrity.baseline import Baseline, Places, load
+from defender.integrity.baseline import Baseline, Places, load, save
 from defender.integrity.checking import Drift, hooks, python, upgraded
 from defender.integrity.entries import DECISIONS, Change, Entry, Group, compared, differences, group_of, signal
 from defender.integrity.scanning import SYSTEM, System, look, names_in, sign
@@ -60,6 +60,7 @@ class Watch:
     _broken: str = field(default="", init=False)
     _callables: loaded.Callables = field(factory=loaded.Callables, init=False)
     _files: dict[str, tuple[Change, ...]] = field(factory=dict, init=False)
+    _own: dict[str, Entry] = field(factory=dict, init=False)
     _process: tuple[Change, ...] = field(default=(), init=False)
     _strangers: tuple[Change, ...] = field(default=(), init=False)
     _told: tuple[Change, ...] = field(default=(), init=False)
@@ -114,6 +115,21 @@ class Watch:
         self._tell()
         return self._assessed(self.drift())
 
+    def written(self, path: str) -> None:
+        """Take what this program itself has just written there into the baseline, so that it is no drift.
+
+        To be called by whoever wrote, in a thread: it reads and writes the whole baseline. Does nothing for a path that
+        is not watched. Raises JournalError and OSError.
+        """
+        if self._first is None or path not in self._first.entries:
+            return
+        before = load(self.places)
+        now = look(path, self.system)
+        save(self.places, evolve(before, number=before.number + 1, entries={**before.entries, path: now}))
+        with self._lock:
+            self._own[path] = now
+            self._files.pop(path, None)
+
     def drift(self) -> Drift:
         """Return what is known to differ from the baseline."""
         with self._lock:
@@ -142,7 +158,7 @@ class Watch:
 
     def _glance(self, before: Baseline, path: str) -> None:
         """Look at the status of one path; read it only if that has moved."""
-        known = before.entries[path]
+        known = self._known(before, path)
         try:
             moved = sign(self.system.lstat(path)) != known.sign
         except OSError:
@@ -152,14 +168,18 @@ class Watch:
 
     def _compare(self, before: Baseline, path: str, now: Entry) -> None:
         group = before.groups[path]
-        found = [Change(path, group, what) for what in differences(before.entries[path], now, group)]
-        if now.kind == "folder" and before.entries[path].kind == "folder":
+        known = self._known(before, path)
+        found = [Change(path, group, what) for what in differences(known, now, group)]
+        if now.kind == "folder" and known.kind == "folder":
             found += self._added(before, path)
         with self._lock:
             if found:
                 self._files[path] = tuple(found)
             else:
                 self._files.pop(path, None)
+
+    def _known(self, before: Baseline, path: str) -> Entry:
+        return self._own.get(path) or before.entries[path]
 
     def _added(self, before: Baseline, folder: str) -> list[Change]:
         """Return what is in a folder and was not. What is gone is found at its own path."""
