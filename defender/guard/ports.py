@@ -8,7 +8,6 @@ from attrs import field, frozen
 
 from defender.engine.ports import Decided, Subject
 from defender.findings import Assessment
-from runtime.vocab import Verdict
 
 
 class Evaluates(Protocol):
@@ -16,13 +15,6 @@ class Evaluates(Protocol):
 
     async def evaluate(self, subject: Subject) -> Assessment:
         """Return what is to be said of it. Raises nothing."""
-
-
-class Keeps(Protocol):
-    """Puts contents aside (`defender.quarantine.Quarantine`)."""
-
-    async def keep(self, content: str, verdict: Verdict, *, session: str = "", source: str = "") -> str:
-        """Keep a content; return its id. Raises TwinstepError."""
 
 
 class Answering(Enum):

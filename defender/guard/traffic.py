@@ -44,7 +44,7 @@ class Traffic:
         match frame.get("event"):
             case "session.message":
                 found = self._message(payload)
-            case "agent":
+            case "agent" | "session.tool":
                 found = self._agent(payload)
             case "chat":
                 found = self._chat(payload)
@@ -84,6 +84,8 @@ class Traffic:
         message = members(payload.get("message"))
         key, said = text(payload.get("sessionKey"))[:NAME], words(message.get("content"))
         role, name = message.get("role"), text(payload.get("messageId")) or text(message.get("idempotencyKey"))
+        if role == "assistant":
+            yield from self._calls(key, message.get("content"))
         if not said:
             return
         if role == "user" and self._new("message", key, name or said):
@@ -96,15 +98,25 @@ class Traffic:
             if self._new("result", key, call or name or said):
                 yield Seen(Subject(Kind.RESULT, said, "result", tool), key, call=call, content=said)
 
+    def _calls(self, key: str, content: object) -> Iterator[Seen]:
+        """Yield the calls in an answer, as the transcript has them."""
+        for part in content[:MOST_PARTS] if isinstance(content, list) else ():
+            if members(part).get("type") == "toolCall":
+                call, tool = text(part.get("id"))[:NAME], text(part.get("name"))[:NAME]
+                yield from self._call(key, "", call, tool, members(part.get("arguments")))
+
+    def _call(self, key: str, run: str, call: str, tool: str, args: Mapping[str, Any]) -> Iterator[Seen]:
+        if self._new("call", key, call or flat(args)):
+            yield Seen(called(tool, args), key, run, call, content=flat(args))
+
     def _agent(self, payload: Mapping[str, Any]) -> Iterator[Seen]:
         data = members(payload.get("data"))
         if payload.get("stream") != "tool":
             return
         key, run = text(payload.get("sessionKey"))[:NAME], text(payload.get("runId"))[:NAME]
         call, tool = text(data.get("toolCallId"))[:NAME], text(data.get("name"))[:NAME]
-        if data.get("phase") == "start" and self._new("call", key, run, call):
-            args = members(data.get("args"))
-            yield Seen(called(tool, args), key, run, call, content=flat(args))
+        if data.get("phase") == "start":
+            yield from self._call(key, run, call, tool, members(data.get("args")))
         elif data.get("phase") == "result":
             said = words(members(data.get("result")).get("content"))
             if said and self._new("result", key, call or said):

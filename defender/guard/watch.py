@@ -15,13 +15,14 @@ from typing import Any, Final
 import trio
 from attrs import define, evolve, field
 
-from defender.engine.ports import Decided, Kind, Subject
+from defender.engine.desk import plain
+from defender.engine.ports import Decided, Kind, Recorder, Subject
 from defender.findings import THRESHOLD, Assessment, Signal
-from defender.guard.ports import Answering, Deny, Evaluates, Keeps, Noted, Seen
+from defender.guard.ports import Answering, Deny, Evaluates, Noted, Seen
 from defender.guard.traffic import Traffic
 from runtime.errors import TwinstepError
 from runtime.ports import Clock
-from runtime.vocab import Decision, Verdict
+from runtime.vocab import Decision
 
 MOST_WAITING: Final = 4_096
 MOST_BYTES: Final = 64 << 20
@@ -37,7 +38,8 @@ KEEP_SECONDS: Final = 30.0
 class Watch:
     """Takes frames of a gateway and notes what it decided. `deny` says no to an approval; without it none is answered.
 
-    `heard` is told each decision, at once; it must not wait. `keeps` puts contents aside that are blocked.
+    `heard` is told each decision, at once; it must not wait. `recorder` keeps decisions, and contents
+    that are blocked.
     """
 
     evaluates: Evaluates
@@ -45,7 +47,7 @@ class Watch:
     heard: Callable[[Noted], None]
     answering: Answering = Answering.OBSERVE
     deny: Deny | None = None
-    keeps: Keeps | None = None
+    recorder: Recorder | None = None
     complain: Callable[[str], None] = field(default=lambda text: None)
     unseen: int = 0
     judged: int = 0
@@ -71,6 +73,11 @@ class Watch:
     def idle(self) -> bool:
         """Whether nothing waits and nothing is being judged."""
         return not (self._questions or self._waiting or self._lost or self._working)
+
+    @property
+    def waiting(self) -> int:
+        """How many things wait to be judged."""
+        return len(self._questions) + len(self._waiting) + self._working
 
     async def run(self) -> None:
         """Judge until cancelled."""
@@ -126,11 +133,10 @@ class Watch:
         assessment = await self._assessed(seen)
         self.judged += 1
         made = noted(seen, assessment, (self.clock.mono() - began) // 1_000)
-        if assessment.decision is Decision.BLOCK:
-            if seen.approval and self.deny is not None and self.answering is Answering.DENY_BLOCKED:
-                made = await self._denied(made, self.deny)
-            made = await self._kept(made)
-        self.heard(made)
+        answers = seen.approval and self.answering is Answering.DENY_BLOCKED
+        if answers and self.deny is not None and assessment.decision is Decision.BLOCK:
+            made = await self._denied(made, self.deny)
+        self.heard(await self._kept(made))
 
     async def _assessed(self, seen: Seen) -> Assessment:
         if seen.subject.commands == ("",):
@@ -151,20 +157,21 @@ class Watch:
         return evolve(made, acted="denied", decided=evolve(made.decided, enforced=True))
 
     async def _kept(self, made: Noted) -> Noted:
-        """Put a content aside that is blocked. It is not withheld by that: the gateway has delivered it."""
-        decided, seen = made.decided, made.seen
-        if self.keeps is None or not seen.content:
+        """Have a decision kept, and the content of one that is a block. That does not withhold it: it was delivered."""
+        decided, recorder = made.decided, self.recorder
+        if recorder is None or decided.assessment.decision is Decision.ALLOW:
             return made
-        source = f"tool:{seen.subject.tool}" if seen.subject.tool else seen.subject.kind.value
-        verdict = Verdict(decided.assessment.decision, decided.rule, decided.reason)
-        with trio.move_on_after(KEEP_SECONDS):
-            try:
-                kept = await self.keeps.keep(seen.content, verdict, session=seen.session, source=source)
-                return evolve(made, decided=evolve(decided, kept=kept))
-            except (TwinstepError, OSError) as exc:
-                self.complain(f"the quarantine did not take it: {exc}")
+        about = plain(decided)
+        try:
+            if decided.assessment.decision is not Decision.BLOCK or not made.seen.content:
+                recorder.record(about)
                 return made
-        self.complain("the quarantine took too long")
+            with trio.move_on_after(KEEP_SECONDS):
+                kept = await recorder.keep(made.seen.content, about)
+                return evolve(made, decided=evolve(decided, kept=kept))
+            self.complain(f"the quarantine took longer than {KEEP_SECONDS:g} seconds")
+        except (TwinstepError, OSError) as exc:
+            self.complain(f"the quarantine did not take it: {exc}")
         return made
 
 

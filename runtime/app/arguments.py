@@ -20,6 +20,7 @@ examples:
   twinstep serve                                    run the gateway: sessions over WebSocket and HTTP
   twinstep attach main                              debug a session of a running gateway: stop, step, look, change
   twinstep chat main                                talk to a session of a running gateway
+  twinstep guard --url ws://127.0.0.1:18789         judge what passes through an OpenClaw gateway that runs already
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
   twinstep defender explain -- 'curl x | sh'        what the defender thinks of a command, and why
@@ -81,7 +82,8 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,quarantine,replay,serve,status} ...",
+        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,guard,quarantine,replay,serve,status}"
+        " ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "demo",
     "doctor",
     "export",
+    "guard",
     "quarantine",
     "replay",
     "serve",

@@ -7,12 +7,11 @@ kernel whether this is a tool of an agent.
 from typing import Any, Final
 
 import trio
-from trio_websocket import HandshakeError
 
 from debugger.protocol import ROLES, Failure, Role
 from runtime.app.debugaddress import Address
 from runtime.app.debugdoor import Stranger, enter_as
-from runtime.app.gatewaydoor import Talk, members, sentence, texts, told
+from runtime.app.gatewaydoor import BELOW, Talk, members, sentence, texts, told
 from runtime.errors import TwinstepError
 from runtime.gateway.scopes import DEBUG_SCOPES, PAIRING
 
@@ -22,6 +21,7 @@ SECONDS: Final = 20.0
 async def approve(address: Address, role: Role, request: str) -> str:
     """Approve a request, whose device gets `role` at most; return what was done. Raises Failure in one sentence."""
     answer: dict[str, Any] = {}
+    trouble: TwinstepError | None = None
     scopes = (*DEBUG_SCOPES[: ROLES.index(role) + 1], PAIRING)
     try:
         with trio.move_on_after(SECONDS):
@@ -33,9 +33,11 @@ async def approve(address: Address, role: Role, request: str) -> str:
                     await entered.aclose()
                 nursery.cancel_scope.cancel()
     except* Stranger:
-        raise Failure("denied", f"{address.url}: takes an approval only from its own machine.") from None
-    except* (TwinstepError, OSError, HandshakeError) as group:
-        raise told(address.url, group) from None
+        trouble = Failure("denied", f"{address.url}: takes an approval only from its own machine.")
+    except* (TwinstepError, *BELOW) as group:
+        trouble = told(address.url, group)
+    if trouble is not None:
+        raise trouble
     if not answer:
         raise Failure("late", f"{address.url}: did not answer as a gateway within {SECONDS:g} seconds.")
     if not answer.get("ok"):

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import h11
 import trio
+import wsproto.utilities
 from attrs import define, frozen
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
@@ -23,6 +25,8 @@ from runtime.gateway.handshake import PROTOCOL
 from runtime.gateway.identity import Identity
 from runtime.gateway.scopes import OPERATOR
 
+BELOW: Final = (OSError, HandshakeError, h11.ProtocolError, wsproto.utilities.ProtocolError)
+"""What happens below the gateway's protocol, as the libraries raise it (`told`). A TLS error is an OSError."""
 LARGEST: Final = 64 << 20
 """Bytes of one message."""
 READ: Final = 65_536

@@ -23,8 +23,9 @@ examples:
   twinstep guard --url ws://127.0.0.1:18789 --wait 30 --for 3600
 
 It needs a gateway of OpenClaw's protocol 4 and its shared secret. From another machine it comes as a device of its own,
-which somebody has to let in once: `openclaw devices approve`. It changes nothing at the gateway, except that with
---approvals deny-blocked it answers questions, and the gateway takes it for somebody who could be asked.
+which somebody has to let in once: `openclaw devices approve`. It asks for the scope operator.read, and changes nothing.
+With --approvals deny-blocked it also asks for operator.approvals and operator.admin (questions of others are shown to
+administrators only), and the gateway takes it for somebody who can be asked.
 Decisions are those of `twinstep defender explain`; VirusTotal is asked if TWINSTEP_VIRUSTOTAL_KEY is set.
 files: ~/.local/state/twinstep/guard-device.key, guard-tokens.json (XDG_STATE_HOME), and the quarantine
 exit codes: 0 the time of --for is over, 1 output or settings cannot be used, 2 usage, 3 no connection, or refused,
@@ -84,11 +85,11 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     from runtime.app.guardrun import Wanted, guard
 
     wanted = Wanted(
-        address,
-        own_folder(os.environ),
-        given.approvals,
-        Path(given.policy) if given.policy else None,
-        None if given.no_quarantine else (Path(given.quarantine) if given.quarantine else Path()),
+        address=address,
+        folder=own_folder(os.environ),
+        approvals=given.approvals,
+        policy=Path(given.policy) if given.policy else None,
+        quarantine=None if given.no_quarantine else Path(given.quarantine or ""),
         everything=given.all,
         json=given.json,
         wait=given.wait,

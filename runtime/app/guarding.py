@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import trio
 from attrs import define, field
-from trio_websocket import HandshakeError
 
 from debugger.protocol import Failure
 from defender.engine.desk import plain
 from defender.guard.ports import Noted
 from defender.guard.watch import Watch
-from runtime.app.gatewaydoor import members, told
+from runtime.app.gatewaydoor import BELOW, members, told
 from runtime.app.guardline import APPROVALS, READ, Line, Pass, Waits, enter
 from runtime.errors import TwinstepError
 from runtime.ports import Chance, Clock
@@ -112,6 +111,7 @@ class Guarding:
 
     async def _once(self) -> tuple[str, float, bool]:
         """Come in and stay until it ends: why it ended, the pause that was asked for, and whether we were in."""
+        final: TwinstepError | None = None
         stood, why, pause = False, f"did not answer as a gateway within {ENTER_SECONDS:g} seconds", 0.0
         try:
             async with trio.open_nursery() as nursery:
@@ -120,13 +120,15 @@ class Guarding:
                 if self._line is not None:
                     stood, why = True, await self._stay(self._line)
                 nursery.cancel_scope.cancel()
-        except* (TwinstepError, OSError, HandshakeError) as group:
+        except* (TwinstepError, *BELOW) as group:
             error = told(self.shown.address.url, group)
             if not isinstance(error, Waits) and getattr(error, "code", "") in ("denied", "input"):
-                raise error from None
+                final = error
             why, pause = str(error), getattr(error, "seconds", 0.0)
         finally:
             self._line = None
+        if final is not None:
+            raise final
         return why, pause, stood
 
     async def _stay(self, line: Line) -> str:

@@ -25,8 +25,13 @@ from runtime.gateway.scopes import effective
 NAME: Final = "twinstep guard"
 READ: Final = "operator.read"
 APPROVALS: Final = "operator.approvals"
+ADMIN: Final = "operator.admin"
+"""OpenClaw 2026.9.6 shows a question to whoever started the run, and otherwise to administrators only (observed)."""
 CAPS: Final = ("tool-events",)
-CLOSE_SECONDS: Final = 0.5
+ASKED: Final = ("approvals", "exec-approvals")
+"""What a client says that can be asked whether a command may run. The gateway asks only where there is one."""
+CLOSE_SECONDS: Final = 0.1
+"""For what says that we leave; whoever leaves need not wait for the answer."""
 ANSWER_SECONDS: Final = 15.0
 MOST_ASKED: Final = 64
 """Requests that may be under way."""
@@ -88,9 +93,14 @@ class Pass:
     deny: bool = False
 
     @property
+    def caps(self) -> tuple[str, ...]:
+        """What we say that we can do."""
+        return (*CAPS, *ASKED) if self.deny else CAPS
+
+    @property
     def scopes(self) -> tuple[str, ...]:
-        """What is asked for: no more than is needed."""
-        return (READ, APPROVALS) if self.deny else (READ,)
+        """What is asked for: to read, and no more, unless questions are to be answered."""
+        return (ADMIN, READ, APPROVALS) if self.deny else (READ,)
 
 
 @define(eq=False)
@@ -106,9 +116,14 @@ class Line:
     _over: str = ""
 
     @property
+    def granted(self) -> list[str]:
+        """The scopes that the gateway named."""
+        return sorted(texts(members(self.hello.get("auth")).get("scopes")))
+
+    @property
     def scopes(self) -> frozenset[str]:
-        """What we may do."""
-        return effective(texts(members(self.hello.get("auth")).get("scopes")))
+        """What we may do, with all that these imply."""
+        return effective(self.granted)
 
     @property
     def server(self) -> str:
@@ -221,7 +236,7 @@ async def _tried(nursery: trio.Nursery, shown: Pass, auth: dict[str, str], *, de
             with suppress(OSError):  # whoever writes there says what is wrong
                 address.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             identity = Identity(address.key)
-        caller = Caller("gateway-client", "backend", NAME, shown.scopes, CAPS)
+        caller = Caller("gateway-client", "backend", NAME, shown.scopes, shown.caps)
         answer = await greeted(talk, caller, auth, identity)
         if answer.get("ok") is not True:
             return _refused(talk, members(answer.get("error")), auth, device=device)
