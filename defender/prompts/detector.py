@@ -41,9 +41,9 @@ def judge(text: str | bytes) -> Assessment:
         text = text[: MOST * 3 // 4] + "\n" + text[-MOST // 4 :]
     normal = normalise(text)
     model = weights.shipped()
-    worst = max(readings(normal, model), key=lambda reading: reading.raw)
-    score = model.score(worst.raw)
-    told = tuple(_signals(worst, normal, score))
+    reading = _worst(normal, model)
+    score = model.score(reading.raw)
+    told = tuple(_signals(reading, normal, score))
     if long:
         score, told = max(score, THRESHOLD), (*told, _LONG)
     return Assessment(score, decision(score), told)
@@ -54,6 +54,15 @@ def decision(score: float) -> Decision:
     if score >= BLOCK:
         return Decision.BLOCK
     return Decision.REVIEW if score >= THRESHOLD else Decision.ALLOW
+
+
+def worst(text: str, model: weights.Model) -> Reading:
+    """Return the reading of a text that a model finds worst."""
+    return _worst(normalise(text), model)
+
+
+def _worst(normal: Normal, model: weights.Model) -> Reading:
+    return max(readings(normal, model), key=lambda reading: reading.raw)
 
 
 def readings(normal: Normal, model: weights.Model) -> list[Reading]:
@@ -78,21 +87,21 @@ def _read(decoder: str, text: str, form: bytes, found: list[bytes], model: weigh
     return Reading(decoder, text, model.bias + extra + max(model.windows(form, found)), tuple(shown))
 
 
-def _signals(worst: Reading, normal: Normal, score: float) -> list[Signal]:
+def _signals(said: Reading, normal: Normal, score: float) -> list[Signal]:
     if score < THRESHOLD:
         return []
     made = [
-        Signal(f"prompt.{rows()[place].id}", score, rows()[place].reason, evidence(place, worst.text.encode()))
-        for place in worst.shown[:_TOLD]
+        Signal(f"prompt.{rows()[place].id}", score, rows()[place].reason, evidence(place, said.text.encode()))
+        for place in said.shown[:_TOLD]
     ]
-    if worst.decoder:
-        reason = f"It reads like an injection once it is decoded ({worst.decoder})."
-        made.append(Signal("prompt.encoded", score, reason, worst.text))
+    if said.decoder:
+        reason = f"It reads like an injection once it is decoded ({said.decoder})."
+        made.append(Signal("prompt.encoded", score, reason, said.text))
     if normal.dropped or normal.turned or normal.mixed:
         made.append(
             Signal("prompt.disguised", score, "Characters that are invisible, turned or look alike hide words.")
         )
-    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", worst.text)]
+    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", said.text)]
 
 
 _UNKNOWN: Final = Signal("prompt.kind", THRESHOLD, "It is no text, so nothing can be said of it.", "", Decision.REVIEW)

@@ -24,7 +24,7 @@ _WORD: Final = r"[^\W\d_]+"
 _CYRILLIC: Final = dict(
     zip("асеіорѕхујһкмтԁԛԝгпвьӏАВСЕНІКМОРТХЅЈУԚԜҮ", "aceiopsxyjhkmtdqwrnbblABCEHIKMOPTXSJYQWY", strict=True)
 )
-_GREEK: Final = dict(zip("αβεικνορτυχγωηΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abeikvoptuxywnABEZHIKMNOPTYX", strict=True))  # noqa: RUF001
+_GREEK: Final = dict(zip("αβεικνορτυχγωηΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abeikvoptuxywnABEZHIKMNOPTYX", strict=True))
 _ARMENIAN: Final = dict(zip("օհսոցքզ", "ohunggq", strict=True))  # noqa: RUF001
 _CHEROKEE: Final = dict(zip("ᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃ", "ABCDEHJKLMPRSTVWZ", strict=True))  # noqa: RUF001
 _LATIN: Final = dict(zip("ıɑɡɩʏ", "iagiy", strict=True))  # noqa: RUF001
