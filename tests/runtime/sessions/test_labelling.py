@@ -223,13 +223,8 @@ async def test_vouching_for_what_is_not_there_is_refused(value: object) -> None:
 
 
 def test_a_call_says_who_gave_its_arguments() -> None:
-
-    run = (
-        scenes.Run.opened(interactive=True)
-        .calling("read_file")
-        .judged(scenes.READ, verdict=scenes.REVIEW)
-        .go(scenes.READ)
-    )
+    run = scenes.Run.opened(interactive=True).calling("read_file")
+    run.judged(scenes.READ, verdict=scenes.REVIEW).go(scenes.READ)
     run.give(ev.Approved(scenes.READ, "ann", {"file_path": "x"}))
     assert run.call(scenes.READ).entered_by == "ann"
     run.give(ev.Edited(f"calls.{scenes.READ}.args", {"file_path": "y"}, "bob"))
