@@ -53,7 +53,7 @@ def narrowed(asked: Asked, commands: Iterable[str], analyse: Analyse) -> Asked:
     if all(one.effect == "none" for one in found):
         return evolve(asked, spec=evolve(asked.spec, flow=LOOKS))
     inside = not any(asked.args.get(name) for name in FOLDERS) and asked.workspace
-    if inside and all(_within(path, asked.workspace) for one in found for path in one.writes):
+    if inside and all(_inside(one, asked.workspace) for one in found):
         return evolve(asked, spec=evolve(asked.spec, flow=CHANGES))
     return asked
 
@@ -64,6 +64,11 @@ def _known(one: Analysed) -> bool:
         return False
     rules = {signal.rule for signal in one.assessment.signals if signal.floor is not Decision.ALLOW}
     return one.assessment.decision is Decision.ALLOW or (bool(rules) and rules <= OF_FILES)
+
+
+def _inside(one: Analysed, workspace: str) -> bool:
+    """Whether a command changes nothing, or only what is named and lies in the workspace."""
+    return one.effect == "none" or (bool(one.writes) and all(_within(path, workspace) for path in one.writes))
 
 
 def _within(path: str, workspace: str) -> bool:

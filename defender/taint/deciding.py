@@ -85,7 +85,7 @@ def sinks_of(flow: Flow, args: Mapping[str, Any]) -> tuple[str, ...]:
 def _inside(asked: Asked, flow: Flow) -> bool:
     """Whether all paths of a local call lie in the workspace; without a workspace nothing does."""
     folder = posixpath.normpath(asked.workspace) if asked.workspace else ""
-    if not folder:
+    if not folder or any(PERSISTENT.search(str(asked.args[name])) for name in COMMANDS & set(asked.args)):
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)

@@ -44,6 +44,8 @@ def test_what_changes_files_of_the_workspace_is_local(command: str) -> None:
         "$X",
         "echo $(curl a.example)",
         "rm -rf /",
+        "rm -rf ../elsewhere",
+        "rm -f $X",
         "",
     ],
 )

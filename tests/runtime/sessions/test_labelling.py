@@ -17,6 +17,7 @@ from runtime.step.records import freeze, thaw
 from runtime.step.undoing import inverse
 from runtime.vocab import Decision, EffectClass, Flow, Message, ToolResult, Verdict
 from tests.fakes.world import FakeJudge, FakeTool, FakeTools, Piece, World, calls, running, spec, text
+from tests.runtime.step import scenes
 
 U, T, S = Integrity.UNTRUSTED, Integrity.TRUSTED, Integrity.SUSPICIOUS
 WEB, FILE, SEND = "web", "file", "send"
@@ -222,21 +223,17 @@ async def test_vouching_for_what_is_not_there_is_refused(value: object) -> None:
 
 
 def test_a_call_says_who_gave_its_arguments() -> None:
-    from tests.runtime.step.scenes import READ, Run
-    from tests.runtime.step.scenes import REVIEW as ASK
-
-    run = Run.opened(interactive=True).calling("read_file").judged(READ, verdict=ASK).go(READ)
-    run.give(ev.Approved(READ, "ann", {"file_path": "x"}))
-    assert run.call(READ).entered_by == "ann"
-    run.give(ev.Edited(f"calls.{READ}.args", {"file_path": "y"}, "bob"))
-    assert run.call(READ).entered_by == "bob"
+    run = scenes.Run.opened(interactive=True).calling("read_file")
+    run.judged(scenes.READ, verdict=scenes.REVIEW).go(scenes.READ)
+    run.give(ev.Approved(scenes.READ, "ann", {"file_path": "x"}))
+    assert run.call(scenes.READ).entered_by == "ann"
+    run.give(ev.Edited(f"calls.{scenes.READ}.args", {"file_path": "y"}, "bob"))
+    assert run.call(scenes.READ).entered_by == "bob"
 
 
 def test_a_result_of_old_has_no_integrity_and_is_untrusted() -> None:
-    from tests.runtime.step.scenes import Run, said
-
-    run = Run.opened().calling("read_file").judged("read_file__c0").ran("read_file__c0").until(Phase.STREAMING)
+    run = scenes.Run.opened().calling("read_file").judged("read_file__c0").ran("read_file__c0").until(Phase.STREAMING)
     assert run.state.influence.integrity is U
-    run.answered(said("done", "STOP"))
+    run.answered(scenes.said("done", "STOP"))
     assert run.state.history[-1].labels == ("model",)  # as old journals have it
     assert ToolResult(output="x").labels == ()
