@@ -85,7 +85,7 @@ class Ledgers(RuleBasedStateMachine):
         self.writers[which] = self.opened(which)
 
     @rule()
-    def lose_the_last_move_of_the_counter(self) -> None:
+    def lose_power_and_the_last_move_of_the_counter(self) -> None:
         path = Path(at(self.base).anchor) / COUNTER
         if not path.exists():
             return
@@ -95,6 +95,7 @@ class Ledgers(RuleBasedStateMachine):
         self.writers[0].write(entries(*numbers))
         path.write_bytes(kept)
         self.acknowledged += numbers
+        self.writers = [self.opened(0), self.opened(1)]
 
     @invariant()
     def it_is_whole_and_has_all_that_was_acknowledged(self) -> None:
