@@ -81,7 +81,7 @@ def parts(config: settings.Config, answers: Model, given: Any, influence: Influe
     """
     inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
     guard = defending(
-        given.defender, config.setting(PLACE), config.state, PLACE, config.environ, config.home, complain=_complain
+        given.defender, of_settings(config), config.state, PLACE, config.environ, config.home, complain=_complain
     )
     guard.check()
     tools, judging = Registry(), guard.judged(inner, "cli", influence)
@@ -89,6 +89,12 @@ def parts(config: settings.Config, answers: Model, given: Any, influence: Influe
     context_of = contexts(config, tools, judging, around)
     labeller = guard.labeller((config.workspace, around.scratch, config.gemini) if config.trust.trusted else ())
     return Parts(judging, answers, context_of, around, _flushed, tools, labeller, guard.aclose)
+
+
+def of_settings(config: settings.Config) -> dict[str, Any]:
+    """Return what the settings say of the defender."""
+    found: dict[str, Any] = config.setting("security", {}).get("defender", {})
+    return found
 
 
 def _complain(text: str) -> None:

@@ -160,11 +160,11 @@ def here(*, headless: bool) -> "Defending":
     from runtime.app.defending import defending
 
     if headless:
-        from runtime.app.composition import PLACE
+        from runtime.app.composition import PLACE, of_settings
         from runtime.config import load as load_config
 
         config = load_config(os.environ, os.getcwd())
-        return defending(None, config.setting("security.defender"), config.state, PLACE, config.environ, config.home)
+        return defending(None, of_settings(config), config.state, PLACE, config.environ, config.home)
     from runtime.config.openclaw import load
 
     loaded = load(os.environ, os.getcwd())
