@@ -34,7 +34,7 @@ _COMPATIBLE: Final = (
 )
 """Letters and digits in other dress, and marks that combine; text without them (Chinese commas are none) stays."""
 _MARKS: Final = "[\u0300-\u036f\u0489]+"
-_FOREIGN: Final = "[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff\ua4d0-\ua4ff]"
+_FOREIGN: Final = "[\u0250-\u02af\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u13a0-\u13ff\ua4d0-\ua4ff]"
 _WORD: Final = r"[^\W\d_]+"
 
 _CYRILLIC: Final = dict(
@@ -43,7 +43,7 @@ _CYRILLIC: Final = dict(
 _GREEK: Final = dict(zip("αβεικνορτυχγωηΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abeikvoptuxywnABEZHIKMNOPTYX", strict=True))
 _ARMENIAN: Final = dict(zip("օհսոցքզ", "ohunggq", strict=True))  # noqa: RUF001
 _CHEROKEE: Final = dict(zip("ᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃ", "ABCDEHJKLMPRSTVWZ", strict=True))  # noqa: RUF001
-_LATIN: Final = dict(zip("ıɑɡɩʏ", "iagiy", strict=True))  # noqa: RUF001
+_LATIN: Final = dict(zip("ɑɡɩʏ", "agiy", strict=True))  # noqa: RUF001
 CONFUSABLE: Final = {**_CYRILLIC, **_GREEK, **_ARMENIAN, **_CHEROKEE, **_LATIN}
 """Letters of other scripts that are drawn as a Latin one; used only inside words that also hold Latin letters."""
 

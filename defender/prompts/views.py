@@ -88,7 +88,7 @@ def _decoded(text: str, form: bytes, found: list[bytes]) -> Iterator[View]:
         yield from _turned(text, found)
     digits = kinds.translate(_DIGIT)
     if b"a0a" in digits and _re(r"[A-Za-z][013457@$][A-Za-z]").search(text) and _leet(text, found):
-        yield from _changed("leet", text, _re(r"[A-Za-z013457@$]*[A-Za-z][A-Za-z013457@$]*").sub(_unleet, text))
+        yield from _changed("leet", text, _re(r"[A-Za-z013457@$]+").sub(_unleet, text))
     if b"a a a a" in kinds:
         yield from _changed("spaced", text, _spaced(text))
     if b"a.a.a" in kinds:
@@ -158,7 +158,7 @@ def _turned(text: str, found: list[bytes]) -> Iterator[View]:
 
 def _leet(text: str, found: list[bytes]) -> bool:
     """Whether so many words hold digits between letters that it is a way of writing: a tenth, three at least."""
-    return len(_re(r"[A-Za-z][013457@$]+[A-Za-z]").findall(text)) >= max(3, len(found) // _LEETED)
+    return len(_re(r"[A-Za-z][013457@$]+[A-Za-z][\w@$]*").findall(text)) >= max(3, len(found) // _LEETED)
 
 
 _LEETED: Final = 10
@@ -171,7 +171,7 @@ def _unleet(found: re.Match[str]) -> str:
 
 def _spaced(text: str) -> str:
     """Return the text with letters that stand apart joined; a wider gap ends a word."""
-    return _re(r"(?<!\S)\S(?: \S(?!\S)){2,}").sub(lambda found: found.group().replace(" ", ""), text)
+    return _re(r"(?<!\S)\S(?: \S(?!\S))+").sub(lambda found: found.group().replace(" ", ""), text)
 
 
 def _joined(found: re.Match[str]) -> str:
