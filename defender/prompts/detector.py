@@ -9,13 +9,15 @@ from defender.prompts import model as weights
 from defender.prompts.ngrams import canonical, words
 from defender.prompts.normal import Normal, normalise
 from defender.prompts.patterns import evidence, rows
-from defender.prompts.signs import names, signs
+from defender.prompts.signs import possible, shown
 from defender.prompts.views import views
 from runtime.vocab import Decision
 
 MOST: Final = 131_072
 """Characters of a text that are looked at: of a longer one three quarters of them at its head, the rest at its end."""
 BLOCK: Final = 0.8
+_FAR: Final = 1.5
+"""What cannot come nearer than this to a review, whatever it shows, is not searched for patterns."""
 _TOLD: Final = 8
 """Signals that a verdict names."""
 
@@ -82,9 +84,12 @@ def _view(decoder: str, text: str, model: weights.Model) -> Reading:
 
 
 def _read(decoder: str, text: str, form: bytes, found: list[bytes], model: weights.Model) -> Reading:
-    shown = signs(text, found)
-    extra = sum(model.extras.get(names()[place], 0.0) for place in shown)
-    return Reading(decoder, text, model.bias + extra + max(model.windows(form, found)), tuple(shown))
+    raw = model.bias + max(model.windows(form, found))
+    places = [place for place in possible(text, found) if model.adds[place]]
+    if raw + sum(map(model.adds.__getitem__, places)) < model.review - _FAR:
+        return Reading(decoder, text, raw, ())
+    seen = shown(text, places)
+    return Reading(decoder, text, raw + sum(map(model.adds.__getitem__, seen)), tuple(seen))
 
 
 def _signals(said: Reading, normal: Normal, score: float) -> list[Signal]:
