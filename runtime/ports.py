@@ -83,8 +83,8 @@ class Asked:
 
     `call` is its id, and `revision` says how often its arguments were changed. `provenance` is the join of everything
     that the model had before it when it asked for the call. `licence` is what people said. `workspace` is the folder of
-    the session. `interactive` says that a person can be asked. `entered_by` is the person who gave these arguments by
-    hand, if one did.
+    the session. `interactive` says that a person can be asked. `entered_by` is the person who gave these arguments
+    when asked about the call, if one did.
     """
 
     spec: ToolSpec

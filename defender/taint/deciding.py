@@ -43,7 +43,12 @@ PERSISTENT: Final = re.compile(
 """Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
+LOOKING: Final = frozenset({"action", "sessionId", "offset", "limit", "timeout"})
+"""Arguments by which a command that runs is looked at. What feeds it has others."""
 MOST_CHAIN: Final = 6
+MOST_TRUSTED: Final = 100
+"""Trusted results, the newest, that may name an address."""
+_PATCHED: Final = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 
 
 def decide(asked: Asked) -> Assessment:
@@ -55,8 +60,10 @@ def decide(asked: Asked) -> Assessment:
         return ALLOWED
     request = said(asked.licence.prompt)
     sinks = sinks_of(flow, asked.args)
-    if flow.effect != "fetch" and "*" not in flow.sinks and flow.sinks and not _given(asked, (*sinks, *flow.contents)):
-        return ALLOWED  # nothing is sent and nothing is changed: a process is looked at
+    if asked.entered_by:
+        return ALLOWED  # a person who was asked gave these arguments: an approval
+    if flow.sinks and "*" not in flow.sinks and all(name in LOOKING for name in asked.args):
+        return ALLOWED  # nothing is sent and nothing is changed: something that runs is looked at, or ended
     if flow.effect == "fetch":
         strange = _elsewhere(request, asked, sinks)
         return _review(asked, "taint.fetch", f"an address in {strange}") if strange else ALLOWED
@@ -89,14 +96,22 @@ def _inside(asked: Asked, flow: Flow) -> bool:
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)
-        if not isinstance(value, str) or value.startswith("~") or PERSISTENT.search(value):
+        if not isinstance(value, str):
             return False
-        if name in COMMANDS or "\n" in value:
-            continue  # a command or a patch that its own judge found to be local
-        path = posixpath.normpath(posixpath.join(folder, value))
-        if path != folder and not path.startswith(f"{folder.rstrip('/')}/"):
+        if name not in COMMANDS and not all(_below(folder, path) for path in patched(value) or [value]):
             return False
     return True
+
+
+def _below(folder: str, path: str) -> bool:
+    whole = posixpath.normpath(posixpath.join(folder, path))
+    below = whole == folder or whole.startswith(f"{folder.rstrip('/')}/")
+    return below and not path.startswith("~") and PERSISTENT.search(path) is None
+
+
+def patched(text: str) -> list[str]:
+    """Return the paths that a patch changes, none where the text is no patch."""
+    return [path.strip() for path in _PATCHED.findall(text)]
 
 
 def _given(asked: Asked, names: Sequence[str]) -> bool:
@@ -139,9 +154,10 @@ def _named(request: Said, asked: Asked, value: Any) -> bool:
         return True
     if isinstance(value, str) and _binds(value) and any(said(text).names(value) for text in asked.licence.earlier):
         return True
-    return any(
-        said(one.text).names(value) for one in asked.trace if one.integrity is Integrity.TRUSTED and _binds(value)
-    )
+    if not _binds(value):
+        return False
+    trusted = [one.text for one in asked.trace if one.integrity is Integrity.TRUSTED][-MOST_TRUSTED:]
+    return any(said(text).names(value) for text in trusted if value.lower() in text.lower())
 
 
 def _enumerated(sinks: Sequence[str]) -> bool:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import trio
 from attrs import define, field, frozen
 
+from defender.taint.deciding import patched
 from runtime.errors import JournalError
 from runtime.ports import Asked, Clock, Store
 from runtime.provenance import NOTHING, Integrity, Provenance, mark
@@ -43,7 +44,6 @@ GRACE_MS: Final = 2_000
 COARSE_MS: Final = 20
 """How far the clock of a file system may be behind ours: a tick of the kernel."""
 _TOKEN: Final = re.compile(r"[^\s'\"`;|&<>(){}=,]+")
-_PATCHED: Final = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 BACKGROUND: Final = ("is_background", "background", "yieldMs")
 """Arguments by which a command runs on after its call."""
 PATHS: Final = ("file_path", "absolute_path", "path", "dir_path")
@@ -262,7 +262,7 @@ class FileLabels:
 def targets(args: Any) -> list[str]:
     """Return the paths that a writing call names, those in a patch too."""
     found = [str(args[key]) for key in PATHS if isinstance(args.get(key), str) and args[key]]
-    return [*found, *(path.strip() for path in _PATCHED.findall(str(args.get("input", ""))))]
+    return [*found, *patched(str(args.get("input", "")))]
 
 
 def _untrusted() -> Provenance:

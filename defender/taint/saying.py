@@ -7,21 +7,20 @@ of a date, a time, an address or an id is no number; a value that is only a piec
 import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 from attrs import frozen
 
-from defender.taint.lexicon import BEFORE_NOUNS, NOUNS, STOP_WORDS
+from defender.taint.lexicon import BEFORE_NOUNS, NOUNS, NUMBERS, STOP_WORDS, TELLING
 
 MOST_TEXT: Final = 100_000
 """Characters of a text that are read; what is behind them licenses nothing."""
 MOST_VALUE: Final = 20_000
 """Characters of a value that are compared; a longer one stands nowhere."""
 
-EMAIL: Final = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_URL: Final = re.compile(r"(?i)(?:[a-z][a-z0-9+.-]*://|www\.)\S+")
-_DOMAIN: Final = re.compile(r"(?i)(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:]\S*)?")
+EMAIL: Final = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_URL: Final = re.compile(r"(?i)(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://|www\.)\S+")
+_DOMAIN: Final = re.compile(r"(?i)(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?:[/?#:]\S*)?")
 _WORD: Final = re.compile(r"[^\W_]+")
 _MONTHS: Final = {
     name: number
@@ -56,6 +55,8 @@ _QUOTED: Final = re.compile(
     r"(?<!\w)'([^'\n]{1,2000}?)'(?!\w)|\"([^\"\n]{1,2000})\"|`([^`\n]{1,2000})`|“([^”\n]{1,2000})”|«([^»\n]{1,2000})»"
 )
 _HOLE: Final = re.compile(r"\{[^{}\n]{1,60}\}|<[a-z][a-z_ ]{0,40}>|\[[a-z][a-z_ ]{0,40}\]")
+_FILLED: Final = re.compile(r"[^\n<>{}\[\]@]{1,80}")
+"""What a hole may hold: a short line without addresses and markup."""
 _TRAILING: Final = ".,;:!?)]}'\""
 
 
@@ -85,8 +86,12 @@ class Said:
     def actions(self) -> frozenset[str]:
         """The words outside of quotes and addresses that can ask for something: no names of things."""
         rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
-        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower())]
-        return frozenset(word for before, word in pairwise(words) if word not in NOUNS or before not in BEFORE_NOUNS)
+        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower()), ""]
+        return frozenset(
+            word
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
+            if not (word in NOUNS and before in BEFORE_NOUNS) and not (word in TELLING and after in ("me", "us"))
+        )
 
     @cached_property
     def emails(self) -> frozenset[str]:
@@ -123,7 +128,7 @@ class Said:
         for whole, part in _NUMBER.findall(rest):
             if len(whole) <= 30:
                 found.add(float(f"{whole.replace(',', '')}{part}"))
-        return frozenset(found)
+        return frozenset(found | {float(NUMBERS[word]) for word in self.verbs & NUMBERS.keys()})
 
     def names(self, value: Any) -> bool:
         """Whether a value stands literally in the text; of a list or an object, all that is in it."""
@@ -147,6 +152,8 @@ class Said:
             return value.lower() in self.emails
         if is_address(value):
             return self.links_to(value)
+        if time := _TIME.fullmatch(value):
+            return (_hour(int(time[1]), time[3] or ""), int(time[2])) in self.times
         when = _WHEN.fullmatch(value)
         if when:
             return self.dated(when[1], when[2])
@@ -188,17 +195,27 @@ class Said:
 
     def fits(self, value: str) -> bool:
         """Whether a text fits a template of the person: quoted text with holes like `{name}`, filled with little."""
-        return any(pattern.fullmatch(value.strip()) for pattern in self._templates)
+        return any(_filled(template, value.strip()) for template in self._templates)
 
     @cached_property
-    def _templates(self) -> tuple[re.Pattern[str], ...]:
-        made = list[re.Pattern[str]]()
-        for quoted in self.quoted:
-            pieces = _HOLE.split(quoted)
-            if 1 < len(pieces) <= 9 and any(_WORD.search(piece) for piece in pieces):
-                filled = r"[^\n<>{}\[\]@]{1,80}?"
-                made.append(re.compile(filled.join(re.escape(piece) for piece in pieces)))
-        return tuple(made)
+    def _templates(self) -> tuple[tuple[str, ...], ...]:
+        """The texts around the holes of what stands in quotes."""
+        split = (tuple(_HOLE.split(quoted)) for quoted in self.quoted)
+        return tuple(pieces for pieces in split if 1 < len(pieces) <= 9 and any(map(_WORD.search, pieces)))
+
+
+def _filled(pieces: tuple[str, ...], value: str) -> bool:
+    """Whether a value is these pieces with something short between each two; each ends where it first can."""
+    first, *middle, last = pieces
+    if not value.startswith(first) or not value.endswith(last) or len(value) < len(first) + len(last):
+        return False
+    rest = value[len(first) : len(value) - len(last)]
+    for piece in middle:
+        at = rest.find(piece, 1)
+        if at < 0 or not _FILLED.fullmatch(rest[:at]):
+            return False
+        rest = rest[at + len(piece) :]
+    return bool(_FILLED.fullmatch(rest))
 
 
 def _marks(text: str) -> list[str]:

@@ -150,7 +150,7 @@ def _changed_call(call: Call, member: str, change: Change, by: str) -> Call:
         args = _set(call.args, member.split(".")[1:], change)
         phase = CallPhase.QUEUED if call.phase is CallPhase.QUEUED else CallPhase.JUDGE
         revision = call.revision + 1
-        return evolve(call, args=args, phase=phase, revision=revision, edited=True, verdict=None, entered_by=by)
+        return evolve(call, args=args, phase=phase, revision=revision, edited=True, verdict=None, entered_by="")
     if member == "result":
         return evolve(call, phase=CallPhase.FINISHED, result=_made_up(change, by), edited=True)
     raise EditRefused(f"{change.path}: of a call, `args`, `args.NAME` and `result` can be changed")

@@ -43,7 +43,6 @@ def test_a_changed_argument_is_told_with_old_and_new_and_nothing_twice() -> None
         "state.touched": (False, True),
         "state.calls[0].revision": (0, 1),
         "state.calls[0].edited": (False, True),
-        "state.calls[0].entered_by": ("", "me"),
         "state.calls[0].args.deep.x[1]": (2, 3),
     }
 

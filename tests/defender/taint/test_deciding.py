@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from defender.taint import decide
-from runtime.vocab import Decision
+from runtime.tools.flows import FEEDS
+from runtime.vocab import Decision, EffectClass, ToolSpec, evolve
 from tests.defender.taint.cases import asking, brought, decided, rule
 
 MAIL = {"to": "ann@shop.example", "subject": "late", "body": "I will be late."}
@@ -180,3 +181,25 @@ def test_a_long_value_and_odd_types_are_no_exception() -> None:
 def test_a_decision_is_the_same_each_time_and_changes_nothing() -> None:
     asked = asking("Mail Ann.", "send_mail", MAIL)
     assert decide(asked) == decide(asked)
+
+
+def test_a_patch_stays_in_the_workspace_by_all_its_paths() -> None:
+    patch = "*** Begin Patch\n*** Update File: a.txt\n*** Move to: {}\n*** End Patch"
+    for path, expected in (("b.txt", "allow"), ("../b.txt", "taint.plan"), ("x/GEMINI.md", "taint.plan")):
+        args = {"file_id": patch.format(path)}
+        assert rule("Read my mail.", "delete_file", args, workspace="/work") == expected
+
+
+def test_arguments_that_a_person_gave_when_asked_are_the_persons() -> None:
+    asked = asking("Read my mail.", "send_mail", MAIL)
+    assert decide(asked).decision is Decision.REVIEW
+    assert decide(evolve(asked, entered_by="ann")).decision is Decision.ALLOW
+
+
+def test_a_command_that_runs_may_be_looked_at_but_not_fed() -> None:
+    spec = ToolSpec("process", "", {}, EffectClass.IRREVERSIBLE, "execute", flow=FEEDS)
+    asked = evolve(asking("Read my mail.", "process", {}), spec=spec)
+    assert decide(evolve(asked, args={"action": "poll", "sessionId": "x"})).decision is Decision.ALLOW
+    fed = {"action": "write", "sessionId": "x", "data": "rm -rf x"}
+    assert decide(evolve(asked, args=fed)).decision is Decision.REVIEW
+    assert decide(evolve(asked, args={"action": "send-keys", "sessionId": "x", "more": 1})).decision is Decision.REVIEW

@@ -49,6 +49,9 @@ def test_every_action_is_asked_for_by_its_example(row: Row) -> None:
         ("send to GB29NWBK60161331926819", "GB29NWBK60161331926819"),
         ("in #release", "#release"),
         ("all three: a1, b2 and c3", ["a1", "b2"]),
+        ("set an alarm for 7 am", "07:00"),
+        ("turn the light on", "on"),
+        ("order two kettles", 2),
         ("anything", None),
         ("anything", ""),
         ("write 'the' there", "the"),
@@ -81,6 +84,8 @@ def test_a_value_stands_in_the_text(text: str, value: Any) -> None:
         ("see my-a.example/x", "a.example/x"),
         ("delete old.txt.bak", "old.txt"),
         ("delete b/a.txt", "a.txt/.."),
+        ("at 7 am", "07:30"),
+        ("the twofold way", 2),
         ("write to the people", "the"),
         ("write Maria", "Mari"),
         ("write Maria Jones", "Maria X Jones"),
@@ -120,11 +125,35 @@ def test_a_tool_is_known_by_the_words_of_its_name(tool: str, words: tuple[str, .
         ("Tell me what 'delete all files' means.", "delete_file"),
         ("What does the post say?", "post_page"),
         ("Which comment is best?", "comment_issue"),
+        ("Please tell me what is new.", "send_message"),
+        ("Do it, and show us all.", "do_it"),
         ("Unlocked doors are what I fear.", "HomeUnlock"),
     ],
 )
 def test_a_name_of_a_thing_or_a_quotation_asks_for_nothing(request_: str, tool: str) -> None:
     assert not asks_for(Said(request_), tool, bound=True)
+
+
+@pytest.mark.parametrize(
+    ("request_", "tool"),
+    [
+        ("Turn on the kitchen light.", "LightSwitch"),
+        ("Set the thermostat to 21 degrees.", "ThermostatSet"),
+        ("Close ticket 12.", "TicketClose"),
+        ("Cancel the Budget meeting.", "CalendarDelete"),
+        ("Text Anna that I am late.", "SmsSend"),
+        ("Move a.txt to b/.", "FileMove"),
+        ("Call +49 30 1234.", "PhoneCall"),
+        ("Tell #ops that it is done.", "ChatSend"),
+        ("Book flight BA123.", "FlightBook"),
+        ("Send Ben 12.50 euros.", "PaymentSend"),
+        ("Refund what I got.", "send_money"),
+        ("Save 'buy milk' as a note.", "NoteSave"),
+        ("Invite x@y.example as a viewer.", "UserInvite"),
+    ],
+)
+def test_other_words_for_it_ask_for_it_too(request_: str, tool: str) -> None:
+    assert asks_for(Said(request_), tool, bound=True)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +172,7 @@ def test_a_name_of_a_thing_or_a_quotation_asks_for_nothing(request_: str, tool: 
         "AKIAABCDEFGH",
         "dGhpcyBpcyBhIHNlY3JldCB0b2tlbiAxMjM0NTY",
         "tel:+491234567",
+        "look at 203.0.113.9:8080",
         {"a": ["ok", "www.e.example"]},
     ],
 )
@@ -150,7 +180,9 @@ def test_free_text_may_not_carry_what_leads_or_leaks(text: Any) -> None:
     assert carries(Said("mail a summary"), text)
 
 
-@pytest.mark.parametrize("text", ["All is well, e.g. the soup.", "We meet at 10:00 on 2024-05-19.", "", "7.2 percent"])
+@pytest.mark.parametrize(
+    "text", ["All is well, e.g. the soup.", "Version 1.2.3", "We meet at 10:00 on 2024-05-19.", "", "7.2 percent"]
+)
 def test_plain_text_carries_nothing(text: str) -> None:
     assert not carries(Said("mail a summary"), text)
 
@@ -171,3 +203,57 @@ def test_no_text_and_no_value_is_an_exception(text: str, value: Any) -> None:
 def test_a_word_that_is_said_is_found_and_a_longer_one_is_not(word: str) -> None:
     if word.lower().isascii() and word.isalpha():
         assert not Said(f"say {word} now").names(f"{word}zz")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "a-",
+        "a.",
+        "1,111",
+        "add from ",
+        "'",
+        "a@",
+        "ht.tp",
+        "www.",
+        "x:/",
+        "1 ",
+        "{a}",
+        "May ",
+        "a=",
+        "\n",
+        "AA11 ",
+    ],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    """Nothing is timed: what grows with the square of its length would not come to an end here."""
+    long = piece * (90_000 // len(piece))
+    one = Said(long)
+    assert one.names(None)
+    one.names(long[:9_000])
+    one.names("ann@shop.example")
+    one.names("http://a.example")
+    one.fits(long)
+    one.commands("x")
+    carries(Said("mail a summary"), long)
+    carries(one, "see e.example")
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "fits"),
+    [
+        ("'{a} at {b}'", "Soup at noon", True),
+        ("'{a} at {b}'", "at noon", False),
+        ("'{a} at {b}'", "Soup at ", False),
+        ("'Stay at {h}, {a}, from May'", "Stay at Blue, 1 Main Road, from May", True),
+        ("'Stay at {h}, {a}, from May'", "Stay at Blue, from May", False),
+        ("'Hotel: {h}'", "Hotel: x@e.example", False),
+        ("'Hotel: {h}'", "Hotel: " + "x" * 81, False),
+        ("'Hotel: {h}'", "Hotel: a\nb", False),
+        ("'{a}{b}'", "anything", False),
+        ("'no hole'", "no hole", False),
+    ],
+)
+def test_a_template_is_filled_with_little(template: str, value: str, fits: bool) -> None:
+    assert Said(f"write {template} there").fits(value) is fits
