@@ -124,7 +124,7 @@ class DefenderJudge:
         from defender.engine.ports import Kind, Subject
 
         desk = self.desk
-        beside = list(desk.beside(asked, reaches=reaches))
+        beside = list(desk.beside(asked, commands, reaches=reaches))
         subject = Subject(
             Kind.CALL,
             tool=asked.spec.name,

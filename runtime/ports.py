@@ -83,20 +83,25 @@ class Asked:
 
     `call` is its id, and `revision` says how often its arguments were changed. `provenance` is the join of everything
     that the model had before it when it asked for the call. `licence` is what people said. `workspace` is the folder of
-    the session. `interactive` says that a person can be asked. `entered_by` is the person who gave these arguments by
-    hand, if one did.
+    the session. `interactive` says that a person can be asked. `entered_by` is the person who gave these arguments
+    when asked about the call, if one did.
     """
 
     spec: ToolSpec
     args: JsonObject
     call: str = ""
     revision: int = 0
-    licence: Licence = field(factory=Licence)
+    _licence: Licence | Callable[[], Licence] = field(factory=Licence)
     provenance: Provenance = NOTHING
     history: Sequence[Content] = field(default=(), repr=False)
     workspace: str = ""
     interactive: bool = False
     entered_by: str = ""
+
+    @cached_property
+    def licence(self) -> Licence:
+        """What people said. Where a function was given, it is asked when this is first needed."""
+        return self._licence if isinstance(self._licence, Licence) else self._licence()
 
     @cached_property
     def trace(self) -> tuple[Brought, ...]:
@@ -127,6 +132,16 @@ class Judge(Protocol):
 
     async def reply(self, session: str, text: str) -> Verdict:
         """Judge what would be sent back."""
+
+
+class Labeller(Protocol):
+    """Says where the results of calls come from, where that takes more than the flow of the tool: files keep labels."""
+
+    async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
+        """Return the labels of a result, each with its integrity, and note what the call wrote. Quick; raises nothing.
+
+        `began` is when the call began, in milliseconds since 1970.
+        """
 
 
 class Processes(Protocol):

@@ -11,7 +11,7 @@ Rule 3: a join has the lowest integrity and all origins, at most MOST_LABELS; wh
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -24,6 +24,10 @@ MORE: Final = "more"
 MOST_ORIGIN: Final = 120
 TRUSTED_ORIGINS: Final = frozenset({"user", "system", "config", "model"})
 PERSONS: Final = ("edited:", "debugger:")
+
+
+PERSON: Final = ("trusted/user",)
+"""The labels of what a person said."""
 
 
 class Integrity(Enum):
@@ -50,6 +54,12 @@ _WORDS: Final = {one.value: one for one in Integrity}
 def mark(integrity: Integrity, origin: str) -> str:
     """Return the label of a value that came from `origin`."""
     return f"{integrity.value}/{origin[:MOST_ORIGIN]}"
+
+
+def web(address: str) -> tuple[str, ...]:
+    """Return the labels of what an address of the web gave."""
+    host = address.partition("://")[2] or address
+    return (mark(Integrity.UNTRUSTED, f"web:{host.split('/')[0].split('?')[0].rpartition('@')[2].lower()}"),)
 
 
 def read(label: str) -> tuple[Integrity, str]:
@@ -85,7 +95,7 @@ class Provenance:
         """Whether nothing in it is of lower integrity."""
         return self.integrity is Integrity.TRUSTED
 
-    @property
+    @cached_property
     def tainted(self) -> tuple[str, ...]:
         """The labels that are not trusted."""
         return tuple(label for label in self.labels if read(label)[0] is not Integrity.TRUSTED)
@@ -93,17 +103,7 @@ class Provenance:
     def plus(self, labels: Sequence[str]) -> "Provenance":
         """Return the join with further labels, itself where they add nothing."""
         here = self.labels
-        told = {read(label)[1] for label in labels if _says(label)}
-        new = list[str]()
-        for label in labels:
-            if _says(label):
-                known = label
-            elif label in told:
-                continue
-            else:
-                known = mark(*read(label))
-            if known not in here and known not in new:
-                new.append(known)
+        new = [label for label in _said(tuple(labels)) if label not in here]
         return Provenance(_bounded((*here, *new))) if new else self
 
     def join(self, other: "Provenance") -> "Provenance":
@@ -112,6 +112,14 @@ class Provenance:
 
 
 NOTHING: Final = Provenance()
+
+
+@lru_cache(maxsize=1_024)
+def _said(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels with an integrity each (rules 1 and 2)."""
+    told = {read(label)[1] for label in labels if _says(label)}
+    known = (label if _says(label) else mark(*read(label)) for label in labels if _says(label) or label not in told)
+    return tuple(dict.fromkeys(known))
 
 
 def _says(label: str) -> bool:
@@ -126,6 +134,11 @@ def _bounded(labels: tuple[str, ...]) -> tuple[str, ...]:
     kept, gone = ordered[: MOST_LABELS - 1], ordered[MOST_LABELS - 1 :]
     rest = mark(max((read(label)[0] for label in gone), key=lambda one: one.rank), MORE)
     return tuple(kept) if rest in kept else (*kept, rest)
+
+
+def inherited(key: str, provenance: Provenance) -> tuple[str, ...]:
+    """Return the labels of what another session says: as trusted as all that it had before it."""
+    return (mark(provenance.integrity, f"agent:{key}"), *provenance.tainted)
 
 
 def of(contents: Iterable[Content], before: Provenance = NOTHING) -> Provenance:

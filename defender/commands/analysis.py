@@ -96,11 +96,10 @@ def _read(command: str | bytes) -> tuple[str, list[Call], list[Signal]]:
         )
         return text, [], signals
     signals += reader.signals
-    if "\\" in text or "%" in text or "-" in text or "." in text or "$" in text or " " in text:
-        from defender.commands import windows
+    from defender.commands import windows
 
-        if windows.looks(text):
-            signals += windows.findings(text)
+    if windows.looks(text):
+        signals += windows.findings(text)
     return text, reader.calls, signals
 
 
@@ -122,6 +121,12 @@ def _cleaned(text: str, signals: list[Signal]) -> str:
             Signal("command.mixed-letters", 0.72, "A word mixes letters of several scripts.", text, Decision.REVIEW)
         )
     return clean
+
+
+def text_of(command: str) -> str:
+    """Return the text by which a command is scored: cut and cleaned."""
+    text = command[:MOST_BYTES]
+    return text if text.isascii() and text.isprintable() else _cleaned(text, [])
 
 
 def assess(command: str | bytes) -> Assessment:

@@ -163,7 +163,7 @@ WRAPPERS: Final[dict[str, Wrapper]] = {
     "lckdo": Wrapper("W", (), 1),
     "parallel_run": Wrapper(),
     "direnv": Wrapper("", (), 0),
-    "watch": Wrapper("nq", ("--interval",), joined=True),
+    "watch": Wrapper("nq", ("--interval",), harmless=True, joined=True),
 }
 _LOADERS: Final = re.compile(r"ld(-linux[\w.-]*|-musl[\w.-]*|-2\.\d+)?\.so(\.\d+)?")
 
@@ -387,15 +387,16 @@ def parallel(reader: "Reader", call: Call) -> Carried | None:
         for item in items[:8]:
             reader.read(item, "parallel")
         return Carried(UNKNOWN)
-    text = " ".join(words)
     holder = re.compile(r"\{(?:[./#%]*|\d+[./]*)\}")
+    if place != "{}":
+        holder = re.compile(re.escape(place))
+    held = any(holder.search(word) for word in words)
     for item in items[:8]:
-        if place != "{}" and place in text:
-            reader.read(text.replace(place, item), "parallel")
-        elif holder.search(text):
-            reader.read(holder.sub(lambda _, item=item: item, text), "parallel")  # type: ignore[misc]
+        put = [holder.sub(lambda _, item=item: item, word) for word in words] if held else [*words, item]  # type: ignore[misc]
+        if len(words) == 1:
+            reader.read(" ".join(put), "parallel")
         else:
-            reader.read(f"{text} {item}", "parallel")
+            reader.nested(call, put, "parallel", stdin="")
     return Carried(UNKNOWN, harmless=not any(arg.startswith(("-S", "--sshlogin")) for arg in head))
 
 

@@ -3,13 +3,14 @@
 It knows what becomes of a decision; how it is made is the engine's matter. Nothing here waits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from attrs import asdict, define, evolve, field
 
 from defender.engine.engine import Engine, sound, undecided
 from defender.engine.ports import Decided, Kind, Recorder, Subject
+from defender.engine.reach import Analyse, narrowed
 from defender.findings import Assessment
 from defender.policy.book import PolicyBook
 from defender.policy.model import Policy
@@ -22,13 +23,14 @@ INTEGRITY: Final = "integrity"
 
 @define(eq=False)
 class Desk:
-    """One for a process. `provenance` judges where the values of a call came from, `integrity` says how this host is,
-    `recorder` keeps decisions; each may be missing. `complain` hears what went wrong in them."""
+    """One for a process. `provenance` judges where the values of a call came from, `analyse` says what a command does,
+    `integrity` how this host is, `recorder` keeps decisions; each may be missing. `complain` hears what went wrong."""
 
     engine: Engine
     book: PolicyBook
     now: Callable[[], int]
     provenance: Callable[[Asked], Assessment] | None = None
+    analyse: Analyse | None = None
     integrity: Callable[[], Assessment] | None = None
     recorder: Recorder | None = None
     complain: Callable[[str], None] = field(default=lambda text: None)
@@ -37,11 +39,16 @@ class Desk:
         """Return the policy that is in force."""
         return self.book.current
 
-    def beside(self, asked: Asked, *, reaches: bool) -> Iterator[tuple[str, Assessment]]:
+    def beside(self, asked: Asked, commands: Sequence[str], *, reaches: bool) -> Iterator[tuple[str, Assessment]]:
         """Yield what provenance and integrity say of a call; `reaches`: its effect is one that leaves the workspace."""
         if self.provenance is not None and not asked.provenance.trusted:
-            provenance = self.provenance
-            yield PROVENANCE, self._asked(PROVENANCE, lambda: provenance(asked))
+            provenance, analyse = self.provenance, self.analyse
+
+            def decided() -> object:
+                known = asked if analyse is None else narrowed(asked, commands, analyse)
+                return provenance(known)
+
+            yield PROVENANCE, self._asked(PROVENANCE, decided)
         if self.integrity is not None and reaches:
             yield INTEGRITY, self._asked(INTEGRITY, self.integrity)
 

@@ -200,7 +200,7 @@ class Engine:
             except Exception:  # noqa: BLE001 - as if nothing were known
                 self.counts.faults["intel.fault"] += 1
                 return
-            if sound(said) and said.signals:
+            if sound(said) and (said.score or said.decision is not Decision.ALLOW):
                 found.append(Found("intel", said))
 
         urls = subject.urls[:MOST_URLS]

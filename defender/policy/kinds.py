@@ -50,7 +50,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def count(least: int, most: int) -> Kind:
     """Return the type of whole numbers with bounds."""
-    told = f"a whole number from {least:,} to {most:,}"
+    told = f"a whole number from {least:,} to {most:,}" if least < most else f"the number {least}"
 
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

@@ -9,13 +9,15 @@ from defender.prompts import model as weights
 from defender.prompts.ngrams import canonical, words
 from defender.prompts.normal import Normal, normalise
 from defender.prompts.patterns import evidence, rows
-from defender.prompts.signs import names, signs
+from defender.prompts.signs import possible, shown
 from defender.prompts.views import views
 from runtime.vocab import Decision
 
 MOST: Final = 131_072
 """Characters of a text that are looked at: of a longer one three quarters of them at its head, the rest at its end."""
 BLOCK: Final = 0.8
+_FAR: Final = 1.5
+"""What cannot come nearer than this to a review, whatever it shows, is not searched for patterns."""
 _TOLD: Final = 8
 """Signals that a verdict names."""
 
@@ -41,9 +43,9 @@ def judge(text: str | bytes) -> Assessment:
         text = text[: MOST * 3 // 4] + "\n" + text[-MOST // 4 :]
     normal = normalise(text)
     model = weights.shipped()
-    worst = max(readings(normal, model), key=lambda reading: reading.raw)
-    score = model.score(worst.raw)
-    told = tuple(_signals(worst, normal, score))
+    reading = _worst(normal, model)
+    score = model.score(reading.raw)
+    told = tuple(_signals(reading, normal, score))
     if long:
         score, told = max(score, THRESHOLD), (*told, _LONG)
     return Assessment(score, decision(score), told)
@@ -54,6 +56,15 @@ def decision(score: float) -> Decision:
     if score >= BLOCK:
         return Decision.BLOCK
     return Decision.REVIEW if score >= THRESHOLD else Decision.ALLOW
+
+
+def worst(text: str, model: weights.Model) -> Reading:
+    """Return the reading of a text that a model finds worst."""
+    return _worst(normalise(text), model)
+
+
+def _worst(normal: Normal, model: weights.Model) -> Reading:
+    return max(readings(normal, model), key=lambda reading: reading.raw)
 
 
 def readings(normal: Normal, model: weights.Model) -> list[Reading]:
@@ -73,26 +84,29 @@ def _view(decoder: str, text: str, model: weights.Model) -> Reading:
 
 
 def _read(decoder: str, text: str, form: bytes, found: list[bytes], model: weights.Model) -> Reading:
-    shown = signs(text, found)
-    extra = sum(model.extras.get(names()[place], 0.0) for place in shown)
-    return Reading(decoder, text, model.bias + extra + max(model.windows(form, found)), tuple(shown))
+    raw = model.bias + max(model.windows(form, found))
+    places = [place for place in possible(text, found) if model.adds[place]]
+    if raw + sum(map(model.adds.__getitem__, places)) < model.review - _FAR:
+        return Reading(decoder, text, raw, ())
+    seen = shown(text, places)
+    return Reading(decoder, text, raw + sum(map(model.adds.__getitem__, seen)), tuple(seen))
 
 
-def _signals(worst: Reading, normal: Normal, score: float) -> list[Signal]:
+def _signals(said: Reading, normal: Normal, score: float) -> list[Signal]:
     if score < THRESHOLD:
         return []
     made = [
-        Signal(f"prompt.{rows()[place].id}", score, rows()[place].reason, evidence(place, worst.text.encode()))
-        for place in worst.shown[:_TOLD]
+        Signal(f"prompt.{rows()[place].id}", score, rows()[place].reason, evidence(place, said.text.encode()))
+        for place in said.shown[:_TOLD]
     ]
-    if worst.decoder:
-        reason = f"It reads like an injection once it is decoded ({worst.decoder})."
-        made.append(Signal("prompt.encoded", score, reason, worst.text))
+    if said.decoder:
+        reason = f"It reads like an injection once it is decoded ({said.decoder})."
+        made.append(Signal("prompt.encoded", score, reason, said.text))
     if normal.dropped or normal.turned or normal.mixed:
         made.append(
             Signal("prompt.disguised", score, "Characters that are invisible, turned or look alike hide words.")
         )
-    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", worst.text)]
+    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", said.text)]
 
 
 _UNKNOWN: Final = Signal("prompt.kind", THRESHOLD, "It is no text, so nothing can be said of it.", "", Decision.REVIEW)

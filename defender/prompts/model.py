@@ -6,7 +6,6 @@ about: `defender.prompts.training`.
 """
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from math import exp, sqrt
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from defender.prompts.ngrams import SLOTS, chains, grams, segments
+from defender.prompts.signs import names
 
 PLACE: Final = Path(__file__).with_name("weights.bin")
 ZERO: Final = 128
@@ -24,13 +24,16 @@ LEAST: Final = 8
 
 @frozen
 class Model:
-    """Weights as they are used. `tables` gives per kind of gram its 65,536 offset weights."""
+    """Weights as they are used.
+
+    `tables` gives per kind of gram its 65,536 offset weights, `adds` what each sign adds, by its place.
+    """
 
     kinds: tuple[str, ...]
     tables: tuple[list[int], ...]
     scale: float
     bias: float
-    extras: Mapping[str, float]
+    adds: tuple[float, ...]
     review: float
     block: float
 
@@ -77,7 +80,8 @@ def read(data: bytes) -> Model:
     if len(body) != SLOTS * len(kinds):
         raise ValueError(f"The weights have {len(body)} bytes; {len(kinds)} tables need {SLOTS * len(kinds)}.")
     tables = tuple(list(body[at * SLOTS : (at + 1) * SLOTS]) for at in range(len(kinds)))
-    return Model(kinds, tables, said["scale"], said["bias"], said["extras"], said["review"], said["block"])
+    adds = tuple(float(said["extras"].get(name, 0.0)) for name in names())
+    return Model(kinds, tables, said["scale"], said["bias"], adds, said["review"], said["block"])
 
 
 @cache

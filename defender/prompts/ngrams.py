@@ -56,11 +56,11 @@ def words(text: bytes) -> list[bytes]:
     return text.translate(_WORD).split()
 
 
-def grams(text: bytes, order: int) -> Sequence[int]:
+def grams(text: bytes, order: int) -> list[int]:
     """Return the slot of the gram at each place of a canonical text; none if it is shorter than a gram."""
     count = len(text) - order + 1
     if count <= 0:
-        return ()
+        return []
     number = int.from_bytes
     low = high = 0
     for place, (one, other) in enumerate(_tables(order)):
@@ -70,13 +70,13 @@ def grams(text: bytes, order: int) -> Sequence[int]:
     slots = bytearray(2 * count)
     slots[::2] = low.to_bytes(count, "little")
     slots[1::2] = high.to_bytes(count, "little")
-    return memoryview(bytes(slots)).cast("H")
+    return memoryview(slots).cast("H").tolist()
 
 
-def chains(found: list[bytes], kinds: Sequence[str]) -> dict[str, Sequence[int]]:
+def chains(found: list[bytes], kinds: Sequence[str]) -> dict[str, list[int]]:
     """Return the slots of words (w1), of two and three in a row (w2, w3) and of two with one between (sk)."""
     one = list(map(zlib.crc32, found))
-    made: dict[str, Sequence[int]] = {"w1": _low(one)}
+    made: dict[str, list[int]] = {"w1": _low(one)}
     if "w2" in kinds or "w3" in kinds:
         two = list(map(zlib.crc32, found[1:], one))
         made["w2"] = _low(two)
@@ -87,8 +87,8 @@ def chains(found: list[bytes], kinds: Sequence[str]) -> dict[str, Sequence[int]]
     return made
 
 
-def _low(hashes: list[int]) -> Sequence[int]:
-    return memoryview(array("I", hashes)).cast("B").cast("H")[::2]
+def _low(hashes: list[int]) -> list[int]:
+    return memoryview(array("I", hashes)).cast("B").cast("H")[::2].tolist()
 
 
 def segments(size: int) -> int:

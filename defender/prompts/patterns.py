@@ -24,8 +24,8 @@ _MEMORY: Final = 64 << 20
 class Pattern:
     """One row: its rule is `prompt.<id>`; `example` is hit by the expression and `counter` is not.
 
-    `anchors` are words of which every hit holds one (folded as `ngrams.words` folds): a text without them is not
-    searched.
+    `anchors` are words of which every hit holds one (folded as `ngrams.words` folds), `also` others of which it holds
+    one as well: a text without them is not searched.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Pattern:
     expression: str
     example: str
     counter: str
+    also: str = ""
 
 
 @cache
@@ -58,25 +59,44 @@ def _anchored() -> dict[bytes, tuple[int, ...]]:
 
 
 @cache
-def _compiled(place: int) -> Any:
+def _also() -> tuple[frozenset[bytes], ...]:
+    """Return for each pattern the words of which a text must hold one beside an anchor; none means any text."""
+    return tuple(frozenset(row.also.encode().split()) for row in rows())
+
+
+@cache
+def _compiled() -> tuple[Any, ...]:
+    """Return the compiled expressions; they have read some text, as an automaton is built while it reads."""
     import re2
 
     options = re2.Options()
     options.case_sensitive = False
     options.max_mem = _MEMORY
-    return re2.compile(rows()[place].expression, options)
+    made = tuple(re2.compile(row.expression, options) for row in rows())
+    some = "\n".join(part for row in rows() for part in (row.example, row.reason, row.counter)).encode()
+    for expression in made:
+        for _ in expression.finditer(some):
+            pass
+    return made
 
 
-def hits(text: bytes, found: Iterable[bytes]) -> list[int]:
-    """Return the places of the patterns that a text holds, ascending; `found` are its words."""
-    anchored = _anchored()
-    candidates = {place for word in anchored.keys() & found for place in anchored[word]}
-    if not text.isascii():
-        candidates.update(anchored[BEYOND])
-    return sorted(place for place in candidates if _compiled(place).search(text) is not None)
+def candidates(ascii_: bool, found: Iterable[bytes]) -> list[int]:
+    """Return the places of the patterns that a text may hold, ascending, going by its words."""
+    anchored, also = _anchored(), _also()
+    seen = set(found)
+    places = {place for word in anchored.keys() & seen for place in anchored[word]}
+    if not ascii_:
+        places.update(anchored[BEYOND])
+    return sorted(place for place in places if not also[place] or not also[place].isdisjoint(seen))
+
+
+def hits(text: bytes, places: Iterable[int]) -> list[int]:
+    """Return those of some patterns that a text holds."""
+    compiled = _compiled()
+    return [place for place in places if compiled[place].search(text) is not None]
 
 
 def evidence(place: int, text: bytes) -> str:
     """Return what a pattern found in a text; empty if it is not there."""
-    found = _compiled(place).search(text)
+    found = _compiled()[place].search(text)
     return str(found.group(), "utf-8", "replace") if found else ""

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from defender.prompts.patterns import hits, rows
+from defender.prompts.patterns import candidates, hits, rows
 
 
 @cache
@@ -11,6 +11,16 @@ def names() -> tuple[str, ...]:
     return tuple(row.id for row in rows())
 
 
+def possible(text: str, found: list[bytes]) -> list[int]:
+    """Return the places of what a text may show, going by its words `found`; the rest it does not show."""
+    return candidates(text.isascii(), found)
+
+
+def shown(text: str, places: list[int]) -> list[int]:
+    """Return those of the possible places that a text does show."""
+    return hits(text.encode("utf-8", "replace"), places)
+
+
 def signs(text: str, found: list[bytes]) -> list[int]:
-    """Return the places of what a text shows; `found` are its words."""
-    return hits(text.encode("utf-8", "replace"), found)
+    """Return the places of all that a text shows; `found` are its words."""
+    return shown(text, possible(text, found))

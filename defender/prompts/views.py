@@ -7,7 +7,6 @@ characters together; what is decoded is looked at once more (base64 inside base6
 import base64
 import binascii
 import codecs
-import html
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -83,15 +82,13 @@ def _decoded(text: str, form: bytes, found: list[bytes]) -> Iterator[View]:
         yield from _runs(text)
     if "%" in text and len(_re(r"%[0-9A-Fa-f]{2}").findall(text)) >= 4:
         yield from _changed("url", text, unquote(text, errors="replace"))
-    if "&" in text and _re(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[a-zA-Z]{2,8});").search(text):
-        yield from _changed("html", text, html.unescape(text))
     if "\\" in text and len(_re(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})").findall(text)) >= 4:
         yield from _changed("escapes", text, _re(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))").sub(_escape, text))
     if not _HINTS.isdisjoint(found):
         yield from _turned(text, found)
     digits = kinds.translate(_DIGIT)
-    if b"a0a" in digits and len(_re(r"[A-Za-z][013457@$][A-Za-z013457@$]").findall(text)) >= 3:
-        yield from _changed("leet", text, _re(r"[A-Za-z013457@$]*[A-Za-z][A-Za-z013457@$]*").sub(_unleet, text))
+    if b"a0a" in digits and _re(r"[A-Za-z][013457@$][A-Za-z]").search(text) and _leet(text, found):
+        yield from _changed("leet", text, _re(r"[A-Za-z013457@$]+").sub(_unleet, text))
     if b"a a a a" in kinds:
         yield from _changed("spaced", text, _spaced(text))
     if b"a.a.a" in kinds:
@@ -159,6 +156,12 @@ def _turned(text: str, found: list[bytes]) -> Iterator[View]:
         yield View("reversed", text[::-1])
 
 
+def _leet(text: str, found: list[bytes]) -> bool:
+    """Whether so many words hold digits between letters that it is a way of writing: a tenth, three at least."""
+    return len(_re(r"[A-Za-z][013457@$]+[A-Za-z][\w@$]*").findall(text)) >= max(3, len(found) // _LEETED)
+
+
+_LEETED: Final = 10
 _LEET: Final = str.maketrans("013457@$", "oieastas")
 
 
@@ -168,7 +171,7 @@ def _unleet(found: re.Match[str]) -> str:
 
 def _spaced(text: str) -> str:
     """Return the text with letters that stand apart joined; a wider gap ends a word."""
-    return _re(r"(?<!\S)\S(?: \S(?!\S)){2,}").sub(lambda found: found.group().replace(" ", ""), text)
+    return _re(r"(?<!\S)\S(?: \S(?!\S))+").sub(lambda found: found.group().replace(" ", ""), text)
 
 
 def _joined(found: re.Match[str]) -> str:

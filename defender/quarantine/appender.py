@@ -13,14 +13,15 @@ from typing import BinaryIO, Final
 
 from attrs import evolve
 
-from defender.quarantine import private, records
+from defender import private
+from defender.quarantine import records
 from defender.quarantine.counter import SIZE, Counter, packed, unpacked
 from defender.quarantine.places import COUNTER, HEADS, LOCK, Places, packed_start, segment_name, start_key
 from defender.quarantine.records import VERSION, Record
 from runtime.errors import JournalCorrupt, JournalError, JournalFull
 from runtime.stores import chain, lock
 from runtime.stores.appender import PIECE, Disk
-from runtime.stores.backlog import FULL, Entry, Wall
+from runtime.stores.backlog import Entry, Wall
 
 SEGMENT_SIZE: Final = 64 << 20
 """Bytes from which on records go to a further file."""
@@ -30,7 +31,7 @@ PATIENCE: Final = 5.0
 """Seconds that a group waits for the lock, before it is tried again as on a full disk."""
 HEAD_LONGEST: Final = 512
 """Bytes of a line with a head, at most."""
-NUMBERS: Final = 20_000
+NUMBERS: Final = 50_000
 """Numbers of written records that are remembered for who asks, at most. More cannot wait (`Bound.records`)."""
 
 
@@ -56,7 +57,7 @@ class Appender:
         self._disk = disk or Disk()
         self._segment_size = segment_size
         self._head_every = head_every
-        self._ticket = 0
+        self._ticket = self._forgotten = 0
         self._headed = -1
         self._known: Counter | None = None
         self._pause = Event()
@@ -69,14 +70,14 @@ class Appender:
                 counter, first = self._appended(place, anchor, counter, torn, entries)
             except OSError as exc:
                 self._known = None
-                text = f"{self.places.folder}: cannot be written: {exc.strerror}"
-                raise (JournalFull if exc.errno in FULL else JournalError)(text) from exc
+                raise private.failure(self.places.folder, exc) from exc
             self._known = counter
             for offset in range(len(entries)):
                 self.numbers[self._ticket + 1 + offset] = first + offset
             self._ticket += len(entries)
-            while len(self.numbers) > NUMBERS:
-                del self.numbers[next(iter(self.numbers))]
+            while self._forgotten < self._ticket - NUMBERS:
+                self._forgotten += 1
+                self.numbers.pop(self._forgotten, None)
 
     def close(self) -> None:
         """Write the last head, if this process wrote anything since the one before."""
@@ -84,7 +85,9 @@ class Appender:
         if known is None or known.head.number == self._headed:
             return
         with suppress(OSError), self._locked(), private.folder(self.places.anchor) as anchor:
-            self._head(anchor, self._read_counter(anchor) or known)
+            counter = self._read_counter(anchor)
+            if counter is not None and counter.head.number >= known.head.number:
+                self._head(anchor, counter)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -147,7 +150,7 @@ class Appender:
             counter = Counter(ledger, chain.Head(), key)
             private.replace(self.places.anchor, COUNTER, packed(counter))
         except OSError as exc:
-            raise JournalError(f"{self.places.start}: cannot be written: {exc.strerror}") from exc
+            raise private.failure(self.places.start, exc) from exc
         return counter
 
     def _recovered(self, place: int, counter: Counter) -> tuple[Counter, Record | None]:

@@ -6,15 +6,17 @@ indexer, scanner, backup or tool of an agent meets the text again: what was with
 """
 
 import os
+from contextlib import suppress
 from hashlib import sha256
+from threading import Lock
+from time import time
 from typing import Final
 
 from attrs import define, field, frozen
 
-from defender.quarantine import private
+from defender import private
 from defender.quarantine.places import Places
-from runtime.errors import InputError, JournalError, JournalFull
-from runtime.stores.backlog import FULL
+from runtime.errors import InputError, JournalError
 
 KEY: Final = "contents.key"
 LARGEST: Final = 1 << 20
@@ -23,6 +25,8 @@ MOST: Final = 10_000
 """Contents that are kept. Above it the oldest go."""
 ROOM: Final = 256 << 20
 """Bytes of all contents."""
+STALE: Final = 3_600.0
+"""Seconds after which a file that is not whole belongs to nobody any more."""
 _NONCE: Final = 12
 _SEAL: Final = _NONCE + 16
 
@@ -46,12 +50,17 @@ class Contents:
     most: int = MOST
     room: int = ROOM
     _sizes: dict[str, int] | None = field(default=None, init=False)
+    _lock: Lock = field(factory=Lock, init=False)
 
     def keep(self, content: bytes) -> Kept:
         """Put a content aside, durably. The same content again changes nothing.
 
         Raises JournalFull where the disk is full, and JournalError.
         """
+        with self._lock:
+            return self._kept(content)
+
+    def _kept(self, content: bytes) -> Kept:
         name = sha256(content).hexdigest()
         kept = content[: self.largest]
         try:
@@ -62,8 +71,7 @@ class Contents:
                 sizes[name] = len(kept)
             return Kept(name, len(content), len(kept), tuple(self._thinned(name)))
         except OSError as exc:
-            text = f"{self.places.contents}: cannot be written: {exc.strerror}"
-            raise (JournalFull if exc.errno in FULL else JournalError)(text) from exc
+            raise private.failure(self.places.contents, exc) from exc
 
     def read(self, name: str) -> tuple[bytes, int]:
         """Return a content, or as much as was kept, and its whole size. Raises InputError, JournalError."""
@@ -97,8 +105,15 @@ class Contents:
                 rows = [(one.name, one.stat(follow_symlinks=False)) for one in found]
         except FileNotFoundError:
             return {}
+        self._clean([name for name, status in rows if name.endswith(private.PART) and status.st_mtime < time() - STALE])
         rows.sort(key=lambda row: (row[1].st_mtime_ns, row[0]))
         return {name: status.st_size for name, status in rows if len(name) == 64}
+
+    def _clean(self, parts: list[str]) -> None:
+        """Take away what processes left half written when they died."""
+        for name in parts:
+            with suppress(OSError):
+                os.unlink(f"{self.places.contents}/{name}")
 
     def _thinned(self, newest: str) -> list[str]:
         """Take away the oldest until the bounds hold; return their ids."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from defender.quarantine import private
+from defender import private
 from runtime.errors import JournalError
 from runtime.stores import chain
 

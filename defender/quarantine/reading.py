@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from defender.quarantine import private
+from defender import private
 from defender.quarantine.places import Places, first_of
 
 BLOCK: Final = 1 << 20

@@ -11,7 +11,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from defender.quarantine import private, records
+from defender import private
+from defender.quarantine import records
 from defender.quarantine.counter import SIZE, Counter, unpacked
 from defender.quarantine.places import COUNTER, HEADS, Places, segment_name, start_key
 from defender.quarantine.reading import lines_of, segments_of

@@ -10,22 +10,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from defender.taint.lexicon import DELEGATING
-from defender.taint.saying import EMAIL, Said, typed
+from defender.taint.saying import EMAIL, MOST_TEXT, Said, typed
 
 NAMES: Final = frozenset({"title", "name", "subject", "filename", "file_name", "label"})
 """Arguments by which the thing that is made will be known."""
 ENUM: Final = frozenset({"r", "w", "rw", "x", "read", "write", "low", "medium", "high", "normal", "none", "default"})
 _ADDRESS: Final = re.compile(
-    r"(?i)(?:[a-z][a-z0-9+.-]{1,20}://|www\.|mailto:|tel:|data:)[^\s<>\"')\]]+|(?:[a-z0-9-]+\.)+[a-z]{2,24}\b"
+    r"(?i)(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://|www\.|mailto:|tel:|data:)[^\s<>\"')\]]+|"
+    r"(?<![a-z0-9.-])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
 )
 _ACCOUNT: Final = re.compile(r"\b[A-Z]{2}\d{2}[ ]?(?:[A-Z0-9]{4}[ ]?){2,7}[A-Z0-9]{0,4}\b|\b0x[0-9a-fA-F]{16,}\b")
 _SECRET: Final = re.compile(
-    r"-----BEGIN|(?<![\w-])(?:\d[ -]?){9,}(?![\w-])|\b(?=[A-Za-z_+/=-]*\d)(?=\d*[A-Za-z])[A-Za-z0-9_+/=-]{24,}|"
+    r"-----BEGIN|(?<![\w-])(?:\d[ -]?){9,}(?![\w-])|"
+    r"(?<![A-Za-z0-9_+/=-])(?=[A-Za-z_+/=-]{0,80}\d)(?=\d{0,80}[A-Za-z])[A-Za-z0-9_+/=-]{24,}|"
     r"(?i:\b(?:password|passwd|secret|token|api[ _-]?key|passport|security code|credit card)\b)|"
     r"\b(?:AKIA|ghp_|sk-|xox)\w+"
 )
 _MARKUP: Final = re.compile(r"!?\[[^\]\n]*\]\(|(?i:<\s*(?:img|a|script|iframe|link|form)\b)")
 _FROM_TO: Final = re.compile(r"(?i)\b(?:add|copy|put|append|insert|include|move)\b.{1,200}\bfrom\b.{1,120}\bto\b")
+MOST_ASKED: Final = 4_000
+"""Characters of a request in which a phrase of several words is looked for."""
 _ABBREVIATION: Final = re.compile(r"(?i)(?:[a-z]\.)+[a-z]?")
 
 
@@ -59,12 +63,14 @@ def _said(request: Said, value: Any) -> bool:
 
 def delegates(request: Said) -> bool:
     """Whether the request leaves the text of something to what is read."""
-    return bool(request.verbs & DELEGATING) or bool(_FROM_TO.search(request.text))
+    return bool(request.verbs & DELEGATING) or bool(_FROM_TO.search(request.text[:MOST_ASKED]))
 
 
 def carries(request: Said, value: Any) -> str:
     """Return what a free text carries that could lead or leak: a link, an address, an account, a secret; or nothing."""
     for text in texts(value):
+        if len(text) > MOST_TEXT:
+            return "too much to look through"
         if found := _SECRET.search(text) or _MARKUP.search(text):
             return found[0]
         for pattern in (EMAIL, _ADDRESS, _ACCOUNT):

@@ -14,13 +14,14 @@ What no rule lets run is for a person, with the chain: which call brought the un
 """
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from defender.findings import Assessment, Signal
-from defender.taint.contents import covered
+from defender.taint.contents import covered, texts
 from defender.taint.planning import asks_for
-from defender.taint.saying import EMAIL, Said, is_address, said
+from defender.taint.saying import EMAIL, Said, addresses, is_address, said
 from defender.taint.selecting import selects
 from runtime.ports import Asked
 from runtime.provenance import Brought, Integrity
@@ -35,9 +36,19 @@ RISKS: Final[Mapping[str, float]] = {
     "taint.suspicious": 0.75,
 }
 """What each rule says of a risk by itself. All are above what is allowed and below what is blocked."""
+PERSISTENT: Final = re.compile(
+    r"(?i)(?:^|[\s/'\"=>])(?:GEMINI|AGENTS|CLAUDE|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOTSTRAP)\.md\b|"
+    r"(?:^|[\s/'\"=>])\.(?:gemini|openclaw|claude|vscode|git|github|husky|ssh|env|bashrc|profile|zshrc)(?:[/.\s'\"]|$)"
+)
+"""Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
+LOOKING: Final = frozenset({"action", "sessionId", "offset", "limit", "timeout"})
+"""Arguments by which a command that runs is looked at. What feeds it has others."""
 MOST_CHAIN: Final = 6
+MOST_TRUSTED: Final = 100
+"""Trusted results, the newest, that may name an address."""
+_PATCHED: Final = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 
 
 def decide(asked: Asked) -> Assessment:
@@ -49,8 +60,12 @@ def decide(asked: Asked) -> Assessment:
         return ALLOWED
     request = said(asked.licence.prompt)
     sinks = sinks_of(flow, asked.args)
+    if asked.entered_by:
+        return ALLOWED  # a person who was asked gave these arguments: an approval
+    if flow.sinks and "*" not in flow.sinks and all(name in LOOKING for name in asked.args):
+        return ALLOWED  # nothing is sent and nothing is changed: something that runs is looked at, or ended
     if flow.effect == "fetch":
-        strange = _strange(request, asked, sinks, select=False)
+        strange = _elsewhere(request, asked, sinks)
         return _review(asked, "taint.fetch", f"an address in {strange}") if strange else ALLOWED
     strange = _strange(request, asked, sinks, select=flow.effect != "privileged" or _enumerated(sinks))
     bound = not strange and any(_binds(asked.args.get(name)) for name in sinks)
@@ -62,7 +77,7 @@ def decide(asked: Asked) -> Assessment:
     if asked.provenance.integrity is Integrity.SUSPICIOUS and not literal:
         return _review(asked, "taint.suspicious", "arguments after a result that looked like an attack")
     contents = tuple(name for name in asked.args if name not in sinks)
-    goes = any(asked.args.get(name) not in (None, "", [], {}) for name in sinks)
+    goes = _given(asked, sinks)
     carried = covered(request, asked.args, contents, goes=goes)
     return _review(asked, "taint.content", f"the text in {carried}") if carried else ALLOWED
 
@@ -77,16 +92,40 @@ def sinks_of(flow: Flow, args: Mapping[str, Any]) -> tuple[str, ...]:
 def _inside(asked: Asked, flow: Flow) -> bool:
     """Whether all paths of a local call lie in the workspace; without a workspace nothing does."""
     folder = posixpath.normpath(asked.workspace) if asked.workspace else ""
-    if not folder:
+    if not folder or any(PERSISTENT.search(str(asked.args[name])) for name in COMMANDS & set(asked.args)):
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)
-        if not isinstance(value, str) or value.startswith("~"):
+        if not isinstance(value, str):
             return False
-        path = posixpath.normpath(posixpath.join(folder, value))
-        if path != folder and not path.startswith(f"{folder.rstrip('/')}/"):
+        if name not in COMMANDS and not all(_below(folder, path) for path in patched(value) or [value]):
             return False
     return True
+
+
+def _below(folder: str, path: str) -> bool:
+    whole = posixpath.normpath(posixpath.join(folder, path))
+    below = whole == folder or whole.startswith(f"{folder.rstrip('/')}/")
+    return below and not path.startswith("~") and PERSISTENT.search(path) is None
+
+
+def patched(text: str) -> list[str]:
+    """Return the paths that a patch changes, none where the text is no patch."""
+    return [path.strip() for path in _PATCHED.findall(text)]
+
+
+def _given(asked: Asked, names: Sequence[str]) -> bool:
+    return any(asked.args.get(name) not in (None, "", [], {}) for name in names)
+
+
+def _elsewhere(request: Said, asked: Asked, sinks: Sequence[str]) -> str:
+    """Return the first sink of a fetch that leads where neither people nor trusted results do, or an empty text."""
+    for name in sinks:
+        for text in texts(asked.args.get(name)):
+            found = addresses(text) or [text] * ("." in text)
+            if text and not (found and all(_named(request, asked, one) for one in found)):
+                return name
+    return ""
 
 
 def _strange(request: Said, asked: Asked, sinks: Sequence[str], *, select: bool) -> str:
@@ -115,9 +154,10 @@ def _named(request: Said, asked: Asked, value: Any) -> bool:
         return True
     if isinstance(value, str) and _binds(value) and any(said(text).names(value) for text in asked.licence.earlier):
         return True
-    return any(
-        said(one.text).names(value) for one in asked.trace if one.integrity is Integrity.TRUSTED and _binds(value)
-    )
+    if not _binds(value):
+        return False
+    trusted = [one.text for one in asked.trace if one.integrity is Integrity.TRUSTED][-MOST_TRUSTED:]
+    return any(said(text).names(value) for text in trusted if value.lower() in text.lower())
 
 
 def _enumerated(sinks: Sequence[str]) -> bool:

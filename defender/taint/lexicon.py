@@ -28,7 +28,7 @@ def _row(names: str, words: str, reason: str, example: str) -> Row:
 ACTIONS: Final[tuple[Row, ...]] = (
     _row(
         "send",
-        "forward mail email message write reply respond text post dm notify refund pay transfer share wire",
+        "forward mail email message write reply respond text post dm notify tell inform refund pay transfer share wire",
         "Sending has many names; to whom and what is checked apart.",
         "Write to ann@shop.example that the parcel is here.",
     ),
@@ -146,11 +146,28 @@ OBJECTS: Final[tuple[Row, ...]] = (
 """What tools act on. A tool that names one of these is asked for by a request that does too."""
 
 STOP_WORDS: Final = frozenset(
-    "a an and any are as at be but by can do for from have he her him his i if in is it its me my no not of on one or "
-    "our she so that the their them then there these they this to up us was we what when where which who will with "
-    "you your all please".split()
+    "a an and any are as at be but by can do for from have he her him his i if in is it its me my no not of one or "
+    "our she so that the their them then there these they this to us was we what when where which who will with "
+    "you your please".split()
 )
 """A value of these words alone is not named by a text that has them."""
+
+BEFORE_NOUNS: Final = frozenset(
+    "a an the my our your his her their its this that these those any all each every some no another which what whose "
+    "new newest latest last first next recent unread old following direct of in from by via with per".split()
+)
+"""After one of these a word is the name of a thing, and asks for nothing."""
+TELLING: Final = frozenset({"tell", "give", "show"})
+"""What is told, given or shown to `me` or `us` is said in the answer."""
+NUMBERS: Final = MappingProxyType(
+    dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True))
+)
+"""Numbers that people write as words."""
+NOUNS: Final = frozenset(
+    "mail email message post text answer reply comment order note record share transfer payment invite call plan book "
+    "store set change update command process run start shell terminal memory draft report list reset schedule".split()
+)
+"""Words that are names of things as well as of actions."""
 
 DELEGATING: Final = frozenset(
     "summary summaries summarize summarise summarized summarised digest forward forwarding feedback translate "

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from defender.taint.lexicon import THINGS_OF, WORDS_OF
+from defender.taint.lexicon import STOP_WORDS, THINGS_OF, WORDS_OF
 from defender.taint.saying import Said
 
 _PIECES: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -26,8 +26,8 @@ def asks_for(request: Said, tool: str, *, bound: bool) -> bool:
     actions = [WORDS_OF[word] for word in words if word in WORDS_OF]
     said = request.verbs
     if not actions:
-        return any(word in said for word in words)
-    if not any(said & action for action in actions):
+        return any(word in said for word in words if len(word) > 2 and word not in STOP_WORDS)
+    if not any(request.actions & action for action in actions):
         return False
     things = [THINGS_OF[word] for word in words if word in THINGS_OF]
     return bound or not things or any(said & thing for thing in things)

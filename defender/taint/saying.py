@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from defender.taint.lexicon import STOP_WORDS
+from defender.taint.lexicon import BEFORE_NOUNS, NOUNS, NUMBERS, STOP_WORDS, TELLING
 
 MOST_TEXT: Final = 100_000
 """Characters of a text that are read; what is behind them licenses nothing."""
 MOST_VALUE: Final = 20_000
 """Characters of a value that are compared; a longer one stands nowhere."""
 
-EMAIL: Final = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_URL: Final = re.compile(r"(?i)(?:[a-z][a-z0-9+.-]*://|www\.)\S+")
-_DOMAIN: Final = re.compile(r"(?i)(?:[a-z0-9-]+\.)+[a-z]{2,}(?:[/?#:]\S*)?")
+EMAIL: Final = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_URL: Final = re.compile(r"(?i)(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://|www\.)\S+")
+_DOMAIN: Final = re.compile(r"(?i)(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}(?:[/?#:]\S*)?")
 _WORD: Final = re.compile(r"[^\W_]+")
 _MONTHS: Final = {
     name: number
@@ -55,6 +55,8 @@ _QUOTED: Final = re.compile(
     r"(?<!\w)'([^'\n]{1,2000}?)'(?!\w)|\"([^\"\n]{1,2000})\"|`([^`\n]{1,2000})`|“([^”\n]{1,2000})”|«([^»\n]{1,2000})»"
 )
 _HOLE: Final = re.compile(r"\{[^{}\n]{1,60}\}|<[a-z][a-z_ ]{0,40}>|\[[a-z][a-z_ ]{0,40}\]")
+_FILLED: Final = re.compile(r"[^\n<>{}\[\]@]{1,80}")
+"""What a hole may hold: a short line without addresses and markup."""
 _TRAILING: Final = ".,;:!?)]}'\""
 
 
@@ -79,6 +81,17 @@ class Said:
         """The words outside of quotes and addresses, in lower case."""
         rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
         return frozenset(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower())) | frozenset(_marks(rest))
+
+    @cached_property
+    def actions(self) -> frozenset[str]:
+        """The words outside of quotes and addresses that can ask for something: no names of things."""
+        rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
+        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower()), ""]
+        return frozenset(
+            word
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
+            if not (word in NOUNS and before in BEFORE_NOUNS) and not (word in TELLING and after in ("me", "us"))
+        )
 
     @cached_property
     def emails(self) -> frozenset[str]:
@@ -115,7 +128,7 @@ class Said:
         for whole, part in _NUMBER.findall(rest):
             if len(whole) <= 30:
                 found.add(float(f"{whole.replace(',', '')}{part}"))
-        return frozenset(found)
+        return frozenset(found | {float(NUMBERS[word]) for word in self.verbs & NUMBERS.keys()})
 
     def names(self, value: Any) -> bool:
         """Whether a value stands literally in the text; of a list or an object, all that is in it."""
@@ -125,7 +138,7 @@ class Said:
             case bool():
                 return False
             case int() | float():
-                return float(value) in self.numbers if abs(value) < 2**53 else False
+                return abs(value) < 2**53 and float(value) in self.numbers
             case str():
                 return len(value) <= MOST_VALUE and self._has(value.strip())
             case Mapping():
@@ -139,12 +152,14 @@ class Said:
             return value.lower() in self.emails
         if is_address(value):
             return self.links_to(value)
+        if time := _TIME.fullmatch(value):
+            return (_hour(int(time[1]), time[3] or ""), int(time[2])) in self.times
         when = _WHEN.fullmatch(value)
         if when:
             return self.dated(when[1], when[2])
         if re.fullmatch(r"\d{1,30}(?:\.\d+)?", value):
             return float(value) in self.numbers or (len(value) > 6 and value in self.tokens)
-        if "/" in value or "\\" in value or value.startswith("~"):
+        if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", value) or "/" in value or "\\" in value or value.startswith("~"):
             return value in self.tokens
         words = _WORD.findall(value.lower())
         if not words or all(word in STOP_WORDS for word in words):
@@ -165,7 +180,7 @@ class Said:
     def dated(self, day: str, time: str | None) -> bool:
         """Whether a day stands in the text, and the time of day if there is one but midnight."""
         year, month, number = (int(piece) for piece in day.split("-"))
-        known = any((month, number) == (m, d) and y in (0, year) for y, m, d in self.dates)
+        known = bool({(year, month, number), (0, month, number)} & self.dates)
         if not known or not time or time == "00:00":
             return known
         hour, minute = (int(piece) for piece in time.split(":"))
@@ -180,17 +195,27 @@ class Said:
 
     def fits(self, value: str) -> bool:
         """Whether a text fits a template of the person: quoted text with holes like `{name}`, filled with little."""
-        return any(pattern.fullmatch(value.strip()) for pattern in self._templates)
+        return any(_filled(template, value.strip()) for template in self._templates)
 
     @cached_property
-    def _templates(self) -> tuple[re.Pattern[str], ...]:
-        made = list[re.Pattern[str]]()
-        for quoted in self.quoted:
-            pieces = _HOLE.split(quoted)
-            if 1 < len(pieces) <= 9 and sum(len(_WORD.findall(piece)) for piece in pieces):
-                filled = r"[^\n<>{}\[\]@]{1,80}?"
-                made.append(re.compile(filled.join(re.escape(piece) for piece in pieces)))
-        return tuple(made)
+    def _templates(self) -> tuple[tuple[str, ...], ...]:
+        """The texts around the holes of what stands in quotes."""
+        split = (tuple(_HOLE.split(quoted)) for quoted in self.quoted)
+        return tuple(pieces for pieces in split if 1 < len(pieces) <= 9 and any(map(_WORD.search, pieces)))
+
+
+def _filled(pieces: tuple[str, ...], value: str) -> bool:
+    """Whether a value is these pieces with something short between each two; each ends where it first can."""
+    first, *middle, last = pieces
+    if not value.startswith(first) or not value.endswith(last) or len(value) < len(first) + len(last):
+        return False
+    rest = value[len(first) : len(value) - len(last)]
+    for piece in middle:
+        at = rest.find(piece, 1)
+        if at < 0 or not _FILLED.fullmatch(rest[:at]):
+            return False
+        rest = rest[at + len(piece) :]
+    return bool(_FILLED.fullmatch(rest))
 
 
 def _marks(text: str) -> list[str]:
@@ -211,6 +236,11 @@ def is_address(value: str) -> bool:
     if " " in value or len(value) > 4_000:
         return False
     return bool(_URL.fullmatch(value)) or ("/" in value and bool(_DOMAIN.fullmatch(value)))
+
+
+def addresses(text: str) -> list[str]:
+    """Return the web addresses in a text, without the marks around them."""
+    return [found.rstrip(_TRAILING) for found in _URL.findall(text[:MOST_TEXT])]
 
 
 def typed(value: Any) -> bool:

@@ -18,7 +18,7 @@ from runtime.app.wiring import Parts, WorkspaceContexts
 from runtime.errors import InputError
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Chance, Judge, Model
-from runtime.provenance import Provenance
+from runtime.provenance import PERSON, Provenance
 from runtime.sessions.performer import Surroundings
 from runtime.sessions.session import Session
 from runtime.tools.ignore import Ignore
@@ -81,13 +81,20 @@ def parts(config: settings.Config, answers: Model, given: Any, influence: Influe
     """
     inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
     guard = defending(
-        given.defender, config.setting(PLACE), config.state, PLACE, config.environ, config.home, complain=_complain
+        given.defender, of_settings(config), config.state, PLACE, config.environ, config.home, complain=_complain
     )
     guard.check()
     tools, judging = Registry(), guard.judged(inner, "cli", influence)
     around = surroundings(config)
     context_of = contexts(config, tools, judging, around)
-    return Parts(judging, answers, context_of, around, _flushed, tools, guard.aclose)
+    labeller = guard.labeller((config.workspace, around.scratch, config.gemini) if config.trust.trusted else ())
+    return Parts(judging, answers, context_of, around, _flushed, tools, labeller, guard.aclose)
+
+
+def of_settings(config: settings.Config) -> dict[str, Any]:
+    """Return what the settings say of the defender."""
+    found: dict[str, Any] = config.setting("security", {}).get("defender", {})
+    return found
 
 
 def _complain(text: str) -> None:
@@ -149,7 +156,8 @@ async def message(config: settings.Config, given: Any, chance: Chance) -> Messag
     if not came and not said:
         return None
     text = context.joined(came, said)
-    return Message(chance.uuid(), text, _with_files(config, text) if "@" in text else ({"text": text},))
+    parts = _with_files(config, text) if "@" in text else ({"text": text},)
+    return Message(chance.uuid(), text, parts, labels=PERSON)
 
 
 async def _piped(err: TextIO) -> str:

@@ -98,12 +98,9 @@ def _policy(made: argparse.ArgumentParser) -> None:
 
 
 def _integrity(sub: Any) -> None:
-    from importlib.util import find_spec
+    from runtime.app import integrity
 
-    if find_spec("runtime.app.integrity"):
-        from runtime.app import integrity
-
-        integrity.add(sub)
+    integrity.add(sub)
 
 
 def run(argv: Sequence[str], out: TextIO) -> int:
@@ -163,11 +160,11 @@ def here(*, headless: bool) -> "Defending":
     from runtime.app.defending import defending
 
     if headless:
-        from runtime.app.composition import PLACE
+        from runtime.app.composition import PLACE, of_settings
         from runtime.config import load as load_config
 
         config = load_config(os.environ, os.getcwd())
-        return defending(None, config.setting("security.defender"), config.state, PLACE, config.environ, config.home)
+        return defending(None, of_settings(config), config.state, PLACE, config.environ, config.home)
     from runtime.config.openclaw import load
 
     loaded = load(os.environ, os.getcwd())
@@ -197,7 +194,7 @@ def _of_integrity(given: argparse.Namespace, out: TextIO) -> int:
 
     from runtime.app import integrity
 
-    code: int = trio.run(integrity.run, given, dict(os.environ), sys.stderr, out)
+    code: int = trio.run(integrity.run, given, dict(os.environ), out, sys.stderr)
     return code
 
 

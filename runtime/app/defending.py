@@ -5,22 +5,28 @@ something has to be looked at.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from attrs import define, field
 
 from runtime.app.arguments import MODES
 from runtime.app.clock import SystemClock
 from runtime.errors import SettingsError
-from runtime.ports import Judge
+from runtime.ports import Asked, Judge, Labeller, Store
 from runtime.provenance import Provenance
+from runtime.vocab import ToolResult
 
 if TYPE_CHECKING:
     from defender.engine.desk import Desk
-    from defender.engine.ports import Decided
+    from defender.engine.ports import Decided, Lookup
+    from defender.engine.reach import Analysed
     from defender.findings import Assessment
+    from defender.integrity.checking import Drift
+    from defender.integrity.watch import Watch
     from defender.policy.book import PolicyBook
     from runtime.app.keeping import Keeping
 
@@ -52,6 +58,8 @@ class Defending:
     _book: "PolicyBook | None" = None
     _desk: "Desk | None" = None
     _keeping: "Keeping | None" = None
+    _watch: "Watch | None" = None
+    _token: trio.lowlevel.TrioToken | None = None
 
     @property
     def path(self) -> Path:
@@ -72,9 +80,13 @@ class Defending:
         return self._book
 
     def check(self) -> None:
-        """Read the policy, if one is there or wanted. Raises PolicyError."""
-        if self.mode != "off" and (self.policy_path is not None or self.pinned or self.path.exists()):
+        """Read the policy and the settings of look-ups, if there are any. Raises SettingsError."""
+        if self.mode == "off":
+            return
+        if self.policy_path is not None or self.pinned or self.path.exists():
             _ = self.book
+        if self.settings.get("intel"):
+            self._lookup()
 
     @property
     def made(self) -> "Desk | None":
@@ -96,6 +108,7 @@ class Defending:
                 commands=detectors("commands"),
                 replies=detectors("replies"),
                 aside=self.serves,
+                lookup=self._lookup(),
             )
             given = self.settings.get("quarantine")
             self._keeping = Keeping(lambda: places_of(self.environ, given, self.place), SystemClock(), self.complain)
@@ -104,13 +117,53 @@ class Defending:
                 book,
                 time.monotonic_ns,
                 provenance=_provenance,
+                analyse=_analysed,
+                integrity=self._watched(),
                 recorder=self._keeping,
                 complain=self.complain,
             )
         return self._desk
 
+    def _watched(self) -> "Callable[[], Assessment] | None":
+        """Return what says how this host is, or None where nobody made a baseline (`twinstep defender integrity`)."""
+        from runtime.app.integrity import watching
+
+        watch = watching(self.environ, SystemClock(), self._drifted)
+        if watch is None:
+            return None
+        self._token = trio.lowlevel.current_trio_token()
+        watch.begin(thread=self.serves)
+        self._watch = watch
+        return watch.state
+
+    def _drifted(self, drift: "Drift") -> None:
+        """Note what changed on this host; called in any thread."""
+        if self._token is not None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._note, drift)
+
+    def _note(self, drift: "Drift") -> None:
+        from runtime.app.integrity import record
+
+        if drift.changes:
+            self.complain(f"integrity: {len(drift.changes)} changes since the baseline was made")
+        if self._keeping is not None:
+            self._keeping.note(record("integrity.drift", drift))
+
+    def _lookup(self) -> "Lookup | None":
+        """Return what asks others about addresses, or None without a key for it. Raises SettingsError."""
+        from defender.intel import VirusTotal, options_of
+
+        intel = self.settings.get("intel") or {}
+        if not isinstance(intel, Mapping) or set(intel) - {"virustotal"}:
+            raise SettingsError(f"{self.place}.intel must be an object with virustotal and nothing else")
+        options = options_of(self.environ, intel.get("virustotal"))
+        return VirusTotal(options, SystemClock()).url if options is not None else None
+
     async def aclose(self) -> None:
         """Write what waits to be written."""
+        if self._watch is not None:
+            self._watch.close()
         if self._keeping is not None:
             await self._keeping.aclose()
 
@@ -126,6 +179,13 @@ class Defending:
             inner, self.desk, Mode(self.mode), person, influence=influence, glance=self.glance, heard=self.heard
         )
 
+    def labeller(self, trusted: Sequence[Path]) -> "Callable[[Store], Labeller] | None":
+        """Return what labels the files of sessions, given a store, or None where the defender is off.
+
+        `trusted` are the folders that a person trusts.
+        """
+        return None if self.mode == "off" else lambda store: FileLabeller(store, tuple(trusted))
+
     def glance(self) -> Any:
         """Return what of the policy needs no engine. Without a policy of one's own nothing is loaded for it."""
         from defender.judge import GLANCE, Glance
@@ -135,6 +195,23 @@ class Defending:
         policy = self._book.current
         unseen = frozenset(name for name, channel in policy.channels.items() if not channel.weight)
         return Glance(unseen, frozenset(policy.tools))
+
+
+@define(eq=False)
+class FileLabeller:
+    """Labels of files (`defender.taint.files`), loaded with the first result."""
+
+    store: Store
+    trusted: tuple[Path, ...]
+    _labels: Labeller | None = None
+
+    async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
+        """Return the labels of a result, each with its integrity, and note what the call wrote."""
+        if self._labels is None:
+            from defender.taint.files import FileLabels, under
+
+            self._labels = FileLabels(self.store, SystemClock(), under(self.trusted), effect_of)
+        return await self._labels.labels(session, asked, result, began)
 
 
 def defending(
@@ -195,6 +272,17 @@ def _replies() -> "Callable[[str], Assessment]":
     from defender.engine.replies import assess
 
     return assess
+
+
+def _analysed(command: str) -> "Analysed":
+    from defender.commands import analyse
+
+    return analyse(command)
+
+
+def effect_of(command: str) -> str:
+    """Return what a command does: none, local, egress or privileged."""
+    return _analysed(command).effect
 
 
 def _provenance(asked: Any) -> "Assessment":

@@ -443,7 +443,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     annals = Annals(hub, clock, lambda run: title_of(desk, run))
     annals.recall(runs.shelf.items.values())
     log.failed = annals.complain
-    secure(desk, made.defending)
+    secure(desk, made.defending, store, made.trusted)
     gateway = Gateway(made, desk, model, log, http_app(desk))
     desk.extras |= {"annals": annals, "logs": log.file, "config": ConfigBook(desk, gateway.prepare)}
     return gateway

@@ -17,7 +17,6 @@ from debugger.protocol import Failure
 from debugger.repl.texts import cleaned
 from defender.guard.ports import Answering, Noted
 from defender.guard.watch import Watch
-from defender.intel import VirusTotal, options_of
 from runtime.app.clock import SystemChance, SystemClock
 from runtime.app.console import Pipe
 from runtime.app.debugaddress import Address
@@ -145,8 +144,6 @@ async def _main(wanted: Wanted, environ: Mapping[str, str], out: Pipe, err: Text
     keeping = None
     if wanted.quarantine is not None:
         keeping = Keeping(partial(_places, wanted.quarantine, environ), SystemClock(), complain)
-    intel = VirusTotal(options_of(environ), SystemClock())
-    desk.engine.lookup = intel.url if intel.options.key else None
     guarding: Guarding | None = None
 
     def heard(noted: Noted) -> None:
@@ -167,8 +164,10 @@ async def _main(wanted: Wanted, environ: Mapping[str, str], out: Pipe, err: Text
         print(f"twinstep: {exc}", file=err)
         code = LOST
     finally:
-        if keeping is not None:
-            await keeping.aclose()
+        with trio.CancelScope(shield=True):
+            await made.aclose()
+            if keeping is not None:
+                await keeping.aclose()
         printer.say("guard.ended", {"judged": watch.judged, "unseen": watch.unseen + watch.waiting})
         with trio.move_on_after(LAST_SECONDS, shield=True):
             await printer.flush()

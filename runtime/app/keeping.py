@@ -15,7 +15,7 @@ from runtime.ports import Clock
 from runtime.vocab import Decision, JsonObject, Verdict
 
 if TYPE_CHECKING:
-    from defender.quarantine import Places, Quarantine
+    from defender.quarantine import Places, Quarantine, Record
 
 DECISION: Final = "decision"
 KEEP_SECONDS: Final = 6.0
@@ -37,6 +37,13 @@ class Keeping:
         from defender.quarantine import Record
 
         self._made().ledger.add(Record(DECISION, redacted(decision)))
+
+    def note(self, record: "Record") -> None:
+        """Queue a record of another kind. What finds no room is complained of."""
+        try:
+            self._made().ledger.add(record)
+        except TwinstepError as exc:
+            self.complain(f"quarantine: {exc}")
 
     async def keep(self, content: str, decision: Mapping[str, Any]) -> str:
         """Put content aside; return its id, or nothing where that did not succeed in time."""

@@ -189,7 +189,7 @@ def _release(places: Any, item: Any, given: argparse.Namespace, out: TextIO) -> 
     async def released() -> int:
         async with Ledger(places, SystemClock()) as ledger:
             quarantine = Quarantine(ledger, Contents(places))
-            return await quarantine.release(item, who=given.who or _user(), why=given.why)
+            return await quarantine.release(item, who=given.who or user(), why=given.why)
 
     seq = trio.run(released)
     if given.json:
@@ -199,7 +199,8 @@ def _release(places: Any, item: Any, given: argparse.Namespace, out: TextIO) -> 
     return 0
 
 
-def _user() -> str:
+def user() -> str:
+    """Return the name of this process's user, or the number where there is none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

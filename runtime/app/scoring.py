@@ -137,6 +137,7 @@ def explain(command: str, text: str | None, out: TextIO, *, as_json: bool) -> in
         return CODES[said.decision.value]
     if text is None:
         _tree(command, out)
+        return CODES[said.decision.value]
     print(f"{said.decision.value}  score {said.score:.3f}", file=out)
     for one in said.signals:
         print(f"  {one.rule} ({one.risk:.2f}): {one.reason}", file=out)
@@ -153,5 +154,4 @@ async def _explained(command: str, text: str | None) -> "Assessment":
 def _tree(command: str, out: TextIO) -> None:
     from defender.commands import explain as explained
 
-    for line in explained(command):
-        print(line, file=out)
+    print(explained(command), file=out)

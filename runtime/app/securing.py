@@ -1,11 +1,13 @@
 """The defender's part of a gateway: events, metrics and evaluations over HTTP, from the values of the defender."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime.app.defending import Defending
 from runtime.gateway.asking import Terms
 from runtime.gateway.security import Security
+from runtime.ports import Store
 from runtime.vocab import JsonObject
 
 if TYPE_CHECKING:
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
 NOTHING_YET: Final = {"waiting": 0, "running": 0, "lookups": 0, "cached": 0, "cache_hits": 0}
 
 
-def secure(desk: "Desk", defending: Defending) -> None:
-    """Give a gateway the part that tells of the defender, unless that is off, and let it hear of decisions."""
+def secure(desk: "Desk", defending: Defending, store: Store, trusted: Sequence[Path]) -> None:
+    """Give a gateway the part that tells of the defender, unless that is off, and let it hear of decisions.
+
+    `trusted` are the folders whose files are a person's own. The engine is made here, its detectors are not loaded.
+    """
     if defending.mode == "off":
         return
     from defender.engine.counts import BUCKETS
@@ -42,6 +47,9 @@ def secure(desk: "Desk", defending: Defending) -> None:
     defending.complain, defending.serves = desk.complain, True
     desk.extras["security"] = made
     desk.part("asking").terms = lambda: terms_of(defending)
+    labeller = defending.labeller(trusted)
+    desk.dispatcher.performer.labeller = labeller(store) if labeller is not None else None
+    defending.desk()
 
 
 def terms_of(defending: Defending) -> Terms:

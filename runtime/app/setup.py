@@ -93,6 +93,12 @@ class Setup:
         """The address that others are told."""
         return self.hosts[0]
 
+    @property
+    def trusted(self) -> tuple[Path, ...]:
+        """The folders whose files are a person's own: the workspaces of all agents, and the scratch folder."""
+        named = (one["workspace"] for one in self.agents.values() if one.get("workspace"))
+        return (self.workspace, self.folder / "scratch", *map(Path, named))
+
     def around(self, settings: Settings) -> Surroundings:
         """Return what the tools of a session may see of the machine."""
         workspace = Path(settings.workspace) if settings.workspace else self.workspace

@@ -8,7 +8,7 @@ import trio
 from attrs import frozen
 
 from runtime.app.clock import SystemChance, SystemClock
-from runtime.ports import Judge, Model
+from runtime.ports import Judge, Labeller, Model
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Contexts, Performer, Surroundings
@@ -39,6 +39,7 @@ class Parts:
     around: Surroundings
     reply: Reply
     tools: Registry
+    labeller: Callable[[Store], Labeller] | None = None
     aclose: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
 
@@ -67,6 +68,7 @@ async def run_with(
     )
     try:
         async with open_store(journal) as store:
+            performer.labeller = parts.labeller(store) if parts.labeller is not None else None
             dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
             try:
                 async with trio.open_nursery() as nursery:

@@ -3,6 +3,7 @@
 What a tool's `flow` says of its results counts, and the labels that the tool itself gave; nothing raises integrity.
 """
 
+from functools import partial
 from typing import Final
 
 from runtime.ports import Asked
@@ -21,7 +22,7 @@ def asked_of(state: State, spec: ToolSpec, call: Call) -> Asked:
         args=call.args,
         call=call.id,
         revision=call.revision,
-        licence=licence(state),
+        licence=partial(licence, state),
         provenance=state.influence,
         history=state.history,
         workspace=state.settings.workspace,
@@ -63,17 +64,17 @@ def _trusted(labels: tuple[str, ...]) -> bool:
     return any(origin == "user" for _, origin in origins) and all(one is Integrity.TRUSTED for one, _ in origins)
 
 
-def labels_of(state: State, spec: ToolSpec, result: ToolResult) -> tuple[str, ...]:
+def labels_of(asked: Asked, result: ToolResult) -> tuple[str, ...]:
     """Return the labels of what a tool brought: those it gave itself, and what its flow says."""
     said = marked(result.labels)
     if said:
         return result.labels
     integrity = Integrity.UNTRUSTED
-    if spec.flow.result == "trusted":
+    if asked.spec.flow.result == "trusted":
         integrity = Integrity.TRUSTED
-    elif spec.flow.result == "echo":
-        integrity = state.influence.integrity
-    return (mark(integrity, f"tool:{spec.name}"), *result.labels)
+    elif asked.spec.flow.result == "echo":
+        integrity = asked.provenance.integrity
+    return (mark(integrity, f"tool:{asked.spec.name}"), *result.labels)
 
 
 def joining(call: Call, result: ToolResult, verdict: Verdict) -> ToolResult:

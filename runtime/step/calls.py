@@ -125,7 +125,8 @@ def results(turn: Turn, *, labelled: bool = False) -> Content:
 def _labels(tool: str, result: ToolResult, *, labelled: bool) -> tuple[str, ...]:
     says = provenance.marked(result.labels)
     if says:
-        return (provenance.mark(provenance.NOTHING.plus(says).integrity, f"tool:{tool}"), *result.labels)
+        own = provenance.mark(provenance.NOTHING.plus(says).integrity, f"tool:{tool}")
+        return tuple(dict.fromkeys((own, *result.labels)))
     if labelled and not result.labels:
         return (provenance.mark(Integrity.TRUSTED, f"tool:{tool}"),)
     return (f"tool:{tool}", *result.labels)

@@ -67,8 +67,9 @@ class Prompt:
 @frozen
 class Call:
     """One tool call of a turn. `revision` grows with each change of the arguments, so a late verdict on older ones
-    does not count. `edited` marks calls that a person touched, `entered_by` is who gave the arguments last, if a person
-    did. It is not in the digest, because journals from before it said as much, and follows from the events."""
+    does not count. `edited` marks calls that a person touched, `entered_by` is who gave the arguments when asked about
+    the call, if somebody did and nobody edited them since. It is not in the digest: the events say it, and journals
+    from before it keep theirs."""
 
     id: str
     name: str

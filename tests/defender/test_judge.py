@@ -88,10 +88,10 @@ class House:
             one,
             PolicyBook(current=self.policy),
             lambda: 0,
-            self.provenance,
-            self.integrity,
-            self.kept,
-            self.complaints.append,
+            provenance=self.provenance,
+            integrity=self.integrity,
+            recorder=self.kept,
+            complain=self.complaints.append,
         )
 
 

@@ -1,13 +1,19 @@
 """Rules about code on the command line (`python -c`, `perl -e`, `awk`, …), as data: patterns over the text of the code."""
 
-import re
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import frozen
+
+from defender.commands.automaton import automaton
 
 from defender.commands.rules import BLOCK, REVIEW
 from defender.findings import Signal
 from runtime.vocab import Decision
+
+
+MOST: Final = 4_096
+"""Characters of code that are looked at."""
 
 
 @frozen
@@ -18,7 +24,7 @@ class CodeRule:
     decision: Decision
     risk: float
     reason: str
-    pattern: re.Pattern[str] = field(converter=lambda text: re.compile(text, re.DOTALL | re.IGNORECASE))
+    pattern: str
     example: str = ""
     spared: str = ""
 
@@ -144,10 +150,34 @@ RULES: Final = (
         "__import__('os')",
         "import os",
     ),
+    CodeRule(
+        "command.code-starts-shell",
+        REVIEW,
+        0.78,
+        "The code starts a shell.",
+        r"['\"`\s(/]/bin/(ba|z|da|k|a)?sh|pty|['\"](ba|z|da)?sh['\"]|\\bsh -i",
+        "import os;os.system('/bin/sh')",
+        "print(1)",
+    ),
+    CodeRule(
+        "command.code-automates",
+        REVIEW,
+        0.72,
+        "The code steers other programs.",
+        r"tell application|do script|delete POSIX file|do JavaScript|WScript|CreateObject",
+        'tell application "Terminal" to do script "x"',
+        "return 1",
+    ),
 )
 
 
 def findings(text: str) -> list[Signal]:
     """Return what the rules find in a piece of code."""
-    text = text[:4096]
-    return [Signal(rule.id, rule.risk, rule.reason, text, rule.decision) for rule in RULES if rule.pattern.search(text)]
+    text = text[:MOST].encode("utf-8", "replace").decode()
+    found = (RULES[place] for place in sorted(_patterns().Match(text) or ()))
+    return [Signal(rule.id, rule.risk, rule.reason, text, rule.decision) for rule in found]
+
+
+@cache
+def _patterns() -> Any:
+    return automaton([rule.pattern for rule in RULES])

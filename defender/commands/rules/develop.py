@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from defender.commands.calls import operands
-from defender.commands.marks import ITEM, UNKNOWN
+from defender.commands.marks import ITEM, holed
 from defender.commands.rules import BLOCK, REVIEW, Rule
 
 if TYPE_CHECKING:
@@ -15,30 +15,56 @@ _GIT: Final = r"^git (?:(?:-c ?\S+|-C ?\S+|--git-dir[= ]\S+|--work-tree[= ]\S+|-
 _DASHED: Final = re.compile(r"^-")
 
 
+def _letters(words: list[str], takes: str) -> str:
+    """Return the letters of short options; behind one of `takes` its value begins."""
+    found = ""
+    for word in words:
+        if word == "--":
+            break
+        if len(word) > 1 and word[0] == "-" and word[1] != "-":
+            for letter in word[1:]:
+                found += letter
+                if letter in takes:
+                    break
+    return found
+
+
 def _checkout(call: "Call", scope: "Scope") -> bool:
     found = re.search(rf"{_GIT}checkout (.*)", call.line)
     if not found:
         return False
     words = found[1].split()
-    if any(
-        word in {"-b", "-B", "--orphan", "--help", "--detach", "-d", "--track", "-t"}
-        or re.match(r"-[a-zA-Z]*[bBt]", word)
-        or word.startswith("--track=")
-        for word in words
-    ):
-        return any(word in {"-f", "--force"} or re.match(r"-[a-z]*f", word) for word in words)
-    if any(
-        word in {"-f", "--force", "--ours", "--theirs", "-p", "--patch"}
-        or re.fullmatch(r"-[a-zA-Z]*f[a-zA-Z]*", word)
-        or word.startswith("--pathspec-from-file")
-        for word in words
+    letters = _letters(words, "bBtU")
+    if (
+        "f" in letters
+        or "p" in letters
+        or any(
+            word in {"--force", "--ours", "--theirs", "--patch"} or word.startswith("--pathspec-from-file")
+            for word in words
+        )
     ):
         return True
+    if {"b", "B", "d"} & set(letters) or any(word in {"--orphan", "--help", "--detach"} for word in words):
+        return False
     if "--" in words:
         return words.index("--") < len(words) - 1
-    valued = {"--conflict", "--inter-hunk-context", "--unified", "-U"}
-    plain = [word for at, word in enumerate(words) if not word.startswith("-") and not (at and words[at - 1] in valued)]
+    valued = {"--conflict", "--inter-hunk-context", "--unified", "-U", "--recurse-submodules"}
+    plain = [
+        word
+        for at, word in enumerate(words)
+        if (word[0] != "-" or word == "-") and not (at and words[at - 1] in valued and len(words) < at + 3)
+    ]
     return len(plain) > 1 or plain == ["."]
+
+
+def _switch(call: "Call", scope: "Scope") -> bool:
+    found = re.search(rf"{_GIT}switch (.*)", call.line)
+    if not found:
+        return False
+    words = found[1].split()
+    return "f" in _letters(words, "cCt") or any(
+        word.startswith(("--force", "--disc")) and word != "--force-create" for word in words
+    )
 
 
 def _restore(call: "Call", scope: "Scope") -> bool:
@@ -134,7 +160,7 @@ RULES: Final = (
         "Changes in the files are lost.",
         "git switch -f main",
         "git switch main",
-        pattern=_GIT + r"switch\b.* (-\w*f\w*|--force|--discard-changes|--disc\w*)\b",
+        test=_switch,
     ),
     Rule(
         "command.git-force-push",
@@ -293,11 +319,11 @@ RULES: Final = (
         "command.cloud-removed",
         "aws gcloud az terraform tofu pulumi kubectl oc helm doctl heroku flyctl gh oci ibmcloud docker podman",
         REVIEW,
-        0.68,
+        0.56,
         "Removes something that runs elsewhere.",
         "kubectl delete pod x",
         "kubectl get pods",
-        pattern=r"\b(delete|destroy|rm|remove|terminate|purge|uninstall|drain|deregister|prune|rmi|kill)\b|\b(delete|terminate|remove|deregister|disable|stop|detach|revoke)-[a-z]",
+        pattern=r"(?<!-)\b(delete|destroy|rm|remove|terminate|purge|uninstall|drain|deregister|prune|rmi|kill)\b|\b(delete|terminate|remove|deregister|disable|stop|detach|revoke)-[a-z]",
     ),
     Rule(
         "command.cloud-guard-off",
@@ -317,13 +343,13 @@ RULES: Final = (
         "Changes who may do what there, or reads keys.",
         "aws iam create-access-key --user-name x",
         "aws iam list-users",
-        pattern=r"iam (create|attach|put|add|update|set|delete)|sts (assume|get-session|get-federation)|add-iam-policy|service-accounts keys create|get-(password|secret)|secretsmanager get|ssm get-parameter|role assignment create|ad (user|sp|app) |create (clusterrolebinding|rolebinding|serviceaccount|token)|get secrets?\b|snapshot create|create-snapshot|modify-snapshot|ec2-instance-connect|get-access-token|print-access-token|dump|describe secret|auth can-i",
+        pattern=r"iam (roles |service-accounts )?(create|attach|put|add|update|set|delete)|sts (assume|get-session|get-federation)|add-iam-policy|service-accounts keys create|get-(password|secret)|secretsmanager get|ssm get-parameter|role assignment create|ad (user|sp|app) |create (clusterrolebinding|rolebinding|serviceaccount|token)|get secrets?\b|snapshot create|create-snapshot|snapshots create|modify-snapshot|ec2-instance-connect|get-access-token|print-access-token|dump|describe secret|auth can-i",
     ),
     Rule(
         "command.cloud-look",
         "aws gcloud az kubectl",
         REVIEW,
-        0.6,
+        0.53,
         "Lists what runs elsewhere.",
         "aws s3api list-objects-v2 --bucket x",
         "aws --version",
@@ -337,9 +363,7 @@ RULES: Final = (
         "Removes or changes what nobody has seen by name.",
         "cat list | xargs rm",
         "rm notes",
-        test=lambda call, _: (
-            call.how in {"xargs", "parallel"} and any(ITEM in arg or UNKNOWN in arg for arg in call.args)
-        ),
+        test=lambda call, _: call.how in {"xargs", "parallel"} and any(ITEM in arg or holed(arg) for arg in call.args),
     ),
     Rule(
         "command.make-shell",
@@ -359,7 +383,7 @@ RULES: Final = (
         "Starts a shell from inside of another program.",
         "find . -exec /bin/sh \\;",
         "find . -name x",
-        pattern=r"(?:-exec|BEGIN|system\(|exec\(?|!|\.shell|--interactive|-e|-c|-i|--|unshare|\d)[\s\"'{(=]*(/usr)?(/bin/)?(ba|z|da|k)?sh\b|^nmap --interactive|!/?(bin/)?\w*sh\b",
+        pattern=r"(?: -exec\w* | -ok | BEGIN|system\(|\bexec[ (]|!|\.shell |--interactive | -[a-zA-Z]*[eci] | -- | \d+\w? |^(?:nsenter|unshare|setarch|taskset|nice|ionice|stdbuf|time|timeout|strace|ltrace|flock|rlwrap|xargs|watch|env|expect|docker|logsave)(?: -\S+)* )[\s\"'{(=]*(?:/usr)?(?:/bin/)?(?:ba|z|da|k)?sh\b(?!\.)|^nmap --interactive|!/?(?:bin/)?\w*sh\b",
     ),
 )
 _ = _DASHED

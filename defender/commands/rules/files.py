@@ -4,9 +4,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from defender.commands.calls import flags, operands, option
-from defender.commands.marks import ITEM, UNKNOWN, without
+from defender.commands.marks import ITEM, holed, without
 from defender.commands.places import ACCOUNTS, DISKS, LOGS, SECRETS, STARTS, SYSTEM, TEMPORARY, WHOLE
 from defender.commands.rules import BLOCK, REVIEW, Rule
+from defender.commands.scope import FOLDER
 
 if TYPE_CHECKING:
     from defender.commands.calls import Call
@@ -41,7 +42,7 @@ def removes_whole(call: "Call", scope: "Scope") -> bool:
     if not _recursive(call) and "*" not in call.line:
         return False
     for word in operands(call.args):
-        if UNKNOWN in word and not without(word).strip("/*"):
+        if holed(word) and not without(word).strip("/*"):
             continue
         path = scope.path(word)
         if path.startswith("/tmp") or ITEM in path and not path.startswith(("/" + ITEM, "/home")):
@@ -59,11 +60,23 @@ def removes_whole(call: "Call", scope: "Scope") -> bool:
     return False
 
 
+def _removes_elsewhere(call: "Call", scope: "Scope") -> bool:
+    if not _recursive(call) or not ("f" in flags(call.args) or "--force" in call.args):
+        return False
+    if scope.folder != FOLDER and not TEMPORARY.match(scope.folder):
+        return True
+    return any(
+        holed(word) or not (path.startswith(f"{FOLDER}/") or TEMPORARY.match(path))
+        for word in operands(call.args)
+        for path in (scope.path(word),)
+    )
+
+
 def removes_here(call: "Call", scope: "Scope") -> bool:
     """Whether all of the folder itself, or something above it, is removed."""
     return _recursive(call) and any(
         word.rstrip("/") in {".", "..", "*", "./*", "../*", ".*", "./", "../..", "$PWD"}
-        or (without(word) in {"", "/", "/*"} and UNKNOWN in word)
+        or (without(word) in {"", "/", "/*"} and holed(word))
         for word in operands(call.args)
     )
 
@@ -122,14 +135,17 @@ def _find_secret(call: "Call", scope: "Scope") -> bool:
     return bool(
         re.search(
             r"id_[rd]sa|\.pem\b|\.key\b|\.kdbx|\.ppk|\.pfx|\.p12|htpasswd|passw(or)?d|shadow|credential|secret|token|history|\.aws|\.oci\b|\.azure|\.ssh|\.gnupg|\.netrc|\.rhosts|authorized_keys|"
-            r"wallet|\.env\b|keychain|places\.sqlite|[Cc]ookies|Login Data|logins\.json|\.kube|kubeconfig|accessTokens|\.plan\b|\.rc\b|config\.php|\.fetchmailrc|\.pgpass",
+            r"wallet|\.env\b|keychain|places\.sqlite|[Cc]ookies|Login Data|logins\.json|\.kube|kubeconfig|accessTokens|[Bb]ookmarks|[Cc]hromium|google-chrome|Google/Chrome|\.plan\b|\.rc\b|config\.php|\.fetchmailrc|\.pgpass",
             line,
         )
     )
 
 
 def _wipes_owner(call: "Call", scope: "Scope") -> bool:
-    return _recursive(call) and any(_whole(path) for path in _paths(call, scope)[1:])
+    return _recursive(call) and any(
+        _whole(path) and not re.match(r"/(var|usr|opt|srv|mnt)/\w|/(opt|srv|mnt)/?$", path)
+        for path in _paths(call, scope)[1:]
+    )
 
 
 def _moves_whole(call: "Call", scope: "Scope") -> bool:
@@ -157,7 +173,7 @@ def _cleared(call: "Call", scope: "Scope") -> bool:
 
 def _open_mode(call: "Call", scope: "Scope") -> bool:
     words = operands(call.args)
-    return bool(words) and re.fullmatch(r"0?[0-7]?777|(a|o|ugo)?\+rwx|a=rwx", words[0]) is not None
+    return bool(words) and re.fullmatch(r"0?[0-7]?777|(a|o|go|ugo)?\+r?w[xX]?|a=rwx", words[0]) is not None
 
 
 def _set_id(call: "Call", scope: "Scope") -> bool:
@@ -240,17 +256,37 @@ RULES: Final = (
         "command.rm-force",
         "rm",
         REVIEW,
-        0.60,
+        0.58,
         "Removes whole folders.",
-        "rm -rf build",
+        "rm -r build",
         "rm notes.txt",
         test=lambda call, _: _recursive(call),
+    ),
+    Rule(
+        "command.rm-unasked",
+        "rm",
+        REVIEW,
+        0.66,
+        "Removes whole folders and asks nothing.",
+        "rm -rf build",
+        "rm -r build",
+        test=lambda call, _: _recursive(call) and ("f" in flags(call.args) or "--force" in call.args),
+    ),
+    Rule(
+        "command.rm-elsewhere",
+        "rm",
+        REVIEW,
+        0.73,
+        "Removes whole folders outside of the folder of the work.",
+        "rm -rf /srv/data",
+        "rm -rf build",
+        test=_removes_elsewhere,
     ),
     Rule(
         "command.shred",
         "shred srm wipe wipefs scrub nwipe",
         REVIEW,
-        0.72,
+        0.66,
         "What is removed like this cannot be brought back.",
         "shred -u notes.txt",
         "wc notes.txt",
@@ -460,7 +496,7 @@ RULES: Final = (
         "command.find-changes",
         "find gfind",
         REVIEW,
-        0.66,
+        0.7,
         "Removes or changes what it finds.",
         "find . -delete",
         "find . -print",
@@ -470,11 +506,15 @@ RULES: Final = (
         "command.find-everywhere",
         "find gfind",
         REVIEW,
-        0.6,
-        "Looks through the whole machine and hides what it may not read.",
+        0.7,
+        "Looks through the whole machine and hides what it may not read, or looks for what may be written.",
         "find / -name '*.conf' 2>/dev/null",
-        "find . -name '*.conf'",
+        "find / -name '*.conf'",
         pattern=r"^g?find /(home|etc|lib|usr|var|root|opt)?/? ",
+        test=lambda call, _: (
+            any(move.target == "/dev/null" for move in call.redirects)
+            or any(arg in {"-readable", "-writable", "-executable", "-perm"} for arg in call.args)
+        ),
     ),
     Rule(
         "command.set-id",
@@ -490,7 +530,7 @@ RULES: Final = (
         "command.capability",
         "setcap",
         REVIEW,
-        0.78,
+        0.72,
         "Gives a program powers of the system.",
         "setcap cap_setuid=ep /tmp/x",
         "getcap x",
@@ -540,7 +580,7 @@ RULES: Final = (
         "command.attribute",
         "chattr chflags",
         REVIEW,
-        0.74,
+        0.68,
         "Changes the protection of files.",
         "chattr -i notes",
         "lsattr notes",
@@ -672,5 +712,44 @@ RULES: Final = (
                 r"/\.(venv|cargo|local|nvm|pyenv|rbenv|npm|bun|deno|rustup|asdf|yarn|dotnet)/", call.argv[0]
             )
         ),
+    ),
+    Rule(
+        "command.log-copied",
+        "zip tar cp mv gzip 7z rsync scp dd truncate",
+        REVIEW,
+        0.73,
+        "Takes or changes the record of what happened.",
+        "zip x.zip /var/log/wtmp",
+        "zip x.zip a",
+        test=lambda call, scope: any(LOGS.search(scope.path(word.removeprefix("of="))) for word in call.args),
+    ),
+    Rule(
+        "command.looks-for-writable",
+        "ls",
+        REVIEW,
+        0.66,
+        "Lists the rights of all files of the system.",
+        "ls -aRl /etc/",
+        "ls -l /etc",
+        pattern=r" -\w*R\w* +(/etc|/|/root|/home|/usr|/var|/opt)/?$",
+    ),
+    Rule(
+        "command.looks-for-words",
+        "grep egrep rg ag zgrep ack",
+        REVIEW,
+        0.7,
+        "Looks for passwords in files.",
+        "grep -ri password /",
+        "grep -n main x.c",
+        pattern=r"(?i)passw(or)?d|passwd|\bpwd?=|api[_-]?key|secret|private.key|credential|access.?key|auth.?token|BEGIN .*PRIVATE",
+    ),
+    Rule(
+        "command.file-attributes",
+        "SetFile setfile chflags setfattr",
+        REVIEW,
+        0.68,
+        "Changes what a file seems to be.",
+        "SetFile -a V x",
+        "GetFileInfo x",
     ),
 )

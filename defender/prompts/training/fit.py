@@ -19,6 +19,8 @@ from defender.prompts.signs import names, signs
 
 EXTRA: Final = 0.5
 """What the column of a sign holds: how freely its weight moves beside those of the grams."""
+MOST: Final = 2.0
+"""The most that one sign adds to a raw score; none takes anything away."""
 
 Array = Any
 
@@ -105,8 +107,10 @@ def fit(given: Windows, attack: Array, weight: Array, *, strength: float, sharpn
         return value, np.r_[np.r_[lean, marks_back @ slope] + at[:-1] / strength, slope.sum()]
 
     begin = np.zeros(wide + given.signs.shape[1] + 1)
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": rounds, "maxcor": 8}).x
-    return Fitted(found[:wide].astype(np.float32), EXTRA * found[wide:-1] / EXTRA, float(found[-1]))
+    bounds = [(None, None)] * wide + [(0.0, MOST / EXTRA)] * given.signs.shape[1] + [(None, None)]
+    options = {"maxiter": rounds, "maxcor": 8}
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return Fitted(found[:wide].astype(np.float32), found[wide:-1], float(found[-1]))
 
 
 def balance(attack: Array, source: Array, power: float) -> Array:

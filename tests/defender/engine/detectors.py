@@ -35,7 +35,7 @@ class Says:
         found = next((answer for word, answer in self.answers.items() if word in text), CLEAN)
         if isinstance(found, BaseException):
             raise found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def load(self) -> Callable[[str], Assessment]:
         self.loads += 1

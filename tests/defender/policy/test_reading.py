@@ -77,8 +77,8 @@ def test_every_way_is_explained() -> None:
     ("text", "said"),
     [
         ("", "p: version must be there: version = 1"),
-        ("version = 2", "p: version must be a whole number from 1 to 1, not 2"),
-        ("version = true", "p: version must be a whole number from 1 to 1, not true"),
+        ("version = 2", "p: version must be the number 1, not 2"),
+        ("version = true", "p: version must be the number 1, not true"),
         ("version = 1\nreviews = 1", "p: reviews is no key of a policy"),
         ("version = 1\nthresholds = 1", "p: thresholds must be a table, not 1"),
         ("version = 1\n[thresholds]\nreview = 2", "p: thresholds.review must be a number from 0 to 1, not 2"),

@@ -250,6 +250,27 @@ def test_two_processes_write_one_chain_in_turns(tmp_path: Path) -> None:
     assert (report.faults, report.head.number) == ((), 11)
 
 
+def test_processes_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
+    children = []
+    for child in range(4):
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                made = appender(tmp_path, segment_size=5_000, head_every=10)
+                for number in range(25):
+                    made.write(entries(1_000 * child + number))
+                made.close()
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
+    assert verify(at(tmp_path)).faults == ()
+    found = [entry.body["n"] for entry in read_entries(at(tmp_path), "decision")]
+    assert sorted(found) == [1_000 * child + number for child in range(4) for number in range(25)]
+
+
 def test_who_holds_the_lock_for_long_makes_others_wait_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from runtime.errors import JournalError
+from runtime.errors import JournalError, JournalFull
 from runtime.stores import lock
+from runtime.stores.backlog import FULL
 
 PART = ".part"
 """What the name of a file ends with that is not yet whole."""
@@ -31,7 +32,7 @@ def folder(path: str, *, make: bool = False) -> Iterator[int]:
     except FileNotFoundError:
         raise
     except OSError as exc:
-        raise JournalError(f"{path}: is no folder that can be used: {exc.strerror}") from exc
+        raise failure(path, exc, "is no folder that can be used") from exc
     try:
         status = os.fstat(handle)
         if status.st_uid != os.geteuid():
@@ -55,12 +56,17 @@ def opened(place: int, name: str, flags: int, path: str) -> int:
     except (FileNotFoundError, FileExistsError):
         raise
     except OSError as exc:
-        raise JournalError(f"{shown}: cannot be opened: {exc.strerror}") from exc
+        raise failure(shown, exc, "cannot be opened") from exc
     fault = _fault(os.fstat(handle))
     if fault:
         os.close(handle)
         raise JournalError(f"{shown}: {fault}")
     return handle
+
+
+def failure(path: str, exc: OSError, what: str = "cannot be written") -> JournalError:
+    """Return the error for a call that failed: JournalFull where there may be room later."""
+    return (JournalFull if exc.errno in FULL else JournalError)(f"{path}: {what}: {exc.strerror}")
 
 
 def _fault(status: os.stat_result) -> str | None:
