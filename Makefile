@@ -69,6 +69,9 @@ loss: venv ## lose debuggers at random moments, 1,000 times: is a session left s
 journals: venv ## replay 10,000 random journals, and see that a changed one is refused (JOURNALS="--journals 10000 --seed 0")
 	@$(RUN) tests.faults.random_journals $(JOURNALS)
 
+ledger: venv ## kill writers of the ledger 1,000 times: is anything acknowledged lost (LEDGER="--kills 1000 --seed 0")
+	@$(RUN) tests.faults.ledger_kills $(LEDGER)
+
 soak: venv ## 100,000 turns, then 10,000 idle clients: does the gateway keep its memory and its pace (SOAK=, IDLE=)
 	@$(RUN) tests.acceptance.gateway.soak $(SOAK)
 	@$(RUN) tests.acceptance.gateway.idle $(IDLE)
@@ -99,4 +102,4 @@ clean: ## remove what was made here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
-	journals loss soak mutation docs changelog lock venv clean
+	journals ledger loss soak mutation docs changelog lock venv clean

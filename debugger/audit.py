@@ -16,24 +16,21 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from typing import Any, Final
 
 import trio
 from attrs import asdict, define, field, fields, frozen
 
-from runtime.errors import JournalCorrupt, JournalError, LocalError
+from runtime.errors import JournalCorrupt, JournalError
 from runtime.ports import Clock, Store
+from runtime.stores.chain import BEGINNING, Head, canonical, cut, faults
+from runtime.stores.chain import hashed as digest
 
 KIND: Final = "audit"
 DONE: Final = "done"
 """The action of an entry about another one: what that one speaks of happened."""
 REFUSED: Final = "refused"
 """The action of an entry about another one: what that one speaks of did not happen, or not all of it."""
-BEGINNING: Final = "0" * 64
-"""The hash before the first entry."""
-LARGEST: Final = 16_384
-"""Bytes of a value that is written whole."""
 TEXT: Final = 4_096
 """Characters of a reason."""
 MOST: Final = 1_000
@@ -42,7 +39,6 @@ TAIL: Final = 256
 """Entries that are verified at a start."""
 PAUSE: Final = 256
 """So many entries are looked at before other tasks have their turn."""
-_JSON: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 @frozen(kw_only=True)
@@ -64,14 +60,6 @@ class Entry:
     after: Any = None
     previous: str = BEGINNING
     hash: str = ""
-
-
-@frozen
-class Head:
-    """The end of a chain."""
-
-    number: int = 0
-    hash: str = BEGINNING
 
 
 @frozen
@@ -167,7 +155,7 @@ class Audit:
         entry = Entry(number=self.head.number + 1, at=self.clock.wall(), previous=self.head.hash, **about)
         members = asdict(entry, recurse=False)
         members["hash"] = hashed(members)
-        self._ticket = self.store.put(KIND, f"{entry.number:012d}", _JSON.encode(members).encode())
+        self._ticket = self.store.put(KIND, f"{entry.number:012d}", canonical(members))
         self.head = Head(entry.number, members["hash"])
         return self._ticket
 
@@ -210,50 +198,36 @@ def _before(rows: list[tuple[str, bytes]]) -> Head:
 
 
 async def _followed(rows: Iterable[tuple[str, bytes]], head: Head, expected: Head | None = None) -> Report:
-    faults: list[str] = []
+    found: list[str] = []
     known = expected is None or expected.number == 0
     for count, (key, body) in enumerate(rows):
         if count % PAUSE == 0:
             await trio.lowlevel.checkpoint()
         entry = _entry(body)
         if entry is None:
-            faults.append(f"entry {key} cannot be read")
+            found.append(f"entry {key} cannot be read")
             continue
-        faults += _faults(key, entry, head)
+        found += _faults(key, entry, head)
         head = Head(entry.number, entry.hash)
         known = known or head == expected
-        if len(faults) >= MOST:
+        if len(found) >= MOST:
             break
     if not known and expected is not None:
-        faults.append(f"entry {expected.number}, the last one that was written, is not there as it was")
-    return Report(head, tuple(faults[:MOST]))
+        found.append(f"entry {expected.number}, the last one that was written, is not there as it was")
+    return Report(head, tuple(found[:MOST]))
 
 
 def _faults(key: str, entry: Entry, before: Head) -> Iterator[str]:
     if key != f"{entry.number:012d}":
         yield f"entry {key} says that it is number {entry.number}"
-    elif entry.number != before.number + 1:
-        yield f"entry {entry.number} follows number {before.number}"
-    if entry.previous != before.hash:
-        yield f"entry {entry.number} does not follow from the one before it"
+    yield from faults(entry.number, entry.previous, before)
     if hashed(asdict(entry, recurse=False)) != entry.hash:
         yield f"entry {entry.number} was changed"
 
 
 def hashed(members: Mapping[str, Any]) -> str:
     """Return the hash over all members of an entry but its own hash, in one order."""
-    return sha256(_JSON.encode({name: value for name, value in members.items() if name != "hash"}).encode()).hexdigest()
-
-
-def cut(value: Any) -> Any:
-    """Return a value as it reads back from JSON, or the size and the hash of its JSON where it is large."""
-    try:
-        text = _JSON.encode(value)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise LocalError(f"a value of the audit is not plain: {exc}") from exc
-    if len(text) <= LARGEST:
-        return json.loads(text)
-    return {"cut": len(text), "sha256": sha256(text.encode()).hexdigest()}
+    return digest(canonical({name: value for name, value in members.items() if name != "hash"}))
 
 
 _NAMES: Final = frozenset(one.name for one in fields(Entry))

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields, has
 
-from docs import commands_page, dap_page, expressions_page, protocol_page
+from docs import commands_page, dap_page, defender_policy_page, expressions_page, protocol_page
 from docs.markdown import MADE, code, summary, table
 from runtime import __version__, errors
 from runtime.app import completion
@@ -30,6 +30,7 @@ from runtime.step.kinds import ABOUT
 from runtime.step.outstanding import CALL_WAITS, WAITS
 from runtime.step.response import NUDGES, PROBLEMS
 from runtime.step.table import AGAIN, ALWAYS, CALL_AGAIN, CALL_TABLE, HOOK_BEFORE, OPEN, REST, TABLE, CallRule, Rule
+from runtime.tools.claw import declarations as claw
 from runtime.tools.declarations import ALIASES, SPECS
 from runtime.vocab import ApprovalMode, Decision, ToolSpec
 
@@ -339,6 +340,31 @@ def tools_page() -> str:
     )
 
 
+def tool_flows_page() -> str:
+    """What every tool does with values, as the judge of provenance sees it."""
+
+    def names(given: tuple[str, ...]) -> str:
+        return ", ".join(map(code, given)) or "none"
+
+    def rows(specs: Iterable[ToolSpec]) -> list[tuple[str, ...]]:
+        return [
+            (code(one.name), one.flow.effect, names(one.flow.sinks), names(one.flow.contents), one.flow.result)
+            for one in specs
+        ]
+
+    heads = ("Tool", "Effect", "Says where to", "Carries", "Brings")
+    claws = {one.name: one for one in vars(claw).values() if isinstance(one, ToolSpec)}
+    return (
+        f"# What tools do with values\n\n{MADE}\n"
+        "The judge of [provenance](../explanation/defender-taint.md) follows values by these rows. A tool that is in\n"
+        "no table may do anything, all its arguments say where to, and what it brings is untrusted. `fetch` asks an\n"
+        "address for something, `local` changes the workspace, `egress` sends something out, `privileged` may be more\n"
+        "than that. What a command does is found out for each. An `echo` is as trusted as what the call was given.\n\n"
+        "## Runs of the command line\n\n" + table(heads, rows(SPECS)) + "\n"
+        "## Sessions of the gateway\n\n" + table(heads, rows(claws[name] for name in sorted(claws)))
+    )
+
+
 def allowed(mode: ApprovalMode, spec: ToolSpec) -> str:
     """What a mode says to a tool when nobody can be asked."""
     judge = ApprovalJudge(mode=mode)
@@ -519,10 +545,12 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "debugger-commands.md": commands_page.page,
     "debugger-expressions.md": expressions_page.page,
     "debugger-protocol.md": protocol_page.page,
+    "defender-policy.md": defender_policy_page.page,
     "errors.md": errors_page,
     "gateway.md": gateway_page,
     "openapi.json": openapi_document,
     "steps.md": steps_page,
+    "tool-flows.md": tool_flows_page,
     "tools.md": tools_page,
 }
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
+from runtime.provenance import NOTHING, Brought, Licence, Provenance, trace
 from runtime.vocab import Content, JsonObject, Message, Tape, ToolResult, ToolSpec, Verdict
 
 if TYPE_CHECKING:
@@ -75,6 +77,38 @@ class Model(Protocol):
         """Give back connections and files."""
 
 
+@frozen
+class Asked:
+    """One call as a judge sees it: exactly the arguments that would run, and all that they can be measured by.
+
+    `call` is its id, and `revision` says how often its arguments were changed. `provenance` is the join of everything
+    that the model had before it when it asked for the call. `licence` is what people said. `workspace` is the folder of
+    the session. `interactive` says that a person can be asked. `entered_by` is the person who gave these arguments
+    when asked about the call, if one did.
+    """
+
+    spec: ToolSpec
+    args: JsonObject
+    call: str = ""
+    revision: int = 0
+    _licence: Licence | Callable[[], Licence] = field(factory=Licence)
+    provenance: Provenance = NOTHING
+    history: Sequence[Content] = field(default=(), repr=False)
+    workspace: str = ""
+    interactive: bool = False
+    entered_by: str = ""
+
+    @cached_property
+    def licence(self) -> Licence:
+        """What people said. Where a function was given, it is asked when this is first needed."""
+        return self._licence if isinstance(self._licence, Licence) else self._licence()
+
+    @cached_property
+    def trace(self) -> tuple[Brought, ...]:
+        """What the calls of the session brought so far, oldest first. Made when it is first needed."""
+        return trace(self.history)
+
+
 class Judge(Protocol):
     """Decides about everything that crosses a border of a session. The runtime cannot be built without one."""
 
@@ -84,11 +118,30 @@ class Judge(Protocol):
     async def screen(self, session: str, message: Message) -> Verdict:
         """Judge a message before a turn starts."""
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         """Judge one tool call with exactly the arguments that would run."""
+
+    async def result(
+        self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance
+    ) -> Verdict:
+        """Judge what a call brought, before it joins the history. `provenance` is that of the result.
+
+        Review lets it join, marked as suspicious. Block has it withheld: the model gets a sentence in its place, so
+        whoever says block keeps what people may want to see.
+        """
 
     async def reply(self, session: str, text: str) -> Verdict:
         """Judge what would be sent back."""
+
+
+class Labeller(Protocol):
+    """Says where the results of calls come from, where that takes more than the flow of the tool: files keep labels."""
+
+    async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
+        """Return the labels of a result, each with its integrity, and note what the call wrote. Quick; raises nothing.
+
+        `began` is when the call began, in milliseconds since 1970.
+        """
 
 
 class Processes(Protocol):

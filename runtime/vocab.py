@@ -102,17 +102,24 @@ class Decision(Enum):
 
 @frozen
 class Verdict:
-    """A decision with the rule that made it and the reason a person reads."""
+    """A decision with the rule that made it and the reason a person reads.
+
+    `score` in [0, 1] is how great the risk was taken to be, None where nobody weighed it. `evidence` are short lines
+    about what it was found in: for a judge of provenance, the chain of what brought the values.
+    """
 
     decision: Decision
     rule: str
     reason: str = ""
     error_type: str = "policy_violation"
+    score: float | None = None
+    evidence: tuple[str, ...] = ()
 
     @property
-    def plain(self) -> tuple[str, str, str, str]:
-        """The verdict as a tuple of strings, for digests."""
-        return (self.decision.value, self.rule, self.reason, self.error_type)
+    def plain(self) -> tuple[object, ...]:
+        """The verdict as a tuple of plain values, for digests. What a verdict of old had not counts where it is set."""
+        said = (self.decision.value, self.rule, self.reason, self.error_type)
+        return said if self.score is None and not self.evidence else (*said, self.score, list(self.evidence))
 
 
 class ApprovalMode(Enum):
@@ -302,11 +309,30 @@ class ToolResult:
 
 
 @frozen
+class Flow:
+    """What a tool does with values: what a judge must know to follow them.
+
+    `effect` is what the call does: nothing, ask an address for something, change the workspace, send something out, or
+    more than that. `sinks` are the arguments that say where something goes, `contents` those that say what; by name,
+    and `*` for all. `result` says what comes back: trusted, untrusted, or an echo of what the call was given.
+    """
+
+    effect: Literal["none", "fetch", "local", "egress", "privileged"] = "privileged"
+    sinks: tuple[str, ...] = ("*",)
+    contents: tuple[str, ...] = ()
+    result: Literal["trusted", "untrusted", "echo"] = "untrusted"
+
+
+UNKNOWN_FLOW: Final = Flow()
+"""The flow of a tool that says none: it may do anything, and all that it is given says where to."""
+
+
+@frozen
 class ToolSpec:
     """What a tool is: its name and parameters as the model sees them, and what running it means.
 
     `parallel` says whether it may share a wave with its neighbours (AGENT_LOOP section 2). `kind` groups tools for
-    approval: `read`, `edit`, `execute`, `fetch`.
+    approval: `read`, `edit`, `execute`, `fetch`. `flow` is for the judge.
     """
 
     name: str
@@ -315,6 +341,7 @@ class ToolSpec:
     effect: EffectClass
     kind: Literal["read", "edit", "execute", "fetch"]
     parallel: bool = True
+    flow: Flow = UNKNOWN_FLOW
 
     @property
     def declaration(self) -> dict[str, Any]:

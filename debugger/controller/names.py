@@ -7,6 +7,7 @@ from attrs import define, frozen
 
 from runtime.errors import InputError
 from runtime.ports import Chance
+from runtime.provenance import PERSON
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
 from runtime.step.events import Settings
@@ -96,6 +97,6 @@ class Plain:
 
     async def say(self, session: Session, text: str, by: str) -> None:
         """Put a message into the lane."""
-        message = Message(self.chance.uuid(), text, ({"text": text},), by, ("user", f"debugger:{by}"))
+        message = Message(self.chance.uuid(), text, ({"text": text},), by, (*PERSON, f"debugger:{by}"))
         dispatcher = self.roster.dispatcher
         await dispatcher.journal.committed(dispatcher.enqueue(session, message))

@@ -57,5 +57,5 @@ def _of_call(call: Call, rest: tuple[Step, ...]) -> str | None:
     return ".".join(["calls", call.id, *map(str, rest)])
 
 
-FORMS: Final = frozenset(EDITABLE) - {"note"}
-"""What an edit may name that is in a state (a note is not); a test holds `edit_name` to it."""
+FORMS: Final = frozenset(EDITABLE) - {"note", "trust"}
+"""What an edit may name that is in a state (a note and a trust are not); a test holds `edit_name` to it."""

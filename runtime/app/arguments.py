@@ -20,8 +20,11 @@ examples:
   twinstep serve                                    run the gateway: sessions over WebSocket and HTTP
   twinstep attach main                              debug a session of a running gateway: stop, step, look, change
   twinstep chat main                                talk to a session of a running gateway
+  twinstep guard --url ws://127.0.0.1:18789         judge what passes through an OpenClaw gateway that runs already
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
+  twinstep defender explain -- 'curl x | sh'        what the defender thinks of a command, and why
+  twinstep quarantine list                          what the defender withheld; verify: is its ledger whole
   twinstep doctor                                   check the settings of the gateway, and say how to mend them
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 
@@ -31,6 +34,8 @@ exit codes: 0 done, 1 error, 41 no credentials, 42 bad input, 52 bad settings, 5
             55 untrusted folder, 130 SIGINT, 143 SIGTERM; with -o json and stream-json an HTTP status & 0xFF
 """
 
+MODES: Final = ("enforce", "audit", "off")
+"""What becomes of the defender's decisions."""
 SESSION_ID: Final = r"[A-Za-z0-9_-]+"
 """What the peer takes for the id of a session, after it has removed space around it."""
 
@@ -77,7 +82,8 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,dap,demo,doctor,export,replay,serve,status} ...",
+        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,guard,quarantine,replay,serve,status}"
+        " ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,6 +96,7 @@ def parser() -> Parser:
     add("-o", "--output-format", choices=("text", "json", "stream-json"), help="format of the output")
     add("-y", "--yolo", action="store_true", help="allow all tools")
     add("--approval-mode", choices=("default", "auto_edit", "yolo", "plan"), help="which tools may run unasked")
+    add("--defender", choices=MODES, help="what becomes of the defender's decisions (default: the settings, enforce)")
     add("--skip-trust", action="store_true", help="trust this folder for this run")
     add("-r", "--resume", nargs="?", const="latest", help="go on with a session: latest, a number, or an id")
     add("--session-id", help="id of the new session: letters, digits, - and _")

@@ -10,7 +10,21 @@ from typing import Final
 from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
-COMMANDS: Final = ("attach", "chat", "completion", "dap", "demo", "doctor", "export", "replay", "serve", "status")
+COMMANDS: Final = (
+    "attach",
+    "chat",
+    "completion",
+    "dap",
+    "defender",
+    "demo",
+    "doctor",
+    "export",
+    "guard",
+    "quarantine",
+    "replay",
+    "serve",
+    "status",
+)
 """Commands, each a module beside this one with `parser()` and `run(argv, out)`. They are named by the first word of a
 line and nowhere else; any other line is a headless run."""
 

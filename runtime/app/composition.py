@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -12,10 +13,12 @@ from attrs import evolve
 from runtime import config as settings
 from runtime import context
 from runtime.app.clock import SystemClock
+from runtime.app.defending import defending
 from runtime.app.wiring import Parts, WorkspaceContexts
 from runtime.errors import InputError
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Chance, Judge, Model
+from runtime.provenance import PERSON, Provenance
 from runtime.sessions.performer import Surroundings
 from runtime.sessions.session import Session
 from runtime.tools.ignore import Ignore
@@ -25,6 +28,9 @@ from runtime.vocab import ApprovalMode, JsonObject, Message
 if TYPE_CHECKING:
     from runtime.model.endpoint import Endpoint
 
+Influence = Callable[[str], Provenance | None]
+PLACE: Final = "security.defender"
+"""Where the settings of the defender stand."""
 MENTIONED: Final = 20 << 20
 """Bytes of one file that a prompt mentions."""
 
@@ -67,16 +73,32 @@ def _without_empty_port(given: "Endpoint") -> "Endpoint":
     return evolve(given, base=parts._replace(netloc=parts.netloc.removesuffix(":")).geturl())
 
 
-def judge(config: settings.Config) -> ApprovalJudge:
-    """Return the judge: the approval mode, until the defender is there."""
-    return ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
+def parts(config: settings.Config, answers: Model, given: Any, influence: Influence = lambda session: None) -> Parts:
+    """Return what the runtime of this run is made of: its judge is the approval mode, and the defender as the settings
+    want it. Raises SettingsError, UsageError.
 
-
-def parts(config: settings.Config, answers: Model) -> Parts:
-    """Return what the runtime of this run is made of. Raises SettingsError, UsageError."""
-    tools, judging = Registry(), judge(config)
+    `influence` returns the join of all that the model of a session has before it.
+    """
+    inner = ApprovalJudge(mode=config.mode, core=config.core_tools, exclude=config.excluded_tools)
+    guard = defending(
+        given.defender, of_settings(config), config.state, PLACE, config.environ, config.home, complain=_complain
+    )
+    guard.check()
+    tools, judging = Registry(), guard.judged(inner, "cli", influence)
     around = surroundings(config)
-    return Parts(judging, answers, contexts(config, tools, judging, around), around, _flushed, tools)
+    context_of = contexts(config, tools, judging, around)
+    labeller = guard.labeller((config.workspace, around.scratch, config.gemini) if config.trust.trusted else ())
+    return Parts(judging, answers, context_of, around, _flushed, tools, labeller, guard.aclose)
+
+
+def of_settings(config: settings.Config) -> dict[str, Any]:
+    """Return what the settings say of the defender."""
+    found: dict[str, Any] = config.setting("security", {}).get("defender", {})
+    return found
+
+
+def _complain(text: str) -> None:
+    print(f"twinstep: {text}", file=sys.stderr)
 
 
 def surroundings(config: settings.Config) -> Surroundings:
@@ -134,7 +156,8 @@ async def message(config: settings.Config, given: Any, chance: Chance) -> Messag
     if not came and not said:
         return None
     text = context.joined(came, said)
-    return Message(chance.uuid(), text, _with_files(config, text) if "@" in text else ({"text": text},))
+    parts = _with_files(config, text) if "@" in text else ({"text": text},)
+    return Message(chance.uuid(), text, parts, labels=PERSON)
 
 
 async def _piped(err: TextIO) -> str:

@@ -7,11 +7,11 @@ kernel whether this is a tool of an agent.
 from typing import Any, Final
 
 import trio
-from trio_websocket import HandshakeError
 
 from debugger.protocol import ROLES, Failure, Role
 from runtime.app.debugaddress import Address
-from runtime.app.debugdoor import Stranger, Talk, enter_as, members, sentence, texts, told
+from runtime.app.debugdoor import Stranger, enter_as
+from runtime.app.gatewaydoor import BELOW, Talk, members, sentence, texts, told
 from runtime.errors import TwinstepError
 from runtime.gateway.scopes import DEBUG_SCOPES, PAIRING
 
@@ -34,9 +34,9 @@ async def approve(address: Address, role: Role, request: str) -> str:
                 nursery.cancel_scope.cancel()
     except* Stranger:
         trouble = Failure("denied", f"{address.url}: takes an approval only from its own machine.")
-    except* (TwinstepError, OSError, HandshakeError) as group:
+    except* (TwinstepError, *BELOW) as group:
         trouble = told(address.url, group)
-    if trouble is not None:  # raised behind the block: what is raised inside comes out as a group
+    if trouble is not None:
         raise trouble
     if not answer:
         raise Failure("late", f"{address.url}: did not answer as a gateway within {SECONDS:g} seconds.")

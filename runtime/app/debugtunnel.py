@@ -19,7 +19,8 @@ from debugger.protocol.decoding import plain
 from debugger.protocol.server import Broken, Ended, NeedData, Refused, Request
 from runtime.app import debugvisits
 from runtime.app.debugaddress import Address
-from runtime.app.debugdoor import Entered, enter, reason_of, told
+from runtime.app.debugdoor import Entered, enter
+from runtime.app.gatewaydoor import BELOW, reason_of, told
 from runtime.errors import TwinstepError
 from runtime.gateway.frames import FORBIDDEN, UNAVAILABLE
 from runtime.gateway.scopes import DEBUG_METHODS
@@ -64,7 +65,7 @@ class Tunnel:
                 nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client hung up
-        except* (TwinstepError, OSError, HandshakeError) as group:
+        except* (TwinstepError, *BELOW) as group:
             self._trouble = told(self.address.url, group)
         if not inside:
             raise self._trouble or told(self.address.url, HandshakeError())

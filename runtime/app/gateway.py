@@ -23,6 +23,7 @@ from runtime.app.hangup import Hangup
 from runtime.app.logfile import LogFile
 from runtime.app.openfiles import most_connections
 from runtime.app.secrets import of_setup
+from runtime.app.securing import secure
 from runtime.app.setup import Setup, Unstartable, settled, setup
 from runtime.app.sockets import socket_path
 from runtime.app.workspaces import seed
@@ -65,7 +66,7 @@ from runtime.model.endpoint import Endpoint
 from runtime.model.secret import Secret
 from runtime.policy.judge import PermissionJudge
 from runtime.policy.permission import Host
-from runtime.ports import Model
+from runtime.ports import Judge, Model
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Performer
@@ -213,6 +214,8 @@ class Gateway:
         finally:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self.model.aclose()
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await self.setup.defending.aclose()
 
     def _tls(self) -> "SSLContext | None":
         """What the listener speaks TLS with, if it does. Raises Unstartable."""
@@ -249,8 +252,21 @@ class Gateway:
             await self.desk.part("config").reload()
         except TwinstepError as exc:
             self.log("error", f"the settings were not taken over: {exc}")
+        else:
+            self.log("info", "the settings were read again")
+        self.reload_policy()
+
+    def reload_policy(self) -> None:
+        """Read the defender's policy again; one that is wrong is logged and the old one stays."""
+        security = self.desk.extras.get("security")
+        if security is None:
             return
-        self.log("info", "the settings were read again")
+        try:
+            now = security.reload()
+        except TwinstepError as exc:
+            self.log("error", f"the defender's policy was not taken over: {exc}")
+            return
+        self.log("info", f"the defender's policy is {now['name']}, serial {now['serial']}")
 
     def prepare(self, loaded: Loaded) -> Use:
         """Return what puts settings into use. Raises TwinstepError for settings that this gateway cannot run with."""
@@ -259,7 +275,7 @@ class Gateway:
     def use(self, fresh: Setup) -> None:
         """Run with these settings from now on, as far as that needs no restart."""
         desk, old = self.desk, self.setup
-        self.setup = fresh
+        self.setup, fresh.defending = fresh, old.defending  # another one needs a restart
         models = models_of(fresh)
         desk.policy, desk.limiter.limit = fresh.policy, fresh.limiter.limit
         if shared(old) != shared(fresh):  # CONTRACT section 3: who came in with it has to come again
@@ -314,8 +330,7 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     seed_workspaces(models, log)
     model = Exchange(answers(made))
     journal = Journal(store, clock, store.codec, store.name)
-    host = Host(which=shutil.which, home=str(made.home))
-    judge = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host, admits)
+    judge = judge_of(made, live, admits)
     contexts = AgentContexts(tools, judge, made)
 
     async def reply(session: Session, text: str) -> None:
@@ -428,9 +443,17 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     annals = Annals(hub, clock, lambda run: title_of(desk, run))
     annals.recall(runs.shelf.items.values())
     log.failed = annals.complain
+    secure(desk, made.defending, store, made.trusted)
     gateway = Gateway(made, desk, model, log, http_app(desk))
     desk.extras |= {"annals": annals, "logs": log.file, "config": ConfigBook(desk, gateway.prepare)}
     return gateway
+
+
+def judge_of(made: Setup, live: dict[str, Session], admits: Callable[[str], bool]) -> Judge:
+    """Return the judge: the permission mode of each session, and the defender."""
+    host = Host(which=shutil.which, home=str(made.home))
+    inner = PermissionJudge(lambda name: live[name].state.settings if name in live else None, host, admits)
+    return made.defending.judged(inner, "person", lambda name: live[name].state.influence if name in live else None)
 
 
 class CannotListen(TwinstepError):

@@ -190,8 +190,9 @@ def _parts(given: argparse.Namespace, state: State, *, tools: bool) -> Parts:
     """What the copy runs with. Where its tools run, they run in the folder of the session, and all of them are here."""
     mode = ApprovalMode(given.approval_mode) if given.approval_mode else None
     flags = argparse.Namespace(**vars(given), output_format=None, fake_responses_non_strict=None, record_responses=None)
+    flags.defender = None
     config = composition.configuration(flags, mode)
-    made = evolve(composition.parts(config, composition.model(config, flags)), reply=_unsent)
+    made = evolve(composition.parts(config, composition.model(config, flags), flags), reply=_unsent)
     if not tools:
         return made
     settings.require_trust(config)

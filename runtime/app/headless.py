@@ -25,6 +25,7 @@ from runtime.app.stats import Statistics
 from runtime.app.wiring import run_with
 from runtime.errors import InputError, TwinstepError, alone
 from runtime.model import wire
+from runtime.provenance import Provenance
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
@@ -174,7 +175,7 @@ async def _converse(made: Run, stop: Stop) -> Ending:
     message = await composition.message(config, given, made.chance)
     if message is None and given.resume is None:
         raise InputError("no prompt: use -p PROMPT, or give one on stdin.")
-    parts = composition.parts(config, answers)
+    parts = composition.parts(config, answers, given, lambda session: _influence(made))
     return await run_with(
         parts,
         _journal(made),
@@ -202,6 +203,10 @@ async def _with_dispatcher(made: Run, dispatcher: Dispatcher, store: Store, mess
     if session.state.outcome is None:
         return made.ending
     return ending_of(session.state.outcome, machine_format=made.config.output != "text")
+
+
+def _influence(made: Run) -> Provenance | None:
+    return made.live.state.influence if made.live is not None else None
 
 
 def _show(made: Run, session: Session, step: Step) -> None:

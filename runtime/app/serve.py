@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from runtime.app.arguments import Parser, port
+from runtime.app.arguments import MODES, Parser, port
 from runtime.app.console import Pipe
 from runtime.app.hangup import Hangup
 from runtime.errors import TwinstepError
@@ -43,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--auth", choices=["none", "token", "password", "trusted-proxy"], help="auth mode")
     made.add_argument("--state", metavar="FILE", help="where sessions and all else are kept")
     made.add_argument("--demo", action="store_true", help="answer with recorded answers instead of a model")
+    made.add_argument(
+        "--defender", choices=MODES, help="what becomes of the defender's decisions (default: the settings, enforce)"
+    )
     made.add_argument("--allow-unconfigured", action="store_true", help="start without gateway.mode in the settings")
     made.add_argument("--socket", metavar="PATH", help="Unix socket of the debugger (default: beside the state)")
     made.add_argument("--no-debugger", action="store_true", help="open no socket for `twinstep attach`")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from runtime.app.defending import Defending, defending
 from runtime.app.serve import ROLES
 from runtime.config.openclaw import (
     Flags,
@@ -85,11 +86,18 @@ class Setup:
     version: str = PEER_VERSION
     hosts: tuple[str, ...] = (LOOPBACK,)
     tls: Pair | None = None
+    defending: Defending = field(factory=lambda: Defending("off", Path(), "defender"))
 
     @property
     def host(self) -> str:
         """The address that others are told."""
         return self.hosts[0]
+
+    @property
+    def trusted(self) -> tuple[Path, ...]:
+        """The folders whose files are a person's own: the workspaces of all agents, and the scratch folder."""
+        named = (one["workspace"] for one in self.agents.values() if one.get("workspace"))
+        return (self.workspace, self.folder / "scratch", *map(Path, named))
 
     def around(self, settings: Settings) -> Surroundings:
         """Return what the tools of a session may see of the machine."""
@@ -188,7 +196,18 @@ def settled(given: Any, environ: Mapping[str, str], loaded: Loaded) -> Setup:
         tuple(model.headers.items()) if model is not None else (),
         hosts=_hosts(config.gateway, environ),
         tls=tls_of(config.gateway.tls, folder),
+        defending=_defending(given, config, folder, environ, places.home),
     )
+
+
+def _defending(given: Any, config: Any, folder: Path, environ: Mapping[str, str], home: Path) -> Defending:
+    """Return the defender that the settings want. Raises Unstartable where its policy cannot be used."""
+    try:
+        made = defending(given.defender, config.get("defender"), folder, "defender", environ, home)
+        made.check()
+    except SettingsError as exc:
+        raise Unstartable(str(exc)) from exc
+    return made
 
 
 def made_folder(path: Path) -> Path:

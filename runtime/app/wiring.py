@@ -8,7 +8,7 @@ import trio
 from attrs import frozen
 
 from runtime.app.clock import SystemChance, SystemClock
-from runtime.ports import Judge, Model
+from runtime.ports import Judge, Labeller, Model
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.journal import Journal
 from runtime.sessions.performer import Contexts, Performer, Surroundings
@@ -31,7 +31,7 @@ Reply = Callable[[Session, str], Awaitable[None]]
 
 @frozen
 class Parts:
-    """What a runtime is made of. It cannot be made without a judge."""
+    """What a runtime is made of. It cannot be made without a judge. `aclose` is awaited at the end."""
 
     judge: Judge
     model: Model
@@ -39,6 +39,8 @@ class Parts:
     around: Surroundings
     reply: Reply
     tools: Registry
+    labeller: Callable[[Store], Labeller] | None = None
+    aclose: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
 
 async def run_with(
@@ -66,6 +68,7 @@ async def run_with(
     )
     try:
         async with open_store(journal) as store:
+            performer.labeller = parts.labeller(store) if parts.labeller is not None else None
             dispatcher = Dispatcher(Journal(store, clock, store.codec, store.name), performer)
             try:
                 async with trio.open_nursery() as nursery:
@@ -79,6 +82,8 @@ async def run_with(
     finally:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             await parts.model.aclose()
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await parts.aclose()
 
 
 @frozen

@@ -45,7 +45,8 @@ def load(
     system, defaults = (_vetted(p, environ, home, unsafe, warnings) for p in _system_places(environ, workspace))
     user = _fitted(home / ".gemini" / "settings.json", environ, home)
     decided = trust(environ, merged(defaults, user, system), workspace, home, skip=skip_trust)
-    settings = merged(defaults, user, _project(workspace, environ, home, decided), system)
+    project = _without_defender(_project(workspace, environ, home, decided), warnings)
+    settings = merged(defaults, user, project, system)
     full, strays = with_env_file(environ, settings, workspace, home, decided)
     chosen = _mode(mode, settings, decided, warnings)
     return Config(
@@ -101,6 +102,15 @@ def _project(workspace: Path, environ: Mapping[str, str], home: Path, decided: T
     path = workspace / ".gemini" / "settings.json"
     found = read_settings(path, environ, home) or {}
     return fitted(found, tilde(path, home)) if decided.project else {}
+
+
+def _without_defender(project: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
+    """A project does not say how it is judged: that is the person's matter, and the administrator's."""
+    security = project.get("security")
+    if not isinstance(security, dict) or "defender" not in security:
+        return project
+    warnings.append(".gemini/settings.json: security.defender: passed over: a project cannot set its defender")
+    return {**project, "security": {key: value for key, value in security.items() if key != "defender"}}
 
 
 def _model(flag: str | None, environ: Mapping[str, str], settings: JsonObject) -> str:

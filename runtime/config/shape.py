@@ -119,6 +119,7 @@ SHAPE: Final[Mapping[str, Any]] = {
         "disableYoloMode": switch,
         "auth": {"selectedType": text, "enforcedType": text},
         "folderTrust": {"enabled": switch},
+        "defender": {"mode": choice("enforce", "audit", "off"), "policy": text, "policyKeys": text_or_texts},
     },
     "advanced": {"excludedEnvVars": texts, "ignoreLocalEnv": switch},
 }

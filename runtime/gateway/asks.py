@@ -9,6 +9,7 @@ from runtime.gateway.entries import Entry
 from runtime.gateway.frames import invalid
 from runtime.gateway.keys import keepable
 from runtime.gateway.queueing import Queueing
+from runtime.provenance import PERSON
 from runtime.vocab import JsonObject, Terms
 
 LONGEST: Final = 1_024
@@ -21,7 +22,8 @@ class Ask:
 
     `seconds` is how long the answer may take from now on, 0 for any time; it counts while this process lives and the
     session is not held. `model` (as entries name it) and `thinking` hold for its run only, None for those of the
-    session; a message that joins an open prompt goes with that. `terms` say how the model is asked for it.
+    session; a message that joins an open prompt goes with that. `terms` say how the model is asked for it. `labels` say
+    where it came from: a person, unless its bearer knows better.
     """
 
     entry: Entry
@@ -35,6 +37,7 @@ class Ask:
     model: str | None = None
     thinking: str | None = None
     terms: Terms | None = None
+    labels: tuple[str, ...] = PERSON
 
     def check(self) -> None:
         """Refuse an id that cannot be one. Raises GatewayError."""

@@ -44,7 +44,7 @@ EVENTS: Final = (
     "shutdown health heartbeat cron task node.pair.requested node.pair.resolved node.presence node.hostStats "
     "node.invoke.request node.invoke.cancel device.pair.requested device.pair.resolved device.pair.changed "
     "exec.approval.requested exec.approval.resolved config.changed chat.metadata.changed "
-    "session.paused session.resumed"
+    "session.paused session.resumed security.decision"
 ).split()
 CAPABILITIES: Final = ("published-model-catalog",)
 """What clients may rely on: models.list knows of providers and details."""

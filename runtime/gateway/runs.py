@@ -200,7 +200,7 @@ class Runs:
             self.overflows["new"] += 1
             raise InputError(f"{queue.cap} messages wait in the queue of the session, and it takes no more")
         kept = [run]
-        said = Message(run.id, ask.text, ask.parts, sender=ask.sender, terms=ask.terms)
+        said = Message(run.id, ask.text, ask.parts, ask.sender, ask.labels, ask.terms)
         if waits:
             # The id of the sender ends at once; the answer comes under an id of our own, which is kept before it.
             later = evolve(run, id=self.chance.uuid(), source="reply-dispatch")

@@ -3,13 +3,15 @@
 What a mode allows runs; what it would ask a person about is asked. A session that nobody knows is refused everything.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from attrs import frozen
 
 from runtime.policy.permission import HERE, Host, verdict
+from runtime.ports import Asked
+from runtime.provenance import Provenance
 from runtime.step.events import Settings
-from runtime.vocab import Decision, JsonObject, Message, ToolSpec, Verdict
+from runtime.vocab import Decision, JsonObject, Message, ToolResult, ToolSpec, Verdict
 
 
 @frozen
@@ -31,14 +33,21 @@ class PermissionJudge:
         """Let every message in: the gateway has authenticated who sent it."""
         return Verdict(Decision.ALLOW, "gateway.authenticated")
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         """Decide about one call by the mode of its session."""
+        spec = asked.spec
         settings = self.settings(session)
         if settings is None:
             return Verdict(Decision.BLOCK, "permission.unknown", "The session is not known.")
         if not self.admits(spec.name):  # it was on offer before the settings changed
             return Verdict(Decision.BLOCK, "settings.tools", f"The settings of the gateway do not allow {spec.name}.")
-        return verdict(settings.mode, spec.name, args, settings.workspace, self.host)
+        return verdict(settings.mode, spec.name, asked.args, settings.workspace, self.host)
+
+    async def result(
+        self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance
+    ) -> Verdict:
+        """Let every result join."""
+        return Verdict(Decision.ALLOW, "gateway.authenticated")
 
     async def reply(self, session: str, text: str) -> Verdict:
         """Let every reply out."""

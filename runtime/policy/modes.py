@@ -8,7 +8,7 @@ The reason of a verdict is the whole text of the error that the model and the pe
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
@@ -16,7 +16,9 @@ from typing import Final
 from attrs import frozen
 
 from runtime.policy.entries import SHELL, Entry, begins, entries, holds
-from runtime.vocab import ApprovalMode, Decision, JsonObject, Message, ToolSpec, Verdict
+from runtime.ports import Asked
+from runtime.provenance import Provenance
+from runtime.vocab import ApprovalMode, Decision, JsonObject, Message, ToolResult, ToolSpec, Verdict
 
 D, E, Y, P = ApprovalMode.DEFAULT, ApprovalMode.AUTO_EDIT, ApprovalMode.YOLO, ApprovalMode.PLAN
 
@@ -120,9 +122,15 @@ class ApprovalJudge:
         """Let every reply out."""
         return Verdict(Decision.ALLOW, "mode.messages")
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         """Judge one tool call with exactly the arguments that would run."""
-        return self.judged(spec, args)
+        return self.judged(asked.spec, asked.args)
+
+    async def result(
+        self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance
+    ) -> Verdict:
+        """Let every result join."""
+        return Verdict(Decision.ALLOW, "mode.messages")
 
     def judged(self, spec: ToolSpec, args: JsonObject) -> Verdict:
         """Return the verdict on a call: exclusions, then the core list, then the mode."""

@@ -10,13 +10,15 @@ from typing import Any, Final, Protocol
 from attrs import define, field, frozen
 
 from runtime.errors import ModelError
-from runtime.ports import Chance, Clock, Judge, Model, ModelRequest, Tool, ToolContext
+from runtime.ports import Chance, Clock, Judge, Labeller, Model, ModelRequest, Tool, ToolContext
+from runtime.provenance import NOTHING, marked
+from runtime.sessions.labelling import asked_of, joining, labels_of, noted
 from runtime.sessions.session import Session
 from runtime.step import Event, State, effects
 from runtime.step import events as ev
 from runtime.step.response import named, stray
 from runtime.step.state import Call
-from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict
+from runtime.vocab import Decision, JsonObject, Tape, ToolResult, Verdict, evolve
 
 JUDGE_SECONDS: Final = 30.0
 CONTEXT_SECONDS: Final = 30.0
@@ -65,7 +67,7 @@ class Performer:
 
     `unknown(name, offered)` is the sentence for a call of a tool that is not there. `reply` hands an answer to the
     outbox. `live` shows what a running tool prints, `overhear` hears it first. `ask` asks a person about a call and
-    returns `Approved` or `Denied`.
+    returns `Approved` or `Denied`. `labeller` knows where results come from; without one, the flows of tools say it.
     """
 
     judge: Judge
@@ -81,6 +83,7 @@ class Performer:
     ask: Callable[[Session, Call], Awaitable[Event]] | None = None
     overhear: Callable[[Session, str, str], None] | None = None
     instead: Instead | None = None
+    labeller: Labeller | None = None
 
     async def perform(self, session: Session, effect: effects.Effect, deliver: Deliver) -> Event:
         """Do what `effect` names and return its outcome; chunks on the way go to `deliver`."""
@@ -178,8 +181,8 @@ class Performer:
         tool = self.checked(session, session.state, call)
         if isinstance(tool, ToolResult):
             return ev.Invalid(call.id, tool, call.revision)
-        labels = session.state.history[-1].labels if session.state.history else ()
-        verdict = await self._verdict(session, self.judge.call(session.id, tool.spec, call.args, labels), call.id)
+        asked = asked_of(session.state, tool.spec, call)
+        verdict = await self._verdict(session, self.judge.call(session.id, asked), call.id)
         return ev.Judged(call.id, verdict, call.revision)
 
     async def _run(self, session: Session, effect: effects.RunTool) -> Event:
@@ -191,12 +194,21 @@ class Performer:
         result = ToolResult.failed(
             "execution_failed", f"The tool did not end within {TOOL_SECONDS:.0f} s and was stopped."
         )
-        started = self.clock.mono()
+        began, started = self.clock.wall(), self.clock.mono()
         with session.deadlines.within(TOOL_SECONDS, "tool", call.id):
             result = await self._guarded(tool, call.args, context)
         took = (self.clock.mono() - started) // 1_000_000
         fatal = result.error is not None and result.error.type == "no_space_left"
-        return ev.Finished(call.id, _timed(result, took, tuple(used)), fatal)
+        asked = asked_of(session.state, tool.spec, call)
+        labels = labels_of(asked, result)
+        if self.labeller is not None and not marked(result.labels):
+            labels = (*await self.labeller.labels(session.id, asked, result, began), *result.labels)
+        result = _timed(result, took, tuple(used), labels)
+        provenance = NOTHING.plus(result.labels)
+        verdict = await self._verdict(
+            session, self.judge.result(session.id, tool.spec, call.args, result, provenance), call.id
+        )
+        return ev.Finished(call.id, joining(call, result, verdict), fatal, noted(verdict))
 
     async def _guarded(self, tool: Tool, args: JsonObject, context: ToolContext) -> ToolResult:
         try:
@@ -253,7 +265,5 @@ def _unhandled(exc: Exception) -> ToolResult:
     return ToolResult.failed("unhandled_exception", f"{type(exc).__name__}: {exc}")
 
 
-def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...]) -> ToolResult:
-    from attrs import evolve
-
-    return evolve(result, milliseconds=milliseconds, tape=tape)
+def _timed(result: ToolResult, milliseconds: int, tape: tuple[int, ...], labels: tuple[str, ...]) -> ToolResult:
+    return evolve(result, milliseconds=milliseconds, tape=tape, labels=labels)

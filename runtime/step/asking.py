@@ -158,10 +158,16 @@ def stream_ended(state: State, event: ev.StreamEnded) -> Moved:
     asked = (
         waves.planned(answer.calls, state.context.toolset, terms.tools.names) if answer.calls and state.context else ()
     )
-    kept = append(state, answer.content) if answer.content.parts else {}
+    kept = append(state, _influenced(state, answer.content)) if answer.content.parts else {}
     done = evolve(turn, chunks=turn.chunks[:0], rolled=b"", calls=asked)
     runs = any(call.phase is not CallPhase.FINISHED for call in asked)
     return evolve(state, phase=Phase.CALLS if runs else Phase.TURN_END, turn=done, **kept), ()
+
+
+def _influenced(state: State, content: Content) -> Content:
+    """What the model said carries what it had before it: all labels of its window that are not trusted."""
+    tainted = state.influence.tainted if waves.labelled(state) else ()
+    return evolve(content, labels=(*content.labels, *tainted)) if tainted else content
 
 
 def _invalid_stream(state: State, problem: str) -> State:

@@ -50,7 +50,13 @@ def approved(state: State, event: ev.Approved) -> Moved:
     if event.args is None:
         return with_call(state, evolve(call, phase=CallPhase.SCHEDULED)), ()
     changed = evolve(
-        call, phase=CallPhase.JUDGE, args=event.args, revision=call.revision + 1, edited=True, verdict=None
+        call,
+        phase=CallPhase.JUDGE,
+        args=event.args,
+        revision=call.revision + 1,
+        edited=True,
+        verdict=None,
+        entered_by=event.by,
     )
     return with_call(state, changed), ()
 

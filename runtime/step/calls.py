@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from runtime import provenance
+from runtime.provenance import Integrity
 from runtime.step.events import Go
 from runtime.step.response import stray
 from runtime.step.state import Call, State, Turn
@@ -104,16 +106,40 @@ def ready(turn: Turn) -> tuple[Go, ...]:
     )
 
 
-def results(turn: Turn) -> Content:
-    """Return the one user content that answers all calls of the turn, in their order."""
+def results(turn: Turn, *, labelled: bool = False) -> Content:
+    """Return the one user content that answers all calls of the turn, in their order.
+
+    A result that says how far it can be trusted says it for its tool. One that says nothing of where it came from, in
+    a prompt that is `labelled`, was made here: the call did not run.
+    """
     parts: list[dict[str, Any]] = []
     labels: list[str] = []
     for call in turn.calls:
         result = call.result or ToolResult.failed("unknown", "The call has no result.")
         parts.append({"functionResponse": {"id": call.id, "name": call.name, "response": result.response}})
         parts += [dict(part) for part in result.parts]
-        labels += [label for label in (f"tool:{call.name}", *result.labels) if label not in labels]
+        labels += [label for label in _labels(call.name, result, labelled=labelled) if label not in labels]
     return Content("user", tuple(parts), tuple(labels))
+
+
+def _labels(tool: str, result: ToolResult, *, labelled: bool) -> tuple[str, ...]:
+    says = provenance.marked(result.labels)
+    if says:
+        own = provenance.mark(provenance.NOTHING.plus(says).integrity, f"tool:{tool}")
+        return tuple(dict.fromkeys((own, *result.labels)))
+    if labelled and not result.labels:
+        return (provenance.mark(Integrity.TRUSTED, f"tool:{tool}"),)
+    return (f"tool:{tool}", *result.labels)
+
+
+def labelled(state: State) -> bool:
+    """Whether the open prompt is of a program that says how far each value can be trusted."""
+    return state.prompt is not None and bool(provenance.marked(state.prompt.message.labels))
+
+
+def answers(state: State, turn: Turn) -> Content:
+    """Return the answers to the calls of this turn of the open prompt."""
+    return results(turn, labelled=labelled(state))
 
 
 def cancelled(reason: str) -> ToolResult:

@@ -104,10 +104,10 @@ def go_turn_end(state: State) -> Moved:
     over, too. Messages that steer come before a turn or a reply, but not between such a call and its result."""
     turn = turn_of(state)
     if waves.hands_over(turn):
-        state = evolve(state, turn=evolve(turn, calls=()), **append(state, waves.results(turn)))
+        state = evolve(state, turn=evolve(turn, calls=()), **append(state, waves.answers(state, turn)))
         return enter(state, Phase.REPLY), ()
     if turn.calls:
-        state = evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.results(turn)))
+        state = evolve(state, phase=Phase.TURN, turn=None, **append(state, waves.answers(state, turn)))
     steering = tuple(one.message for one in state.lane if one.steer)
     if steering:
         waiting = tuple(one for one in state.lane if not one.steer)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from runtime.step.events import Change, Edited
-from runtime.step.rewriting import EditRefused, Rewrite, history, reply
+from runtime.step.rewriting import EditRefused, Rewrite, history, reply, trust
 from runtime.step.state import Call, State
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import ToolResult, Toolset, encode, evolve, nested_within
@@ -149,7 +149,8 @@ def _changed_call(call: Call, member: str, change: Change, by: str) -> Call:
     if member == "args" or member.startswith("args."):
         args = _set(call.args, member.split(".")[1:], change)
         phase = CallPhase.QUEUED if call.phase is CallPhase.QUEUED else CallPhase.JUDGE
-        return evolve(call, args=args, phase=phase, revision=call.revision + 1, edited=True, verdict=None)
+        revision = call.revision + 1
+        return evolve(call, args=args, phase=phase, revision=revision, edited=True, verdict=None, entered_by="")
     if member == "result":
         return evolve(call, phase=CallPhase.FINISHED, result=_made_up(change, by), edited=True)
     raise EditRefused(f"{change.path}: of a call, `args`, `args.NAME` and `result` can be changed")
@@ -185,6 +186,7 @@ _CHANGES: Final[Mapping[str, Rewrite]] = {
     "history": history,
     "reply": reply,
     "calls": _calls,
+    "trust": trust,
     "note": _note,
 }
 OPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -205,6 +207,7 @@ EDITABLE: Final[Mapping[str, str]] = {
     "calls.ID.args": "arguments of a call that has not started; the call is judged again",
     "calls.ID.args.NAME": "one argument of such a call",
     "calls.ID.result": "a made-up result, given to the model in place of running the call; deleted, the call is judged",
+    "trust": "places of contents that a person vouches for, null for all; or an object of places with their labels",
     "note": "nothing: it says in the journal what somebody did to the world of the session",
 }
 """Every path an edit may name, with what it means."""

@@ -20,7 +20,7 @@ def answered(state: State, reason: str) -> State:
     if turn is None or not turn.calls:
         return state
     settled = evolve(turn, calls=tuple(waves.settled(call, reason) for call in turn.calls))
-    return evolve(state, turn=settled, **append(state, waves.results(settled)))
+    return evolve(state, turn=settled, **append(state, waves.answers(state, settled)))
 
 
 def ended_with(state: State, phase: Phase, outcome: Outcome) -> State:

@@ -218,12 +218,16 @@ class Denied:
 
 @frozen
 class Finished:
-    """A tool came to its end. `fatal` says that the prompt cannot go on (AGENT_LOOP section 8, exit 54)."""
+    """A tool came to its end. `fatal` says that the prompt cannot go on (AGENT_LOOP section 8, exit 54).
+
+    `verdict` is what the judge said of the result where that was more than a plain yes; the result is as it joins.
+    """
 
     on: ClassVar = On.FINISHED
     call: str
     result: ToolResult
     fatal: bool = False
+    verdict: Verdict | None = None
 
 
 @frozen

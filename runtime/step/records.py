@@ -13,13 +13,15 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgpack
 from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from pyrsistent import PVector, pvector
 
+from runtime import provenance
 from runtime.errors import JournalCorrupt, JournalError, JournalNewer
 from runtime.step.events import EVENTS, Branched, Event, Forked, On
 from runtime.step.machine import Step
 from runtime.step.state import State
-from runtime.vocab import Content, JsonObject
+from runtime.vocab import Content, JsonObject, evolve
 
 SCHEMA: Final = 1
 """Version of a record. A reader refuses what is newer and brings what is older up through UPGRADES."""
@@ -73,7 +75,23 @@ def _converter() -> Converter:
         _is_vector, lambda kind: _vector_of(made.get_structure_hook(get_args(kind)[0]), kind)
     )
     made.register_structure_hook(Content, _content)
+    made.register_unstructure_hook(State, _without_influence(made))
+    made.register_structure_hook(State, _with_influence(made))
     return made
+
+
+def _without_influence(made: Converter) -> Callable[[State], Any]:
+    return make_dict_unstructure_fn(State, made, _cattrs_omit_if_default=True, influence=override(omit=True))
+
+
+def _with_influence(made: Converter) -> Callable[[Any, Any], State]:
+    structure = make_dict_structure_fn(State, made, influence=override(omit=True))
+
+    def whole(value: Any, kind: Any) -> State:
+        state = structure(value, kind)
+        return evolve(state, influence=provenance.of(state.history))
+
+    return whole
 
 
 def _vector_of(hook: Callable[[Any, Any], Any], kind: Any) -> Callable[[Any, Any], "PVector[Any]"]:

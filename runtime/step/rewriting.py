@@ -7,6 +7,7 @@ from typing import Any, Final
 from pyrsistent import PVector
 
 from runtime.errors import RemoteError
+from runtime.provenance import Integrity, mark, read
 from runtime.step.events import Change
 from runtime.step.state import State, rewritten
 from runtime.step.table import REST, Phase
@@ -65,6 +66,35 @@ def _move(state: State, at: int, change: Change, by: str) -> State:
         raise EditRefused(f"{change.path}: it cannot be moved over place {base}, where the open prompt begins")
     moved, rest = state.history[at], state.history.delete(at)
     return _with(state, rest[:to].append(moved).extend(rest[to:]), 0)
+
+
+def trust(state: State, rest: str, change: Change, by: str) -> State:
+    """Vouch for contents of the history: for all, for some by their places, or put the labels of some as given."""
+    value = change.value
+    if rest:
+        raise EditRefused(f"{change.path}: no such path; it is `trust`")
+    contents = state.history
+    if value is None:
+        value = list(range(len(contents)))
+    places = dict(value) if isinstance(value, Mapping) else dict.fromkeys(map(str, value)) if _list(value) else None
+    if places is None or not all(_INDEX.fullmatch(str(at)) and int(at) < len(contents) for at in places):
+        raise EditRefused(f"trust: must be null, or places of the {len(contents)} contents, not {value!r}")
+    for at, given in places.items():
+        old = contents[int(at)]
+        if given is not None and not (_list(given) and all(isinstance(label, str) for label in given)):
+            raise EditRefused(f"trust: the labels of content {at} must be a list of texts")
+        labels = _vouched(old.labels, by) if given is None else tuple(given)
+        contents = contents.set(int(at), Content(old.role, old.parts, labels))
+    return evolve(state, **rewritten(contents))
+
+
+def _list(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and not any(isinstance(one, bool) for one in value)
+
+
+def _vouched(labels: tuple[str, ...], by: str) -> tuple[str, ...]:
+    trusted = (mark(Integrity.TRUSTED, read(label)[1]) for label in labels)
+    return _marked(tuple(dict.fromkeys(trusted)), by)
 
 
 def _base(state: State) -> int:

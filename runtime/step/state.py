@@ -11,6 +11,8 @@ import msgpack
 from attrs import field, frozen
 from pyrsistent import PVector, pvector
 
+from runtime import provenance
+from runtime.provenance import NOTHING, Provenance
 from runtime.step.settings import Settings
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import (
@@ -65,7 +67,9 @@ class Prompt:
 @frozen
 class Call:
     """One tool call of a turn. `revision` grows with each change of the arguments, so a late verdict on older ones
-    does not count. `edited` marks calls that a person touched."""
+    does not count. `edited` marks calls that a person touched, `entered_by` is who gave the arguments when asked about
+    the call, if somebody did and nobody edited them since. It is not in the digest: the events say it, and journals
+    from before it keep theirs."""
 
     id: str
     name: str
@@ -76,6 +80,7 @@ class Call:
     edited: bool = False
     verdict: Verdict | None = None
     result: ToolResult | None = None
+    entered_by: str = ""
 
     @cached_property
     def digest(self) -> bytes:
@@ -169,6 +174,9 @@ class State:
 
     `lane` holds the messages that wait, oldest first; `steering` is the one that the judge looks at before it joins the
     open prompt.
+
+    `influence` is the join of the labels of the whole history, kept at each append so that nobody reads it again. The
+    history says it all, so it is in neither digest nor snapshot.
     """
 
     session: str
@@ -194,6 +202,7 @@ class State:
     outcome: Outcome | None = None
     lane: tuple[Waiting, ...] = ()
     steering: Message | None = None
+    influence: Provenance = field(default=NOTHING, eq=False)
 
     @property
     def digest(self) -> bytes:
@@ -245,7 +254,8 @@ def append(state: State, *contents: Content) -> dict[str, Any]:
     rolled = state.rolled
     for content in contents:
         rolled = digest(rolled, content.digest)
-    return {"history": state.history.extend(contents), "rolled": rolled}
+    joined = provenance.of(contents, state.influence)
+    return {"history": state.history.extend(contents), "rolled": rolled, "influence": joined}
 
 
 def rewritten(contents: "PVector[Content] | tuple[Content, ...]") -> dict[str, Any]:
@@ -253,4 +263,4 @@ def rewritten(contents: "PVector[Content] | tuple[Content, ...]") -> dict[str, A
     rolled = b""
     for content in contents:
         rolled = digest(rolled, content.digest)
-    return {"history": pvector(contents), "rolled": rolled}
+    return {"history": pvector(contents), "rolled": rolled, "influence": provenance.of(contents)}

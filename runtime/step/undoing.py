@@ -20,6 +20,8 @@ def _undo(state: State, change: Change) -> tuple[Change, ...]:
     head, _, rest = change.path.partition(".")
     if head == "history":
         return _undo_history(state, rest, change)
+    if head == "trust":
+        return (Change("trust", {str(n): list(one.labels) for n, one in enumerate(state.history)}),)
     if head == "calls":
         return _undo_call(state, rest, change)
     return (Change(change.path, _value(state, head, rest)),)

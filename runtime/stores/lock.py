@@ -13,7 +13,7 @@ def create(path: str) -> int:
     Raises JournalError if that cannot be done or if `path` is something else than a regular file.
     """
     try:
-        _make_folder(os.path.dirname(os.path.abspath(path)))
+        make_folder(os.path.dirname(os.path.abspath(path)))
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as exc:
         raise JournalError(f"{path}: cannot be opened: {exc.strerror}") from exc
@@ -57,18 +57,24 @@ def sync_folder(path: str) -> None:
     """
     fd = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
-    except OSError as exc:
-        if exc.errno != errno.EINVAL:
-            raise
+        sync_handle(fd)
     finally:
         os.close(fd)
 
 
-def _make_folder(folder: str) -> None:
+def sync_handle(folder: int) -> None:
+    """Make the names in an open folder durable, as `sync_folder` does. Raises OSError."""
+    try:
+        os.fsync(folder)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+
+
+def make_folder(folder: str) -> None:
     """Create a folder and those above it for this user only; `os.makedirs` would leave the ones above open."""
     if not os.path.isdir(folder):
-        _make_folder(os.path.dirname(folder))
+        make_folder(os.path.dirname(folder))
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:

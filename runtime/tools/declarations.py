@@ -6,6 +6,7 @@ Rule 2: the descriptions are our own words.
 
 from typing import Any, Final
 
+from runtime.tools.flows import FETCHES, READS, RUNS, SEARCHES, WRITES
 from runtime.vocab import EffectClass, ToolSpec
 
 GIT_IGNORE: Final = "Leave out what .gitignore names. Default true; counts only inside a git repository."
@@ -48,6 +49,7 @@ LIST_DIRECTORY: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 READ_FILE: Final = ToolSpec(
@@ -62,6 +64,7 @@ READ_FILE: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 GREP_SEARCH: Final = ToolSpec(
@@ -80,6 +83,7 @@ GREP_SEARCH: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 GLOB: Final = ToolSpec(
@@ -95,6 +99,7 @@ GLOB: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 REPLACE: Final = ToolSpec(
@@ -113,6 +118,7 @@ REPLACE: Final = ToolSpec(
     EffectClass.COMPENSABLE,
     "edit",
     parallel=False,
+    flow=WRITES,
 )
 
 WRITE_FILE: Final = ToolSpec(
@@ -127,6 +133,7 @@ WRITE_FILE: Final = ToolSpec(
     EffectClass.IDEMPOTENT,
     "edit",
     parallel=False,
+    flow=WRITES,
 )
 
 WEB_FETCH: Final = ToolSpec(
@@ -138,6 +145,7 @@ WEB_FETCH: Final = ToolSpec(
     ),
     EffectClass.IDEMPOTENT,
     "fetch",
+    flow=FETCHES,
 )
 
 RUN_SHELL_COMMAND: Final = ToolSpec(
@@ -156,6 +164,7 @@ RUN_SHELL_COMMAND: Final = ToolSpec(
     ),
     EffectClass.IRREVERSIBLE,
     "execute",
+    flow=RUNS,
 )
 
 GOOGLE_WEB_SEARCH: Final = ToolSpec(
@@ -164,6 +173,7 @@ GOOGLE_WEB_SEARCH: Final = ToolSpec(
     _takes(["query"], query=_text("What to look for, as a question or as keywords.")),
     EffectClass.IDEMPOTENT,
     "read",
+    flow=SEARCHES,
 )
 
 SPECS: Final = (

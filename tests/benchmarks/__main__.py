@@ -16,7 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 EXPLANATION = HERE.parent.parent / "docs" / "explanation"
-PAGES = tuple(EXPLANATION / name for name in ("performance.md", "debugger.md", "time-travel.md"))
+PAGES = tuple(sorted(EXPLANATION.glob("*.md")))
 """Each benchmark has its place in one of them."""
 BEGIN = "<!-- figures of {}: made by make bench, do not edit -->"
 END = "<!-- end of figures of {} -->"

@@ -9,9 +9,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from debugger.audit import BEGINNING, KIND, LARGEST, MOST, TAIL, Audit, Entry, Head, cut, hashed, verified
+from debugger.audit import KIND, MOST, TAIL, Audit, Entry, hashed, verified
 from runtime.errors import JournalCorrupt, JournalError, JournalFull, LocalError
 from runtime.stores import Bound, open_store
+from runtime.stores.chain import BEGINNING, LARGEST, Head, cut
 from runtime.stores.memory import Kept, MemoryStore
 from tests.fakes.stores import FullStore
 from tests.fakes.world import TrioClock

@@ -11,9 +11,7 @@ import pytest
 from tests.docs.pages import ROOT
 
 BENCHMARKS: Final = ROOT / "tests" / "benchmarks"
-PAGES: Final = tuple(
-    ROOT / "docs" / "explanation" / name for name in ("performance.md", "debugger.md", "time-travel.md")
-)
+PAGES: Final = tuple(sorted((ROOT / "docs" / "explanation").glob("*.md")))
 
 
 def benchmarks() -> list[str]:

@@ -10,7 +10,8 @@ import trio
 from attrs import define, field
 
 from runtime.errors import JournalError, ModelError
-from runtime.ports import Deliver, ModelRequest, Store, ToolContext
+from runtime.ports import Asked, Deliver, ModelRequest, Store, ToolContext
+from runtime.provenance import Provenance
 from runtime.sessions.dispatcher import Dispatcher
 from runtime.sessions.gate import Breakpoint
 from runtime.sessions.journal import Journal
@@ -191,6 +192,9 @@ class FakeJudge:
     failures: dict[str, Exception] = field(factory=dict)
     asked: Counter[str] = field(factory=Counter)
     stubborn: bool = False
+    weighed: list[Asked] = field(factory=list)
+    brought: list[tuple[str, Provenance]] = field(factory=list)
+    results: dict[str, Verdict] = field(factory=dict)
 
     def offers(self, spec: ToolSpec) -> bool:
         return True
@@ -199,14 +203,23 @@ class FakeJudge:
         await self._think("screen")
         return ALLOW
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         await self._think("call")
-        self.seen.append((spec.name, args))
+        spec = asked.spec
+        self.seen.append((spec.name, asked.args))
+        self.weighed.append(asked)
         if spec.name in self.blocked:
             return Verdict(Decision.BLOCK, "test.block", "not this one")
         if spec.name in self.reviewed:
             return Verdict(Decision.REVIEW, "test.review", "somebody should look")
         return ALLOW
+
+    async def result(
+        self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance
+    ) -> Verdict:
+        await self._think("result")
+        self.brought.append((spec.name, provenance))
+        return self.results.get(spec.name, ALLOW)
 
     async def reply(self, session: str, text: str) -> Verdict:
         await self._think("reply")

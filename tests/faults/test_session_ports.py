@@ -1,6 +1,6 @@
 """Whatever a port does, it costs the prompt that asked, and neither its session nor another one nor the daemon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,11 +8,11 @@ import trio
 from trio.testing import MockClock
 
 from runtime.errors import AuthError, NoTransition
-from runtime.ports import Deliver, ModelRequest, ToolContext
+from runtime.ports import Asked, Deliver, ModelRequest, ToolContext
 from runtime.sessions.session import Session
 from runtime.step import OPEN, Phase, Step, StepKind
 from runtime.step import events as ev
-from runtime.vocab import JsonObject, Tape, ToolResult, ToolSpec, Verdict
+from runtime.vocab import JsonObject, Tape, ToolResult, Verdict
 from tests.fakes.requests import assert_whole
 from tests.fakes.world import (
     FakeContexts,
@@ -206,15 +206,15 @@ async def failing_cleanup() -> None:
 class BreakingJudge(FakeJudge):
     """Breaks when it is stopped while it thinks about a call."""
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         await failing_cleanup()
-        return await super().call(session, spec, args, labels)
+        return await super().call(session, asked)
 
 
 class SilentJudge(FakeJudge):
     """Answers, and says nothing."""
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         await trio.lowlevel.checkpoint()
         silence: Any = None
         verdict: Verdict = silence

@@ -32,7 +32,7 @@ ACTED: Final = frozenset(
     session.maintenance.maxDiskBytes session.maintenance.highWaterBytes
     messages.queue
     tools.profile tools.allow tools.alsoAllow tools.deny tools.codeMode
-    cron.enabled cron.sessionRetention logging.level logging.consoleLevel logging.file auth.profiles wizard
+    defender cron.enabled cron.sessionRetention logging.level logging.consoleLevel logging.file auth.profiles wizard
     """.split()
 )
 """Keys that have an effect here, with all that is below them. `*` is any key."""

@@ -17,14 +17,14 @@ from runtime.config.openclaw.model import Gateway as GatewaySettings
 from runtime.config.openclaw.model import Hooks as HookSettings
 from runtime.errors import LocalError, TwinstepError
 from runtime.gateway.frames import FORBIDDEN, UNAVAILABLE, GatewayError
-from runtime.gateway.http import access, metrics, models, openai, openapi, pages, responses, status, tools
+from runtime.gateway.http import access, defender, metrics, models, openai, openapi, pages, responses, status, tools
 from runtime.gateway.http.access import Caller, Visit
 from runtime.gateway.http.asgi import Message, Receive, Send
 from runtime.gateway.http.hooks import AGENT, WAKE, Hooks, below, hook
 from runtime.gateway.http.openapi import Access, Route
 from runtime.gateway.http.turns import Turns
 from runtime.gateway.http.wire import FAILED, NOT_FOUND, Answer, Halt, Incoming, Left, not_allowed, problem
-from runtime.gateway.scopes import READ, WRITE
+from runtime.gateway.scopes import ADMIN, READ, WRITE
 
 if TYPE_CHECKING:
     from runtime.gateway.desk import Desk
@@ -119,6 +119,21 @@ ROUTES: Final = (
         scope=WRITE,
         body=tools.INVOKE,
         tag="tools",
+    ),
+    post(
+        path="/defender/evaluate",
+        handler=defender.evaluate,
+        about="What the defender thinks of a text; nothing is held up by it.",
+        scope=WRITE,
+        body=defender.EVALUATE,
+        tag="defender",
+    ),
+    post(
+        path="/defender/policy/reload",
+        handler=defender.reload,
+        about="Read the defender's policy again: whole, or not at all.",
+        scope=ADMIN,
+        tag="defender",
     ),
     post(path="/hooks/wake", handler=hook, about="Wake a session.", access=Access.HOOK, body=WAKE),
     post(path="/hooks/agent", handler=hook, about="Start a run.", access=Access.HOOK, body=AGENT),

@@ -27,6 +27,7 @@ from runtime.gateway.http.wire import NOT_FOUND, Answer, Halt, as_json, as_text,
 from runtime.gateway.registry import Call
 from runtime.gateway.runs import Runs
 from runtime.model.thinking import level_named
+from runtime.provenance import Integrity, mark
 
 BODY: Final = 262_144
 LONGEST_KEY: Final = 256
@@ -310,6 +311,7 @@ async def _start(visit: Visit, job: Job, replay: str) -> str:
         text=job.message,
         parts=({"text": said},),
         sender=SENDER,
+        labels=(mark(Integrity.UNTRUSTED, f"hook:{job.name}"),),
         model=job.model,
         thinking=job.thinking,
         lasting=bool(replay),

@@ -12,18 +12,22 @@ from runtime import __version__
 from runtime.gateway.http.access import Visit
 from runtime.gateway.http.wire import Answer
 from runtime.gateway.pulse import resident
+from runtime.gateway.security import Security
 
 if TYPE_CHECKING:
     from runtime.gateway.http.app import Surface
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+SUFFIX: Final = "suffix"
+
 Samples = Iterable[tuple[Mapping[str, str], float]]
 
 
 @frozen
 class Family:
-    """One metric: its name without the prefix, its type, what it is, and its samples."""
+    """One metric: its name without the prefix, its type, what it is, and its samples. A label `suffix` is no label but
+    ends the name of its sample, as those of a histogram do."""
 
     name: str
     type: str
@@ -36,8 +40,9 @@ class Family:
         yield f"# HELP {name} {self.about}"
         yield f"# TYPE {name} {self.type}"
         for labels, value in self.samples:
-            told = ",".join(f'{key}="{escaped(text)}"' for key, text in labels.items())
-            yield f"{name}{{{told}}} {value:.15g}" if told else f"{name} {value:.15g}"
+            told = ",".join(f'{key}="{escaped(text)}"' for key, text in labels.items() if key != SUFFIX)
+            whole = name + labels.get(SUFFIX, "")
+            yield f"{whole}{{{told}}} {value:.15g}" if told else f"{whole} {value:.15g}"
 
 
 def escaped(text: str) -> str:
@@ -103,11 +108,46 @@ def families(surface: "Surface") -> Iterable[Family]:
         yield Family(
             "debugger_sessions_touched", "gauge", "Sessions in memory that were changed.", alone(shown["touched"])
         )
+    if "security" in desk.extras:
+        yield from _of_defender(desk.extras["security"])
     yield Family("journal_full", "gauge", "Whether sessions wait for the disk.", alone(store.full))
     yield Family("journal_unflushed", "gauge", "Whether records wait to be handed on.", alone(store.unflushed))
     waiting = getattr(store, "waiting", None)
     if waiting is not None:
         yield Family("journal_backlog_records", "gauge", "Records that wait to be written.", alone(waiting))
+
+
+def _of_defender(security: Security) -> Iterable[Family]:
+    shown, measured = security.shown(), security.measured()
+    yield Family("defender_waiting", "gauge", "Evaluations that wait for a place.", alone(shown["waiting"]))
+    yield Family("defender_running", "gauge", "Evaluations under way.", alone(shown["running"]))
+    yield Family("defender_lookups", "gauge", "Look-ups at other services under way.", alone(shown["lookups"]))
+    yield Family("defender_cached", "gauge", "Assessments kept for equal content.", alone(shown["cached"]))
+    yield Family("defender_cache_hits_total", "counter", "Assessments from before.", alone(shown["cache_hits"]))
+    yield Family("defender_events_suppressed_total", "counter", "Events not told.", alone(security.suppressed))
+    if measured is None:
+        return
+    decisions = [
+        ({"kind": kind, "decision": decision, "rule": rule}, count)
+        for (kind, decision, rule), count in sorted(measured.decisions.items())
+    ]
+    yield Family("defender_decisions_total", "counter", "Decisions by kind, decision and rule.", decisions)
+    yield Family(
+        "defender_faults_total", "counter", "What could not be decided, and why.", by("fault", measured.faults)
+    )
+    yield Family(
+        "defender_evaluation_microseconds", "histogram", "Time of an evaluation, with its wait.", _buckets(security)
+    )
+
+
+def _buckets(security: Security) -> Samples:
+    measured = security.measured()
+    total = 0
+    for bound, count in zip((*security.bounds, "+Inf"), measured.buckets if measured else (), strict=False):
+        total += count
+        yield {SUFFIX: "_bucket", "le": str(bound)}, total
+    yield {SUFFIX: "_sum"}, measured.microseconds if measured else 0
+    yield {SUFFIX: "_count"}, total
 
 
 def _requests(surface: "Surface") -> Samples:

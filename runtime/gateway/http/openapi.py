@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from runtime.gateway.http.defender import EVALUATED, RELOADED
 from runtime.gateway.http.schema import AGENT, FLAG, LIST, TEXT, Schema, listed, record
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ ANSWERS: Final[Mapping[str, Schema]] = {
         {"id": TEXT, "object": TEXT, "created_at": COUNT, "status": TEXT, "model": TEXT, "output": LIST}, "id", "status"
     ),
     "/tools/invoke": record({"ok": FLAG, "result": record({"content": LIST, "details": record({})})}, "ok", "result"),
+    "/defender/evaluate": EVALUATED,
+    "/defender/policy/reload": RELOADED,
     "/hooks/wake": record({"ok": FLAG, "mode": TEXT, "eventOutcome": TEXT}, "ok", "mode", "eventOutcome"),
     "/hooks/agent": record({"ok": FLAG, "runId": TEXT}, "ok", "runId"),
     "/hooks/{name}": record({"ok": FLAG}, "ok"),

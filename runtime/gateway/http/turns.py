@@ -15,6 +15,7 @@ from attrs import define, evolve, field, frozen
 from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry, Run
 from runtime.gateway.queueing import NEXT
+from runtime.provenance import PERSON
 from runtime.step.calls import handed_over
 from runtime.vocab import JsonObject, Terms
 
@@ -44,6 +45,7 @@ class Turn:
     text: str
     parts: tuple[JsonObject, ...]
     sender: str = "http"
+    labels: tuple[str, ...] = PERSON
     model: str | None = None
     thinking: str | None = None
     via: str = "run"
@@ -230,7 +232,8 @@ class Turns:
             entry = watch.entry = self._entry(turn)
             watch.calls = partial(self._handed, entry.session)
             ask = Ask(entry, turn.run, turn.text, turn.parts, "agent", NEXT, turn.sender, terms=turn.terms)
-            await self.desk.runs.send(evolve(ask, model=turn.model, thinking=turn.thinking, seconds=turn.seconds))
+            ask = evolve(ask, model=turn.model, thinking=turn.thinking, seconds=turn.seconds, labels=turn.labels)
+            await self.desk.runs.send(ask)
             accepted = True
         finally:
             if not accepted:

@@ -16,6 +16,7 @@ from runtime.gateway.methods.chat import check_agent
 from runtime.gateway.params import Text
 from runtime.gateway.queueing import NEXT
 from runtime.gateway.registry import Call, Method
+from runtime.provenance import PERSON, Integrity, mark
 from runtime.vocab import JsonObject
 
 RECENT: Final = 5
@@ -266,7 +267,8 @@ async def wake(call: Call) -> Any:
     if made:
         desk.changed(entry, "create")
     parts: tuple[JsonObject, ...] = ({"text": f"System: {params.text}"},)
-    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", NEXT, "system"))
+    labels = PERSON if call.caller is not None else (mark(Integrity.UNTRUSTED, "hook:wake"),)
+    await desk.runs.send(Ask(entry, desk.chance.uuid(), params.text, parts, "agent", NEXT, "system", labels=labels))
     return {"ok": True}
 
 

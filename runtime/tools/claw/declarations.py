@@ -6,6 +6,7 @@ Rule 2: the descriptions are our own words.
 
 from typing import Any, Final
 
+from runtime.tools.flows import FEEDS, FETCHES, READS, RUNS, SEARCHES, TELLS, WRITES
 from runtime.vocab import EffectClass, ToolSpec
 
 
@@ -48,6 +49,7 @@ READ: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 WRITE: Final = ToolSpec(
@@ -62,6 +64,7 @@ WRITE: Final = ToolSpec(
     EffectClass.IDEMPOTENT,
     "edit",
     parallel=False,
+    flow=WRITES,
 )
 
 EDIT: Final = ToolSpec(
@@ -86,6 +89,7 @@ EDIT: Final = ToolSpec(
     EffectClass.COMPENSABLE,
     "edit",
     parallel=False,
+    flow=WRITES,
 )
 
 APPLY_PATCH: Final = ToolSpec(
@@ -97,6 +101,7 @@ APPLY_PATCH: Final = ToolSpec(
     EffectClass.COMPENSABLE,
     "edit",
     parallel=False,
+    flow=WRITES,
 )
 
 LS: Final = ToolSpec(
@@ -110,6 +115,7 @@ LS: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=READS,
 )
 
 EXEC: Final = ToolSpec(
@@ -134,6 +140,7 @@ EXEC: Final = ToolSpec(
     ),
     EffectClass.IRREVERSIBLE,
     "execute",
+    flow=RUNS,
 )
 
 PROCESS: Final = ToolSpec(
@@ -163,6 +170,7 @@ PROCESS: Final = ToolSpec(
     EffectClass.IRREVERSIBLE,
     "execute",
     parallel=False,
+    flow=FEEDS,
 )
 
 WEB_FETCH: Final = ToolSpec(
@@ -181,6 +189,7 @@ WEB_FETCH: Final = ToolSpec(
     ),
     EffectClass.IDEMPOTENT,
     "fetch",
+    flow=FETCHES,
 )
 
 SESSION_STATUS: Final = ToolSpec(
@@ -193,6 +202,7 @@ SESSION_STATUS: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=TELLS,
 )
 
 SESSIONS_LIST: Final = ToolSpec(
@@ -211,9 +221,17 @@ SESSIONS_LIST: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=SEARCHES,
 )
 
-AGENTS_LIST: Final = ToolSpec("agents_list", "List the agents.", _takes(), EffectClass.PURE, "read")
+AGENTS_LIST: Final = ToolSpec(
+    "agents_list",
+    "List the agents.",
+    _takes(),
+    EffectClass.PURE,
+    "read",
+    flow=TELLS,
+)
 
 SESSIONS_HISTORY: Final = ToolSpec(
     "sessions_history",
@@ -226,6 +244,7 @@ SESSIONS_HISTORY: Final = ToolSpec(
     ),
     EffectClass.PURE,
     "read",
+    flow=SEARCHES,
 )
 
 SPECS: Final = (APPLY_PATCH, EDIT, EXEC, LS, PROCESS, READ, WEB_FETCH, WRITE)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from runtime.ports import Chance, ToolContext
+from runtime.provenance import web
 from runtime.tools import fetch, hosts
 from runtime.tools.claw import arguments, declarations, results
 from runtime.tools.links import NoLink, read
@@ -66,7 +67,7 @@ class WebFetch:
         facts = self._facts(page, given, context.clock.wall())
         facts["tookMs"] = (context.clock.mono() - begun) // 1_000_000
         told = json.dumps(facts, ensure_ascii=False, indent=2)
-        return ToolResult(told, display=f"Fetched {page.address or link.text}", labels=(page.address,), details=facts)
+        return ToolResult(told, display=f"Fetched {page.address or link.text}", labels=web(page.address), details=facts)
 
     def _refused(self, why: str) -> ToolResult:
         return results.refused(self.spec.name, NOTICE + self._marked(why, "API"), "web_fetch_processing_error")

@@ -1,7 +1,6 @@
 """Breakpoints from end to end: what is asked for over the protocol stops a running session there (FEATURES 8 to 16)."""
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,10 +10,11 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from runtime.errors import ModelError
+from runtime.ports import Asked
 from runtime.sessions.session import Session
 from runtime.step import REST
 from runtime.step import events as ev
-from runtime.vocab import Decision, JsonObject, Message, ToolResult, ToolSpec, Verdict
+from runtime.vocab import Decision, Message, ToolResult, Verdict
 from tests.fakes.studio import House, Person, studio
 from tests.fakes.world import ALLOW, FakeJudge, calls, chunk, text
 
@@ -272,7 +272,7 @@ class Verdicts(FakeJudge):
         await self._think("screen")
         return self.says.get("screen", ALLOW)
 
-    async def call(self, session: str, spec: ToolSpec, args: JsonObject, labels: Sequence[str]) -> Verdict:
+    async def call(self, session: str, asked: Asked) -> Verdict:
         await self._think("call")
         return self.says.get("call", ALLOW)
 

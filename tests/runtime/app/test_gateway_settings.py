@@ -52,6 +52,7 @@ async def gateway(home: Path, settings: Mapping[str, Any] = SETTINGS) -> AsyncIt
         state=None,
         demo=False,
         allow_unconfigured=False,
+        defender=None,
         when_paused="queue",
         debug_over_websocket=None,
     )

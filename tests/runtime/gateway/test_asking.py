@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import define, evolve
 from trio.testing import MockClock
 
 from runtime.approvals import SECONDS, Approvals
-from runtime.gateway.asking import RETURN_SECONDS, Asking, request_of
+from runtime.gateway.answered import KEPT, Answered, question
+from runtime.gateway.asking import RETURN_SECONDS, Asking, Terms, request_of
+from runtime.ports import Asked
+from runtime.step.state import Call
 from runtime.stores.memory import Kept
+from runtime.vocab import Decision, Verdict
 from tests.fakes.gateway import FakeLink, House, serving
 from tests.fakes.world import CountingChance, FakeJudge, FakeTool, FakeTools, TrioClock, calls, spec, text
 
@@ -178,3 +183,176 @@ def test_a_question_says_where_the_program_is(words: str) -> None:
     assert request["command"] == words
     assert (request["resolvedPath"] or "").endswith("sh") is words.startswith("sh")
     assert request["allowedDecisions"] == ["allow-once", "deny"]
+
+
+WEIGHED = Verdict(
+    Decision.REVIEW,
+    "taint.sink",
+    "The address is not one that you named.",
+    score=0.6,
+    evidence=("untrusted/web:evil.example -> history.3 -> url",),
+)
+
+
+@define(eq=False)
+class Weighing(FakeJudge):
+    """Has calls reviewed for a reason that was weighed."""
+
+    verdict: Verdict = WEIGHED
+
+    async def call(self, session: str, asked: Asked) -> Verdict:
+        verdict = await FakeJudge.call(self, session, asked)
+        return self.verdict if verdict.decision is Decision.REVIEW else verdict
+
+
+@asynccontextmanager
+async def weighing(*answers: Any, terms: Terms | None = None, **more: Any) -> AsyncIterator[tuple[House, FakeTool]]:
+    """A gateway whose model calls a tool about which people are asked because of what was weighed."""
+    tool = FakeTool(spec("exec"))
+    judge = Weighing(reviewed={"exec"})
+    async with serving(*answers, families=FAMILIES, tools=FakeTools({"exec": tool}), judge=judge, **more) as house:
+        desk = house.desk
+        part = Asking(Approvals(TrioClock(), CountingChance(500)), desk.runs, desk.hub)
+        part.terms = lambda: terms or Terms()
+        desk.extras |= {"asking": part, "approvals": part.approvals}
+        house.world.dispatcher.performer.ask = part.ask
+        yield house, tool
+
+
+async def test_a_question_shows_rule_reason_score_and_chain(autojump_clock: MockClock) -> None:
+    async with weighing([calls(("exec", {"command": "curl x"}))], [text("done")]) as (house, _):
+        link = house.link(scopes=REVIEWER)
+        request = (await asked(house, link))["request"]
+        assert request["warningText"] == WEIGHED.reason
+        assert request["commandAnalysis"]["riskKinds"] == ["taint.sink"]
+        assert request["commandAnalysis"]["warningLines"] == [WEIGHED.reason, *WEIGHED.evidence]
+        assert request["defender"] == {
+            "rule": "taint.sink",
+            "reason": WEIGHED.reason,
+            "score": 0.6,
+            "chain": [*WEIGHED.evidence],
+        }
+
+
+async def test_equal_calls_at_the_same_time_are_one_question(autojump_clock: MockClock) -> None:
+    twice = calls(("exec", {"command": "curl x"}), ("exec", {"command": "curl x"}))
+    async with weighing([twice], [text("done")]) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        question = await asked(house, link)
+        assert len(link.events("exec.approval.requested")) == 1
+        await house.call("exec.approval.resolve", link, id=question["id"], decision="allow-once")
+        await house.rest(KEY)
+        assert tool.runs == [{"command": "curl x"}] * 2
+        assert len(link.events("exec.approval.resolved")) == 1
+
+
+async def test_allow_once_is_for_one_call_and_the_next_equal_one_is_asked_about(autojump_clock: MockClock) -> None:
+    once = [calls(("exec", {"command": "curl x"}))]
+    async with weighing(once, once, [text("done")]) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        first = await asked(house, link)
+        await house.call("exec.approval.resolve", link, id=first["id"], decision="allow-once")
+        await trio.sleep(1)
+        (_, second) = link.events("exec.approval.requested")
+        await house.call("exec.approval.resolve", link, id=second["id"], decision="deny")
+        await house.rest(KEY)
+        assert tool.runs == [{"command": "curl x"}]
+
+
+async def test_allow_always_is_answered_where_the_policy_has_it_and_holds_for_equal_calls(
+    autojump_clock: MockClock,
+) -> None:
+    once, other = [calls(("exec", {"command": "curl x"}))], [calls(("exec", {"command": "curl y"}))]
+    async with weighing(once, once, other, [text("done")], terms=Terms(always=True)) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        first = await asked(house, link)
+        assert first["request"]["allowedDecisions"] == ["allow-once", "allow-always", "deny"]
+        await house.call("exec.approval.resolve", link, id=first["id"], decision="allow-always")
+        await trio.sleep(1)
+        (_, second) = link.events("exec.approval.requested")
+        assert second["request"]["command"] == "curl y"
+        await house.call("exec.approval.resolve", link, id=second["id"], decision="deny")
+        await house.rest(KEY)
+        assert tool.runs == [{"command": "curl x"}] * 2
+
+
+async def test_what_a_person_has_entered_is_judged_again_and_not_asked_about_again(autojump_clock: MockClock) -> None:
+    async with weighing([calls(("exec", {"command": "curl x"}))], [text("done")]) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        question = await asked(house, link)
+        given = {"id": question["id"], "decision": "allow-once", "args": {"command": "curl y"}}
+        await house.call("exec.approval.resolve", link, **given)
+        await house.rest(KEY)
+        assert tool.runs == [{"command": "curl y"}]
+        assert len(link.events("exec.approval.requested")) == 1
+        assert [args for _, args in house.world.judge.seen] == [{"command": "curl x"}, {"command": "curl y"}]
+
+
+async def test_what_a_person_has_entered_is_still_blocked(autojump_clock: MockClock) -> None:
+    async with weighing([calls(("exec", {"command": "curl x"}))], [text("done")]) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        question = await asked(house, link)
+        house.world.judge.blocked.add("exec")
+        given = {"id": question["id"], "decision": "allow-once", "args": {"command": "rm -rf /"}}
+        await house.call("exec.approval.resolve", link, **given)
+        await house.rest(KEY)
+        assert tool.runs == []
+        assert "not this one" in str(result(house))
+
+
+async def test_silence_is_no_after_the_time_that_the_policy_gives(autojump_clock: MockClock) -> None:
+    once = [calls(("exec", {"command": "curl x"}))]
+    async with weighing(once, [text("done")], terms=Terms(60.0)) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        question = await asked(house, link)
+        assert question["expiresAtMs"] - question["createdAtMs"] == 60_000
+        await house.rest(KEY)
+        assert tool.runs == []
+        assert "approval-timeout" in str(result(house))
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_after_a_restart_what_was_allowed_is_not_asked_again_and_what_was_not_is(
+    answered: bool, autojump_clock: MockClock
+) -> None:
+    kept = Kept()
+    once = [calls(("exec", {"command": "curl x"}))]
+    async with weighing(once, [text("done")], kept=kept) as (house, tool):
+        tool.seconds = 10_000
+        link = house.link(scopes=REVIEWER)
+        question = await asked(house, link)
+        if answered:
+            await house.call("exec.approval.resolve", link, id=question["id"], decision="allow-once")
+            await trio.sleep(1)
+            assert len(tool.runs) == 1
+    async with weighing(once, [text("done")], kept=kept, chance=CountingChance(9_000)) as (house, tool):
+        link = house.link(scopes=REVIEWER)
+        house.desk.runs.recover()
+        await trio.sleep(5)
+        assert len(link.events("exec.approval.requested")) == (0 if answered else 1)
+
+
+def test_a_question_is_the_same_for_the_same_call_and_reason_only() -> None:
+    call = Call("c", "exec", {"command": "x"}, 0, verdict=WEIGHED)
+    names = {
+        question("s", one)
+        for one in (
+            call,
+            evolve(call, id="d"),
+            evolve(call, name="other"),
+            evolve(call, args={"command": "y"}),
+            evolve(call, verdict=evolve(WEIGHED, rule="other")),
+            evolve(call, verdict=evolve(WEIGHED, evidence=("another chain",))),
+        )
+    }
+    assert len(names) == 5
+    assert question("s", call) != question("t", call)
+
+
+def test_answers_that_are_remembered_are_bounded() -> None:
+    kept = Answered()
+    for number in range(KEPT + 10):
+        call = Call(f"c{number}", "exec", {"n": number}, 0)
+        kept.allowed("s", call, "allow-always", "me", changed=False)
+        kept.entering("s", call, {"n": -number}, "me")
+    assert (len(kept.once), len(kept.always), len(kept.entered)) == (KEPT, KEPT, KEPT)

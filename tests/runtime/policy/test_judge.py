@@ -4,6 +4,7 @@ import pytest
 
 from runtime.policy.judge import PermissionJudge
 from runtime.policy.permission import Host
+from runtime.ports import Asked
 from runtime.step.events import Settings
 from runtime.vocab import Decision, EffectClass, Message, ToolSpec
 from tests.fakes.world import spec
@@ -34,19 +35,19 @@ def judge(mode: str | None) -> PermissionJudge:
 async def test_the_mode_of_the_session_decides(
     mode: str | None, tool: ToolSpec, args: dict[str, str], decision: Decision
 ) -> None:
-    assert (await judge(mode).call("s", tool, args, ())).decision is decision
+    assert (await judge(mode).call("s", Asked(tool, args))).decision is decision
 
 
 async def test_a_mode_that_changes_counts_from_the_next_call_on() -> None:
     now = {"s": Settings("m", mode="read-only", workspace="/work")}
     made = PermissionJudge(now.get, HOST)
-    assert (await made.call("s", WRITE, {"path": "/work/a"}, ())).decision is Decision.BLOCK
+    assert (await made.call("s", Asked(WRITE, {"path": "/work/a"}))).decision is Decision.BLOCK
     now["s"] = Settings("m", mode="full", workspace="/work")
-    assert (await made.call("s", WRITE, {"path": "/work/a"}, ())).decision is Decision.ALLOW
+    assert (await made.call("s", Asked(WRITE, {"path": "/work/a"}))).decision is Decision.ALLOW
 
 
 async def test_a_refusal_names_its_rule() -> None:
-    verdict = await judge(None).call("s", READ, {}, ())
+    verdict = await judge(None).call("s", Asked(READ, {}))
     assert (verdict.rule, verdict.reason) == ("permission.unknown", "The session is not known.")
 
 
@@ -61,6 +62,6 @@ async def test_a_tool_that_the_settings_take_away_is_neither_offered_nor_run() -
     allowed = {"read"}
     made = PermissionJudge({"s": Settings("m", mode="full", workspace="/work")}.get, HOST, allowed.__contains__)
     assert [made.offers(each) for each in (READ, EXEC)] == [True, False]
-    verdict = await made.call("s", EXEC, {"command": "ls"}, ())
+    verdict = await made.call("s", Asked(EXEC, {"command": "ls"}))
     assert (verdict.decision, verdict.rule) == (Decision.BLOCK, "settings.tools")
-    assert (await made.call("s", READ, {"path": "/work/a"}, ())).decision is Decision.ALLOW
+    assert (await made.call("s", Asked(READ, {"path": "/work/a"}))).decision is Decision.ALLOW

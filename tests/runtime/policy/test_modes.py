@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.policy import ApprovalJudge
 from runtime.policy.modes import ASKED, DENIED, GROUPS, MODES, PLAN_READS, PLAN_WRITES
-from runtime.ports import Judge
+from runtime.ports import Asked, Judge
 from runtime.vocab import ApprovalMode, Decision, EffectClass, Message, ToolSpec, Verdict
 
 TRACES = Path(__file__).parents[4] / "shared" / "contracts" / "gemini" / "traces" / "behaviour"
@@ -330,8 +330,8 @@ async def test_it_is_a_judge_and_has_no_say_about_messages() -> None:
     judge: Judge = ApprovalJudge(mode=ApprovalMode.DEFAULT)
     assert (await judge.screen("s", Message("m", "hi", ({"text": "hi"},)))).decision is Decision.ALLOW
     assert (await judge.reply("s", "hi")).decision is Decision.ALLOW
-    assert (await judge.call("s", spec("glob"), {}, ())).decision is Decision.ALLOW
-    assert (await judge.call("s", spec(SHELL), {"command": "ls"}, ())).decision is Decision.BLOCK
+    assert (await judge.call("s", Asked(spec("glob"), {}))).decision is Decision.ALLOW
+    assert (await judge.call("s", Asked(spec(SHELL), {"command": "ls"}))).decision is Decision.BLOCK
 
 
 def test_another_mode_is_another_judge() -> None:

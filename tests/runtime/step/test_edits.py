@@ -293,6 +293,7 @@ def test_every_listed_path_has_a_meaning_and_is_served() -> None:
         "calls.ID.args",
         "calls.ID.args.NAME",
         "calls.ID.result",
+        "trust",
         "note",
     ]
     assert [text for text in EDITABLE.values() if not text] == []

@@ -41,7 +41,7 @@ DEFAULTS: dict[type[Any], dict[str, Any]] = {
     ev.Invalid: {"revision": 0},
     ev.Approved: {"args": None},
     ev.Denied: {"reason": "", "result": None},
-    ev.Finished: {"fatal": False},
+    ev.Finished: {"fatal": False, "verdict": None},
     ev.Vetted: {},
     ev.Sent: {},
     ev.Fault: {"code": "internal"},

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyrsistent import PVector, pvector
 
+from runtime.provenance import NOTHING
 from runtime.step import Phase, State
 from runtime.step import events as ev
 from runtime.step.state import Call, Prompt, Turn, Waiting, append, rewritten
@@ -22,6 +23,8 @@ UNSEEN = {
     "state.number",
     "state.branch",
     "state.history",  # `rolled` stands for it
+    "state.influence.labels",  # the history says it
+    "state.turn.calls[0].entered_by",  # the events say it
     "state.turn.chunks",
     "state.turn.calls[0].result.milliseconds",  # differs from run to run
 }
@@ -150,7 +153,7 @@ def test_appending_keeps_what_was_there() -> None:
     assert append(state)["history"] == state.history
     assert append(state)["rolled"] == state.rolled
     assert list(append(state, two)["history"]) == [one, two]
-    assert rewritten(()) == {"history": pvector(), "rolled": b""}
+    assert rewritten(()) == {"history": pvector(), "rolled": b"", "influence": NOTHING}
 
 
 @pytest.mark.parametrize("phase", Phase)

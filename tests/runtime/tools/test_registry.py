@@ -103,4 +103,4 @@ def test_building_the_registry_imports_no_tool() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('runtime.tools.')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "['runtime.tools.declarations', 'runtime.tools.registry']"
+    assert done.stdout.strip() == "['runtime.tools.declarations', 'runtime.tools.flows', 'runtime.tools.registry']"

@@ -132,6 +132,7 @@ async def test_a_wake_reaches_the_main_session_and_the_same_again_is_one(
         await ask.house.rest("agent:main:main")
         assert keys_of(ask) == ["agent:main:main"]
         assert len(ask.house.world.model.requests) == 2
+        assert ask.house.world.model.requests[0].contents[-1].labels == ("untrusted/hook:wake",)
         again = await post(ask, "wake", {"text": "It is shut.", "mode": "next-heartbeat"})
         assert again.json == {"ok": True, "mode": "next-heartbeat", "eventOutcome": "queued"}
 
@@ -146,6 +147,7 @@ async def test_a_hook_starts_a_run_in_a_session_of_its_own(autojump_clock: trio.
         assert "Look at this." in told
         assert "Task: CI" in told
         assert "EXTERNAL_UNTRUSTED_CONTENT" in told
+        assert ask.house.world.model.requests[0].contents[-1].labels == ("untrusted/hook:CI",)
 
 
 async def test_the_same_request_with_the_same_key_is_one_run_also_after_a_restart(
