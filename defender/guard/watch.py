@@ -20,7 +20,6 @@ from defender.engine.ports import Decided, Kind, Recorder, Subject
 from defender.findings import THRESHOLD, Assessment, Signal
 from defender.guard.ports import Answering, Deny, Evaluates, Noted, Seen
 from defender.guard.traffic import Traffic
-from runtime.errors import TwinstepError
 from runtime.ports import Clock
 from runtime.vocab import Decision
 
@@ -170,8 +169,8 @@ class Watch:
                 kept = await recorder.keep(made.seen.content, about)
                 return evolve(made, decided=evolve(decided, kept=kept))
             self.complain(f"the quarantine took longer than {KEEP_SECONDS:g} seconds")
-        except (TwinstepError, OSError) as exc:
-            self.complain(f"the quarantine did not take it: {exc}")
+        except Exception as exc:  # noqa: BLE001 - what cannot be kept is no reason to stop guarding
+            self.complain(f"the quarantine did not take it: {type(exc).__name__}: {exc}")
         return made
 
 

@@ -133,14 +133,14 @@ def _way(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
     from runtime.app.debugaddress import address_of
     from runtime.app.debugtunnel import connect
 
-    address = address_of(given, environ, _own(environ) / "attach-device.key")
+    address = address_of(given, environ, own_folder(environ) / "attach-device.key")
     if address.open:
         text = f"twinstep: {address.url} is without TLS: what is said, the token too, can be read on the way"
         print(text, file=sys.stderr)
     return {"through": partial(connect, address)}
 
 
-def _own(environ: Mapping[str, str]) -> Path:
+def own_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of what clients keep."""
     home = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/").joinpath(".local/state")
     return Path(home) / "twinstep"
@@ -172,7 +172,7 @@ def shared_options(given: Any, environ: Mapping[str, str]) -> dict[str, Any]:
         "socket": Path() if remote else _socket(given, environ),
         "user": user,
         "session": given.session,
-        "history": _own(environ) / "attach-history",
+        "history": own_folder(environ) / "attach-history",
     }
 
 

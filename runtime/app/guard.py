@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runtime.app.arguments import Parser
-from runtime.app.attach import _own as own_folder
-from runtime.app.attach import seconds
+from runtime.app.attach import own_folder, seconds
 from runtime.app.console import Pipe
 from runtime.errors import UsageError
 

@@ -17,7 +17,6 @@ from debugger.protocol import Failure
 from debugger.repl.texts import cleaned
 from defender.guard.ports import Answering, Noted
 from defender.guard.watch import Watch
-from defender.intel import VirusTotal, options_of
 from runtime.app.clock import SystemChance, SystemClock
 from runtime.app.console import Pipe
 from runtime.app.debugaddress import Address
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 LOST: Final = 3
 MOST_LINES: Final = 10_000
 """Lines that may wait for whoever reads them. Then the oldest go, and it is said how many."""
+INDENT: Final = "\n         "
 LAST_SECONDS: Final = 5.0
 """For the lines that wait when the guard ends."""
 
@@ -109,18 +109,21 @@ class Printer:
 def for_people(name: str, about: Mapping[str, Any]) -> str:
     """Return a line for a person; what came from elsewhere is cleaned."""
     if name != "security.decision":
-        said = "; ".join(f"{key.replace('_', ' ')}: {_listed(value)}" for key, value in about.items())
-        return cleaned(f"{name.removeprefix('guard.')}  {said}").replace("\n", " ")
+        short = [f"{key}: {value}" for key, value in about.items() if not isinstance(value, list)]
+        lists = [
+            f"{key.replace('_', ' ')}: {one}"
+            for key, value in about.items()
+            if isinstance(value, list)
+            for one in value
+        ]
+        lines = ["; ".join(short), *lists]
+        return f"{name.removeprefix('guard.')}  " + INDENT.join(" ".join(cleaned(line).split("\n")) for line in lines)
     words = [f"{about['decision'].upper():6}", about["kind"], about.get("tool", ""), about.get("sessionKey", "")]
     words += [f"{about['rule']}: {about['reason']}"]
     words += [f"[{about[one]}]" for one in ("evidence",) if about.get(one)]
     words += [f"({about['acted']})"] if about.get("acted") else []
     words += [f"kept as {about['quarantineId'][:12]}"] if about.get("quarantineId") else []
     return " ".join(cleaned("  ".join(word for word in words if word)).split("\n"))
-
-
-def _listed(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def guard(wanted: Wanted, environ: Mapping[str, str], out: Pipe, err: TextIO) -> int:
@@ -141,8 +144,6 @@ async def _main(wanted: Wanted, environ: Mapping[str, str], out: Pipe, err: Text
     keeping = None
     if wanted.quarantine is not None:
         keeping = Keeping(partial(_places, wanted.quarantine, environ), SystemClock(), complain)
-    intel = VirusTotal(options_of(environ), SystemClock())
-    desk.engine.lookup = intel.url if intel.options.key else None
     guarding: Guarding | None = None
 
     def heard(noted: Noted) -> None:
@@ -163,8 +164,10 @@ async def _main(wanted: Wanted, environ: Mapping[str, str], out: Pipe, err: Text
         print(f"twinstep: {exc}", file=err)
         code = LOST
     finally:
-        if keeping is not None:
-            await keeping.aclose()
+        with trio.CancelScope(shield=True):
+            await made.aclose()
+            if keeping is not None:
+                await keeping.aclose()
         printer.say("guard.ended", {"judged": watch.judged, "unseen": watch.unseen + watch.waiting})
         with trio.move_on_after(LAST_SECONDS, shield=True):
             await printer.flush()

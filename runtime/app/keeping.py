@@ -53,7 +53,9 @@ class Keeping:
         kept, source = "", f"tool:{decision.get('tool', '')}"
         try:
             with trio.move_on_after(KEEP_SECONDS):
-                kept = await self._made().keep(content, verdict, session=str(decision["session"]), source=source)
+                kept = await self._made().keep(
+                    content, verdict, session=str(decision.get("session", "")), source=source
+                )
             self._made().ledger.add(Record(DECISION, redacted({**decision, "kept": kept})))
         except TwinstepError as exc:
             self.complain(f"quarantine: {exc}")

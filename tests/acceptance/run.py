@@ -64,6 +64,12 @@ def dap() -> bool:
     return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
 
 
+def guard() -> bool:
+    """Let guard mode stand beside a gateway; return whether it saw and answered what it should."""
+    words = [sys.executable, "-m", "tests.acceptance.defender.guard"]
+    return subprocess.run(words, cwd=ROOT, timeout=SECONDS, check=False).returncode == 0
+
+
 def main() -> int:
     """Run everything and return 1 if something failed."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,6 +82,7 @@ def main() -> int:
     passed.append(tool_results())
     passed.append(gateway())
     passed.append(dap())
+    passed.append(guard())
     return 0 if all(passed) else 1
 
 

@@ -25,6 +25,7 @@ def of_runs() -> list[ast.Module]:
     others = (
         *GATEWAY,
         "runtime/app/attach",
+        "runtime/app/guard",
         "runtime/app/sockets",
         "runtime/app/doctor",
         "runtime/app/setup",

@@ -28,7 +28,10 @@ def error(status: str = "INVALID_REQUEST", message: str = "no", code: str = "", 
 
 @define(eq=False)
 class PeerGateway:
-    """One port. `refuses` are errors by method (a list: one for each time), `answers` payloads by method."""
+    """One port. At the request number `hangs_up_at` it ends the connection.
+
+    `refuses` are errors by method (a list: one for each time), `answers` payloads by method.
+    """
 
     token: str = "T"
     tick: int = 30_000
@@ -40,6 +43,7 @@ class PeerGateway:
     answers: dict[str, Callable[[Frame], Any]] = field(factory=dict)
     silent: set[str] = field(factory=set)
     asked: list[Frame] = field(factory=list)
+    hangs_up_at: int = 0
     connections: int = 0
     port: int = 0
     socket: WebSocketConnection | None = None
@@ -58,6 +62,8 @@ class PeerGateway:
             while True:
                 frame = json.loads(await socket.get_message())
                 self.asked.append(frame)
+                if len(self.asked) == self.hangs_up_at:
+                    await socket.aclose(1012, "service restart")
                 if frame["method"] not in self.silent:
                     await socket.send_message(json.dumps({"type": "res", "id": frame["id"], **self._answer(frame)}))
                 if frame["method"] == "connect":

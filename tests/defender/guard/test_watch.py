@@ -46,6 +46,7 @@ class Recorder:
 
     slow: float = 0.0
     full: bool = False
+    broken: bool = False
     recorded: list[Mapping[str, Any]] = field(factory=list)
     kept: list[str] = field(factory=list)
 
@@ -56,6 +57,8 @@ class Recorder:
 
     async def keep(self, content: str, decision: Mapping[str, Any]) -> str:
         await trio.sleep(self.slow)
+        if self.broken:
+            raise KeyError("session")
         if self.full:
             raise JournalFull("there is no room")
         self.kept.append(content)
@@ -225,7 +228,9 @@ async def test_what_is_blocked_is_kept_and_what_is_reviewed_recorded(autojump_cl
     assert {one.decided.kept for one in house.noted} == {"", "kept-1"}
 
 
-@pytest.mark.parametrize("recorder", [Recorder(full=True), Recorder(slow=1_000.0)], ids=["full", "slow"])
+@pytest.mark.parametrize(
+    "recorder", [Recorder(full=True), Recorder(slow=1_000.0), Recorder(broken=True)], ids=["full", "slow", "broken"]
+)
 async def test_a_quarantine_that_takes_nothing_is_complained_about(
     autojump_clock: MockClock, recorder: Recorder
 ) -> None:

@@ -541,6 +541,30 @@ async def test_it_works_over_a_socket() -> None:
         assert rule(await intel.url(URL)) in ("intel.malicious", "intel.unknown")
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["silent", "no TLS"])
+async def test_a_server_whose_tls_does_not_come_about_is_unknown_and_left(said: bytes) -> None:
+    left = trio.Event()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        if said:
+            await stream.send_all(said)
+        try:
+            while await stream.receive_some(4_096):
+                pass
+        except trio.BrokenResourceError:
+            pass
+        left.set()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, serve, 0)
+        port = listeners[0].socket.getsockname()[1]
+        intel = VirusTotal(Options(key=KEY, base=f"https://127.0.0.1:{port}/api/v3", seconds=1.0), TrioClock())
+        assert rule(await intel.url(URL)) == "intel.unknown"
+        with trio.fail_after(5):
+            await left.wait()
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_stub_that_fails_itself_is_noticed(autojump_clock: MockClock) -> None:
     def broken(call: Any, number: int) -> Answer:
         return gone()

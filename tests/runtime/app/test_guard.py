@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import trio
@@ -73,18 +73,21 @@ def test_a_line_for_people_is_one_line_that_no_terminal_obeys() -> None:
     assert "test.bad: It is bad." in line
 
 
-async def test_lines_that_nobody_reads_are_dropped_and_counted() -> None:
+def piped() -> tuple[TextIO, TextIO]:
+    """Both ends of a pipe."""
     read, write = os.pipe()
-    with os.fdopen(write, "w") as file:
+    return os.fdopen(read), os.fdopen(write, "w")
+
+
+async def test_lines_that_nobody_reads_are_dropped_and_counted() -> None:
+    reader, file = piped()
+    with file, reader:
         printer = Printer(Pipe(file), as_json=True, everything=True)
         for number in range(MOST_LINES + 5):
             printer.say("x", {"number": number})
-        with os.fdopen(read) as reader:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(printer.flush)
-                lines = await trio.to_thread.run_sync(
-                    lambda: [json.loads(reader.readline()) for _ in range(MOST_LINES)]
-                )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(printer.flush)
+            lines = await trio.to_thread.run_sync(lambda: [json.loads(reader.readline()) for _ in range(MOST_LINES)])
     assert lines[-1]["type"] == "guard.unprinted"
     assert lines[-1]["lines"] >= 5
 
