@@ -6,8 +6,8 @@ parameters and substitutions, splitting; names of files are not looked up, so `*
 """
 
 import re
-from functools import lru_cache
 from fnmatch import translate
+from functools import lru_cache
 from typing import Final, Protocol
 
 from defender.commands.marks import HOLES, UNKNOWN, VARIABLE, marked, tags
@@ -303,7 +303,7 @@ class Expansion:
         return parts
 
     def _in_quotes(self, inner: str) -> tuple[str | list[str], bool]:
-        if inner.startswith(("$@", "${@}")) or (inner.startswith("${") and inner.endswith("[@]}")):
+        if inner.startswith(("$@", "${@")) or (inner.startswith("${") and "[@]" in inner):
             value, end = self._dollar(inner, 0, quoted=True)
             if end == len(inner) and isinstance(value, list):
                 return value, True
@@ -368,6 +368,8 @@ class Expansion:
                 return self.arithmetic(text[at + 2 : close]), close + 1
         name = _NAME.match(text, at + 1)
         if name:
+            if not quoted and self.scope.doubtful and name[0] in self.scope.doubtful:
+                self.runner.unresolved(f"${name[0]}")
             value = self.scope.get(name[0])
             return VARIABLE if value is None else self._value(value), name.end()
         if follows and follows in "@*0123456789#?$!-_":
@@ -394,9 +396,7 @@ class Expansion:
 
     def arithmetic(self, inner: str) -> str:
         """Return the number that an expression of constants gives, after reading the commands inside of it."""
-        if "$(" in inner or "`" in inner:
-            inner = self._quoted(inner, 0, len(inner), _PLAIN_HERE, here=True)
-        elif "$" in inner:
+        if "$(" in inner or "`" in inner or "$" in inner:
             inner = self._quoted(inner, 0, len(inner), _PLAIN_HERE, here=True)
         found = _NUMBER.fullmatch(inner)
         if not found:
@@ -433,6 +433,8 @@ class Expansion:
                 return UNKNOWN
             pointed = self._whole(name, key)
             return self._value(self.scope.get(pointed)) if not marked(pointed) else UNKNOWN
+        if not quoted and self.scope.doubtful and name in self.scope.doubtful:
+            self.runner.unresolved(f"${{{inner}}}")
         if key in {"@", "*"} or name in {"@", "*"}:
             return self._every(name, rest, quoted=quoted, star="*" in (key or name))
         if not rest:

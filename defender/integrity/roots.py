@@ -29,6 +29,8 @@ _OPENCLAW: Final = {
     Group.PLUGINS: ("extensions", "plugins"),
 }
 _WORKSPACE: Final = {Group.PROMPTS: ("AGENTS.md", "SOUL.md", "TOOLS.md"), Group.SKILLS: ("skills",)}
+_POLICY: Final = "defender/policy.toml"
+"""The defender's policy, in the state folders of headless runs and of the gateway."""
 _SYSTEM: Final = ("/etc/gemini-cli/settings.json", "/etc/gemini-cli/system-defaults.json")
 
 
@@ -73,12 +75,13 @@ def default(environ: Mapping[str, str], python: Python, *, state: str = "", work
     home = environ.get("HOME") or "/"
     state = state or f"{home}/.openclaw"
     workspace = workspace or f"{state}/workspace"
+    own = f"{environ.get('XDG_STATE_HOME') or f'{home}/.local/state'}/twinstep"
     found = [
         *_below(f"{home}/.gemini", _GEMINI),
         *_below(state, _OPENCLAW),
         *_below(workspace, _WORKSPACE),
         *(Root(path, Group.CONFIG) for path in _SYSTEM),
-        Root(f"{environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/twinstep/policy", Group.POLICY),
+        *(Root(f"{folder}/{_POLICY}", Group.POLICY) for folder in (own, state)),
         *_of_python(python),
     ]
     return tuple({root.path: root for root in reversed(found)}.values())[::-1]

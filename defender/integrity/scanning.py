@@ -4,6 +4,7 @@ What is looked at is opened without following a link, looked at through the desc
 read, and read again if anything moved meanwhile. Byte code, logs and what tools leave behind is passed over.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -25,9 +26,15 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def _xattrs(handle: int) -> list[tuple[str, bytes]]:
+    """Return the extended attributes of an open file; none where the system or the file system keeps none."""
     if not hasattr(os, "listxattr"):
         return []
-    return [(name, os.getxattr(handle, name)) for name in sorted(os.listxattr(handle))]
+    try:
+        return [(name, os.getxattr(handle, name)) for name in sorted(os.listxattr(handle))]
+    except OSError as exc:
+        if exc.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENODATA):
+            return []
+        raise
 
 
 class System(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Final
 from attrs import frozen
 
 _TAGS: Final = "[\U000e0020-\U000e007e]+"
-_OVERRIDE: Final = "\u202e([^\u202c\u202d\u202e\n]*)\u202c?"
+_OVERRIDE: Final = "\u202e(?:([^\u202c-\u202e]*)\u202c|([^\u202c-\u202e\n]*))"
 _INVISIBLE: Final = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]+"
@@ -75,7 +75,7 @@ def normalise(text: str) -> Normal:
     if any(map(coded.__contains__, _LEADS)):
         decoded = "".join(_compiled(_TAGS).findall(text)).translate(_FROM_TAG)
         if "\u202e" in text:
-            text, turned = _compiled(_OVERRIDE).subn(lambda found: found.group(1)[::-1], text)
+            text, turned = _compiled(_OVERRIDE).subn(lambda found: (found[1] or found[2] or "")[::-1], text)
         before = len(text)
         text = _compiled(_INVISIBLE).sub("", text)
         dropped = before - len(text)

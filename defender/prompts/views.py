@@ -87,8 +87,8 @@ def _decoded(text: str, form: bytes, found: list[bytes]) -> Iterator[View]:
     if not _HINTS.isdisjoint(found):
         yield from _turned(text, found)
     digits = kinds.translate(_DIGIT)
-    if b"a0a" in digits and _re(r"[A-Za-z][013457@$][A-Za-z]").search(text) and _leet(text, found):
-        yield from _changed("leet", text, _re(r"[A-Za-z013457@$]+").sub(_unleet, text))
+    if (b"a0" in digits or b"0a" in digits) and _leet(found):
+        yield from _changed("leet", text, _re(_LEET_WORD).sub(_unleet, text))
     if b"a a a a" in kinds:
         yield from _changed("spaced", text, _spaced(text))
     if b"a.a.a" in kinds:
@@ -156,11 +156,14 @@ def _turned(text: str, found: list[bytes]) -> Iterator[View]:
         yield View("reversed", text[::-1])
 
 
-def _leet(text: str, found: list[bytes]) -> bool:
-    """Whether so many words hold digits between letters that it is a way of writing: a tenth, three at least."""
-    return len(_re(r"[A-Za-z][013457@$]+[A-Za-z][\w@$]*").findall(text)) >= max(3, len(found) // _LEETED)
+def _leet(found: list[bytes]) -> bool:
+    """Whether so many words hold letters and digits that it is a way of writing: a tenth, three at least."""
+    mixed = sum(b"0" in word and not word.isdigit() and len(word) <= _LONG for word in found)
+    return mixed >= max(3, len(found) // _LEETED)
 
 
+_LEET_WORD: Final = r"[A-Za-z013457@$]*[A-Za-z][A-Za-z013457@$]*|(?<!\w)[013457]{1,3}(?!\w)"
+"""A word with a letter, or a number so short that it may be one; a longer number is a number."""
 _LEETED: Final = 10
 _LEET: Final = str.maketrans("013457@$", "oieastas")
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 ENFORCE: Final = "enforce"
 FOLDER: Final = "defender"
 POLICY: Final = "policy.toml"
+LOOKUP_KEYS: Final = ("TWINSTEP_VIRUSTOTAL_KEY", "VT_API_KEY")
+"""Variables that hold the key of look-ups (`defender.intel.settings.KEYS`), so that without one nothing is loaded."""
 KNOWN: Final = ("mode", "policy", "policyKeys", "intel", "integrity", "quarantine")
 """Members of the settings; the last three are read by the parts that they are for."""
 
@@ -152,9 +154,11 @@ class Defending:
 
     def _lookup(self) -> "Lookup | None":
         """Return what asks others about addresses, or None without a key for it. Raises SettingsError."""
+        intel = self.settings.get("intel") or {}
+        if not intel and not any(self.environ.get(name) for name in LOOKUP_KEYS):
+            return None
         from defender.intel import VirusTotal, options_of
 
-        intel = self.settings.get("intel") or {}
         if not isinstance(intel, Mapping) or set(intel) - {"virustotal"}:
             raise SettingsError(f"{self.place}.intel must be an object with virustotal and nothing else")
         options = options_of(self.environ, intel.get("virustotal"))

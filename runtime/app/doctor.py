@@ -110,6 +110,7 @@ def findings(environ: Mapping[str, str], state: str | None = None, port: int | N
             yield Finding("warn", f"settings {path}", "is known and has no effect here yet")
         yield _key(config)
         yield _tls(config, places.state)
+        yield _defender(config, places, environ)
         yield _port(gateway_port(places, flags, config.gateway.port), tls=config.gateway.tls.enabled)
     yield from _modes(loaded.path, places.state)
     yield from _state(Path(state) if state else places.state / "state" / OWN)
@@ -140,6 +141,21 @@ def _tls(config: Any, folder: Path) -> Finding:
     except InputError as exc:
         return Finding("bad", "tls", f"gateway.tls: {exc}")
     return Finding("ok", "tls", "the certificate can be used")
+
+
+def _defender(config: Any, places: Any, environ: Mapping[str, str]) -> Finding:
+    from runtime.app.defending import defending
+
+    try:
+        made = defending(None, config.get("defender"), places.state, "defender", environ, places.home)
+        made.check()
+    except TwinstepError as exc:
+        return Finding("bad", "defender", str(exc))
+    if made.mode != "enforce":
+        return Finding("warn", "defender", f"its mode is {made.mode}: it holds nothing up")
+    policy = made.book.current
+    signed = f", signed by {made.book.signer}" if made.book.signer else ""
+    return Finding("ok", "defender", f"enforces the policy {policy.name}, serial {policy.serial}{signed}")
 
 
 def _port(port: int, *, tls: bool) -> Finding:

@@ -74,7 +74,7 @@ async def run(given: argparse.Namespace, environ: Mapping[str, str], out: TextIO
 def watching(environ: Mapping[str, str], clock: Clock, heard: "Callable[[Drift], None]") -> "Watch | None":
     """Return the watch of this machine, or None where there is no baseline. To be begun (`Watch.begin`) and closed.
 
-    `heard` may be called from another thread (`telling`).
+    `heard` may be called from another thread: it must only hand on.
     """
     where = f"{_data(environ)}/twinstep/integrity-anchor/current"
     if not os.path.lexists(where):  # one look, before anything is imported
@@ -88,21 +88,6 @@ def watching(environ: Mapping[str, str], clock: Clock, heard: "Callable[[Drift],
 def _data(environ: Mapping[str, str]) -> str:
     given = environ.get("XDG_DATA_HOME", "")
     return given if given.startswith("/") else f"{(environ.get('HOME') or '/').rstrip('/')}/.local/share"
-
-
-def telling(add_record: "Callable[[Record], object]") -> "Callable[[Drift], None]":
-    """Return what a watch may call from any thread: each drift becomes a record, added in the thread of this run."""
-    import trio
-
-    token = trio.lowlevel.current_trio_token()
-
-    def heard(drift: "Drift") -> None:
-        from contextlib import suppress
-
-        with suppress(trio.RunFinishedError):
-            token.run_sync_soon(lambda: add_record(record("integrity.drift", drift)))
-
-    return heard
 
 
 def record(kind: str, drift: "Drift", **more: Any) -> "Record":

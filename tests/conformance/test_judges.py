@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from defender.judge import DefenderJudge, Mode
+from defender.judge import Mode
 from defender.policy.model import Policy
 from runtime.policy.judge import PermissionJudge
 from runtime.policy.modes import ApprovalJudge

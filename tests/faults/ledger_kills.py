@@ -63,7 +63,7 @@ class Deadly:
     def _sync(self, fd: int) -> None:
         if self.left == 0 and self.point == "before the sync":
             die()
-        os.fdatasync(fd)
+        Disk().sync(fd)
         if self.left == 0 and self.point == "after the sync":
             die()
 

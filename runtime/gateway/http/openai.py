@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from runtime.gateway.http.access import Visit
 from runtime.gateway.http.prompts import (
@@ -22,6 +22,7 @@ from runtime.gateway.http.prompts import (
     data_url,
     folded,
     image,
+    labels,
     parts,
 )
 from runtime.gateway.http.schema import AGENT, ANY, FLAG, LIST, TEXT, Schema, listed, number, one_of, or_null, record
@@ -114,6 +115,7 @@ async def completions(visit: Visit) -> Answer | None:
         refuse("Missing user message in `messages`.")
     run = f"chatcmpl_{visit.desk.chance.uuid()}"
     turn = turn_of(visit, target, run, text, parts(instructions, text, images), wish)
+    turn = evolve(turn, labels=labels(said))
     streams = given.get("stream") is True
     usage = (given.get("stream_options") or {}).get("include_usage") is True
     reply = Completion(visit, run, model, visit.desk.clock.wall() // 1000, wish, usage=usage)

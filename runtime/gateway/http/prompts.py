@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
+from runtime.provenance import PERSON, Integrity, mark
 from runtime.vocab import JsonObject
 
 IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/heic", "image/heif"})
@@ -41,6 +42,12 @@ class Said:
 
 class NoImage(ValueError):
     """Something that was sent as an image cannot be used as one."""
+
+
+def labels(said: Sequence[Said]) -> tuple[str, ...]:
+    """Where a conversation came from: a person, and what the application's own functions brought, if any did."""
+    brought = any(one.who == "tool" for one in said)
+    return (*PERSON, mark(Integrity.UNTRUSTED, "tool:client")) if brought else PERSON
 
 
 def folded(said: Sequence[Said]) -> str:

@@ -24,6 +24,7 @@ from runtime.gateway.http.prompts import (
     data_url,
     folded,
     image,
+    labels,
     parts,
     unbased,
 )
@@ -128,7 +129,7 @@ async def responses(visit: Visit) -> Answer | None:
     message, now = f"msg_{visit.desk.chance.uuid()}", visit.desk.clock.wall() // 1000
     reply = Response(visit, run, message, given["model"], now, wish)
     streams = given.get("stream") is True
-    turn = turn_of(visit, target, run, text, said, wish)
+    turn = evolve(turn_of(visit, target, run, text, said, wish), labels=labels(read.said))
     watch = await visit.surface.turns.begin(turn, streams=streams and not wish.must)
     try:
         return await (reply.stream(watch) if streams else reply.whole(watch))

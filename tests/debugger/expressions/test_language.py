@@ -222,7 +222,10 @@ def test_sums_of_anything_but_numbers_are_absent(source: str) -> None:
         ("json(state.calls[1].args)", '{"pattern":"*.py"}'),
         (
             "json(verdict)",
-            '{"decision":"block","rule":"test.block","reason":"not here","error_type":"policy_violation"}',
+            (
+                '{"decision":"block","rule":"test.block","reason":"not here",'
+                '"error_type":"policy_violation","score":null,"evidence":[]}'
+            ),
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Looking at a file: one descriptor, no link followed, and nothing believed that moved meanwhile."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,17 @@ def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
         raise PermissionError(13, "no")
 
     assert look(str(tmp_path / "a"), SYSTEM._replace(open=refused)).sha256 == "unreadable"
+
+
+@pytest.mark.skipif(not hasattr(os, "listxattr"), reason="extended attributes are read on Linux only")
+def test_a_file_system_without_extended_attributes_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("x")
+    whole = look(str(tmp_path / "a"))
+
+    def refused(handle: int) -> list[str]:
+        raise OSError(errno.ENOTSUP, "no")
+
+    monkeypatch.setattr(os, "listxattr", refused)
+    assert look(str(tmp_path / "a")).sha256 == whole.sha256

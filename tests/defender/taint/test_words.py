@@ -180,9 +180,10 @@ def test_free_text_may_not_carry_what_leads_or_leaks(text: Any) -> None:
     assert carries(Said("mail a summary"), text)
 
 
-@pytest.mark.parametrize(
-    "text", ["All is well, e.g. the soup.", "Version 1.2.3", "We meet at 10:00 on 2024-05-19.", "", "7.2 percent"]
-)
+PLAIN = ("All is well, e.g. the soup.", "Version 1.2.3", "We meet at 10:00 on 2024-05-19.", "", "7.2 percent")
+
+
+@pytest.mark.parametrize("text", PLAIN)
 def test_plain_text_carries_nothing(text: str) -> None:
     assert not carries(Said("mail a summary"), text)
 

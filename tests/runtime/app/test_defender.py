@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from defender.intel.settings import KEYS
 from runtime.app import defender, policies, scoring
-from runtime.app.defending import Defending, defending
+from runtime.app.defending import LOOKUP_KEYS, Defending, defending
 from runtime.errors import InputError, SettingsError, UsageError
 
 
@@ -188,6 +189,10 @@ def test_a_flag_goes_before_the_settings_and_the_default_is_to_enforce() -> None
     assert made({"mode": "audit"}, "off").mode == "off"
     assert made({"policy": "~/p.toml"}).path == Path("/h/p.toml")
     assert made({}).path == Path("/state/defender/policy.toml")
+
+
+def test_the_variables_of_look_ups_are_those_that_look_ups_read() -> None:
+    assert LOOKUP_KEYS == KEYS
 
 
 def test_a_pinned_key_and_no_policy_is_refused_at_the_start() -> None:

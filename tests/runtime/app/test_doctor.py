@@ -195,3 +195,22 @@ def test_the_status_tells_of_sessions_that_stand_still(
     out = io.StringIO()
     assert status.run(["--port", str(free)], out) == 0
     assert out.getvalue() == f"ready on port {free}, up 7 s{said + ' by a debugger' if said else ''}\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "said"),
+    [
+        ({}, "ok", "enforces the policy built-in, serial 0"),
+        ({"mode": "audit"}, "warn", "its mode is audit: it holds nothing up"),
+        ({"policy": "/nowhere/policy.toml"}, "bad", "/nowhere/policy.toml: there is no such policy"),
+        ({"policyKeys": ["x"]}, "bad", "defender.policyKeys must be a public Ed25519 key: 32 bytes in Base64"),
+        ({"intel": {"virustotal": {"perMinute": 0}}}, "bad", "defender.intel.virustotal.perMinute: must be"),
+    ],
+)
+def test_the_defender_is_looked_at(
+    given: dict[str, Any], level: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    home(tmp_path, monkeypatch, READY | ({"defender": given} if given else {}))
+    _, found = findings("--port", str(free))
+    assert found["defender"][0] == level
+    assert found["defender"][1].startswith(said)

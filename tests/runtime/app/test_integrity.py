@@ -105,18 +105,13 @@ def test_a_watch_is_there_where_there_is_a_baseline_and_its_drift_can_be_recorde
     said(environ, "baseline")
     (Path(environ["HOME"]) / ".gemini" / "settings.json").write_text("changed")
     added: list[Record] = []
-
-    async def watched() -> Decision:
-        watch = integrity.watching(environ, SystemClock(), integrity.telling(added.append))
-        assert watch is not None
-        watch.begin(thread=False)
-        found = watch.state().decision
-        await trio.lowlevel.checkpoint()
-        await trio.lowlevel.checkpoint()
-        watch.close()
-        return found
-
-    assert trio.run(watched) is Decision.REVIEW
+    watch = integrity.watching(
+        environ, SystemClock(), lambda drift: added.append(integrity.record("integrity.drift", drift))
+    )
+    assert watch is not None
+    watch.begin(thread=False)
+    assert watch.state().decision is Decision.REVIEW
+    watch.close()
     assert [(one.kind, one.body["count"]) for one in added] == [("integrity.drift", 1)]
 
 

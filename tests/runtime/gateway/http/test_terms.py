@@ -60,6 +60,7 @@ async def test_a_call_of_a_clients_function_comes_back_and_is_answered_in_the_ne
         first, second = ask.house.world.model.requests
         assert '"name":"weather","description":"How it is","parametersJsonSchema":{"type":"object"' in first.tools
         assert f"Tool:{call['id']}: rain" in second.contents[-1].text
+        assert [one.contents[-1].labels[1:] for one in (first, second)] == [(), ("untrusted/tool:client",)]
 
 
 async def test_the_same_session_goes_on_after_a_call(autojump_clock: trio.testing.MockClock) -> None:
