@@ -1,5 +1,6 @@
 """A gateway as it is composed, with its defender: the judge, the policy, what operators hear, what is kept."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ async def test_the_policy_is_read_again_with_the_settings_and_a_wrong_one_change
         assert await judged(made, "ls") is Decision.BLOCK
         policy.write_text("version = 1\nserial = 2\nnonsense = 1\n")
         await made.reload()
+        assert isinstance(made.log.out, io.StringIO)
         assert "nonsense is no key of a policy" in made.log.out.getvalue()
         assert made.setup.defending.book.current.serial == 1
 
