@@ -18,7 +18,7 @@ from runtime.policy.judge import PermissionJudge
 from runtime.ports import Asked
 from runtime.provenance import Integrity, Provenance, mark
 from runtime.step import Settings
-from runtime.tools.claw.declarations import EXEC
+from runtime.tools.claw.declarations import EXEC, READ
 from runtime.vocab import Decision, ToolResult
 from tests.fakes.gateway import FakeLink
 from tests.runtime.app.test_gateway_settings import SETTINGS, gateway
@@ -108,3 +108,17 @@ async def test_other_settings_keep_the_defender_that_runs(tmp_path: Path) -> Non
         before = made.setup.defending
         await made.reload()
         assert made.setup.defending is before
+
+
+async def test_files_of_the_folder_of_a_session_are_trusted_and_others_are_not(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as made:
+        labeller = made.desk.dispatcher.performer.labeller
+        assert labeller is not None
+        own, other = tmp_path / "project", tmp_path / "elsewhere"
+        for folder in (own, other):
+            folder.mkdir()
+            (folder / "a.txt").write_text("hello")
+        for folder, integrity in ((own, "trusted"), (other, "untrusted")):
+            call = Asked(READ, {"path": str(folder / "a.txt")}, workspace=str(own))
+            (first, *_) = await labeller.labels("s", call, ToolResult(output="hello"), 0)
+            assert first.partition("/")[0] == integrity
