@@ -53,6 +53,8 @@ COMMAND_ARGS: Final = ("command", "cmd", "script", "data", "text", "literal")
 ADDRESS: Final = r"https?://[^\s\"'<>\\`]{1,2000}"
 MOST_EVIDENCE: Final = 8
 """Lines of evidence in a verdict."""
+REFUSED: Final = "Refused by the defender"
+"""How the error begins that the model gets in place of a call."""
 WAY_OUT: Final = (
     "Nobody can be asked in this run: name it in the prompt, run `twinstep serve` where somebody can answer, or use "
     "--defender audit."
@@ -211,8 +213,10 @@ def _strictest(inner: Verdict, assessment: Assessment, decided: "Decided", *, al
     if decided.kept:
         reason = f"{reason} It is kept as {decided.kept}: `twinstep quarantine show {decided.kept}`."
     if alone and assessment.decision is Decision.REVIEW:
-        chain = f" ({'; '.join(evidence_of(assessment)[:3])})" if evidence_of(assessment) else ""
-        reason = f"{reason.rstrip('.')}{chain}. {WAY_OUT}"
+        chain = f" ({evidence_of(assessment)[0]})" if evidence_of(assessment) else ""
+        reason = f"{REFUSED} ({decided.rule}): {reason.rstrip('.')}{chain}. {WAY_OUT}"
+    elif decided.call and assessment.decision is Decision.BLOCK:
+        reason = f"{REFUSED} ({decided.rule}): {reason}"
     return Verdict(
         assessment.decision, decided.rule, reason, score=score, evidence=evidence_of(assessment)[:MOST_EVIDENCE]
     )

@@ -5,6 +5,7 @@ from typing import Final
 from attrs import frozen
 
 from defender.findings import THRESHOLD, Assessment, Signal
+from defender.prompts import SecondStage
 from defender.prompts import model as weights
 from defender.prompts.ngrams import canonical, words
 from defender.prompts.normal import Normal, normalise
@@ -16,6 +17,8 @@ from runtime.vocab import Decision
 MOST: Final = 131_072
 """Characters of a text that are looked at: of a longer one three quarters of them at its head, the rest at its end."""
 BLOCK: Final = 0.8
+GREY: Final = (0.3, BLOCK)
+"""From and up to which score a second stage, if there is one, is asked."""
 _FAR: Final = 1.5
 """What cannot come nearer than this to a review, whatever it shows, is not searched for patterns."""
 _TOLD: Final = 8
@@ -24,15 +27,18 @@ _TOLD: Final = 8
 
 @frozen
 class Reading:
-    """One reading of a text with its raw score, and the places in `signs.names` of what it shows."""
+    """One reading of a text with its raw score, the places in `signs.names` of what it shows, and how
+    far into the text its worst window begins (0 to 1).
+    """
 
     decoder: str
     text: str
     raw: float
     shown: tuple[int, ...]
+    at: float
 
 
-def judge(text: str | bytes) -> Assessment:
+def judge(text: str | bytes, second: SecondStage | None = None) -> Assessment:
     """Return the assessment of a text (see `defender.prompts.assess`)."""
     if isinstance(text, bytes | bytearray | memoryview):
         text = bytes(text[: 4 * MOST + 4]).decode("utf-8", "replace")
@@ -45,6 +51,8 @@ def judge(text: str | bytes) -> Assessment:
     model = weights.shipped()
     reading = _worst(normal, model)
     score = model.score(reading.raw)
+    if second is not None and GREY[0] <= score < GREY[1]:
+        score = min(1.0, max(0.0, second.score(reading.text)))
     told = tuple(_signals(reading, normal, score))
     if long:
         score, told = max(score, THRESHOLD), (*told, _LONG)
@@ -84,12 +92,14 @@ def _view(decoder: str, text: str, model: weights.Model) -> Reading:
 
 
 def _read(decoder: str, text: str, form: bytes, found: list[bytes], model: weights.Model) -> Reading:
-    raw = model.bias + max(model.windows(form, found))
+    windows = model.windows(form, found)
+    top = max(windows)
+    raw, at = model.bias + top, windows.index(top) / (len(windows) + 1)
     places = [place for place in possible(text, found) if model.adds[place]]
     if raw + sum(map(model.adds.__getitem__, places)) < model.review - _FAR:
-        return Reading(decoder, text, raw, ())
+        return Reading(decoder, text, raw, (), at)
     seen = shown(text, places)
-    return Reading(decoder, text, raw + sum(map(model.adds.__getitem__, seen)), tuple(seen))
+    return Reading(decoder, text, raw + sum(map(model.adds.__getitem__, seen)), tuple(seen), at)
 
 
 def _signals(said: Reading, normal: Normal, score: float) -> list[Signal]:
@@ -106,7 +116,8 @@ def _signals(said: Reading, normal: Normal, score: float) -> list[Signal]:
         made.append(
             Signal("prompt.disguised", score, "Characters that are invisible, turned or look alike hide words.")
         )
-    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", said.text)]
+    window = said.text[int(said.at * len(said.text)) :].lstrip()
+    return [*made, Signal("prompt.model", score, "Its wording resembles known injections.", window)]
 
 
 _UNKNOWN: Final = Signal("prompt.kind", THRESHOLD, "It is no text, so nothing can be said of it.", "", Decision.REVIEW)

@@ -18,7 +18,7 @@ from defender.prompts.signs import names
 
 PLACE: Final = Path(__file__).with_name("weights.bin")
 ZERO: Final = 128
-LEAST: Final = 8
+LEAST: Final = 30
 """A window counts as holding at least so many grams, so that a single word does not weigh like a page."""
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 SLOTS: Final = 65_536
 """Slots of a table: sixteen bits of hash."""
-SEGMENT: Final = 256
+SEGMENT: Final = 600
 """Bytes of a segment; a window is two that follow each other. A gram counts once in a segment."""
 
 _SKIP: Final = 0x5BD1E995

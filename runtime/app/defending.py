@@ -188,7 +188,7 @@ class Defending:
 
         `trusted` are the folders that a person trusts.
         """
-        return None if self.mode == "off" else lambda store: FileLabeller(store, tuple(trusted))
+        return None if self.mode == "off" else lambda store: FileLabeller(store, set(trusted), self.serves)
 
     def glance(self) -> Any:
         """Return what of the policy needs no engine. Without a policy of one's own nothing is loaded for it."""
@@ -203,19 +203,33 @@ class Defending:
 
 @define(eq=False)
 class FileLabeller:
-    """Labels of files (`defender.taint.files`), loaded with the first result."""
+    """Labels of files (`defender.taint.files`), loaded with the first result.
+
+    `trusted` are folders that a person trusts. With `own`, so are those in which sessions work: who may open sessions
+    at a gateway chose them.
+    """
 
     store: Store
-    trusted: tuple[Path, ...]
+    trusted: set[Path]
+    own: bool = False
     _labels: Labeller | None = None
+    _within: Callable[[str], bool] = field(default=lambda path: False)
 
     async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
         """Return the labels of a result, each with its integrity, and note what the call wrote."""
-        if self._labels is None:
-            from defender.taint.files import FileLabels, under
+        from defender.taint.files import FileLabels, under
 
-            self._labels = FileLabels(self.store, SystemClock(), under(self.trusted), effect_of)
+        workspace = Path(asked.workspace)
+        fresh = self.own and workspace.is_absolute() and workspace not in self.trusted
+        if fresh or self._labels is None:
+            self.trusted |= {workspace} if fresh else set()
+            self._within = under(self.trusted)
+        if self._labels is None:
+            self._labels = FileLabels(self.store, SystemClock(), self._trusts, effect_of)
         return await self._labels.labels(session, asked, result, began)
+
+    def _trusts(self, path: str) -> bool:
+        return self._within(path)
 
 
 def defending(

@@ -135,13 +135,18 @@ OPTIONS: Final = {
 
 
 def collected(messages: Sequence[Message], senders: Iterable[str]) -> Message:
-    """Return one message of several; it has no id yet."""
+    """Return one message of several, with the labels of all; it has no id yet."""
     text, more = COLLECTED, list[JsonObject]()
     for n, (one, sender) in enumerate(zip(messages, senders, strict=True), 1):
         said, rest = split(one)
         text += f"\n\n---\nQueued #{n} (from {sender})\n{said}"
         more += rest
-    return evolve(messages[0], id="", text=text, parts=({"text": text}, *more))
+    return evolve(messages[0], id="", text=text, parts=({"text": text}, *more), labels=labels_of(messages))
+
+
+def labels_of(messages: Iterable[Message]) -> tuple[str, ...]:
+    """Return the labels of all of several messages."""
+    return tuple(dict.fromkeys(label for one in messages for label in one.labels))
 
 
 def summed_up(before: str | None, dropped: Sequence[Message], most: int) -> str:

@@ -25,7 +25,7 @@ from runtime.gateway.hub import Hub
 from runtime.gateway.keeping import kept
 from runtime.gateway.ledger import Ledger, Shelf
 from runtime.gateway.narration import LEFT, Narration, Subject, Told, said_before
-from runtime.gateway.queueing import WAITING, Queueing, collected, summed_up
+from runtime.gateway.queueing import WAITING, Queueing, collected, labels_of, summed_up
 from runtime.gateway.waiting import FOREVER, Answers, Waiting
 from runtime.ports import Chance, Clock
 from runtime.sessions.dispatcher import Dispatcher
@@ -246,7 +246,9 @@ class Runs:
         """Let one message tell of those that are dropped. It keeps its id as more of them join it."""
         earlier = [one.message for one in session.state.lane if self._mode(one.message.id) == SUMMARY]
         text = summed_up(earlier[0].text if earlier else None, dropped, most)
-        message = evolve(dropped[0], id=earlier[0].id if earlier else "", text=text, parts=({"text": text},))
+        labels = labels_of([*earlier, *dropped])
+        name = earlier[0].id if earlier else ""
+        message = evolve(dropped[0], id=name, text=text, parts=({"text": text},), labels=labels)
         self._instead(dropped, message, session, SUMMARY)
 
     def _instead(self, several: list[Message], message: Message, session: Session, mode: str) -> None:

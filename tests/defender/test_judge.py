@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from defender.engine.desk import Desk
 from defender.engine.ports import Decided, Kind
 from defender.findings import Assessment, Signal
-from defender.judge import GLANCE, WAY_OUT, DefenderJudge, Glance, Mode, commands_of, urls_of
+from defender.judge import GLANCE, REFUSED, WAY_OUT, DefenderJudge, Glance, Mode, commands_of, urls_of
 from defender.policy.book import PolicyBook
 from defender.policy.model import CHANNELS, Policy, ToolRule
 from runtime.ports import Asked
@@ -186,7 +186,7 @@ async def test_where_nobody_can_be_asked_the_reason_names_the_chain_and_the_way_
 ) -> None:
     found = Assessment(0.6, R, (Signal("taint.sink", 0.6, "It is not what you asked for.", "web → args", R),))
     verdict = await House(provenance=lambda one: found).judge().call("s", asked(provenance=TAINTED))
-    assert verdict.reason == f"It is not what you asked for (web → args). {WAY_OUT}"
+    assert verdict.reason == f"{REFUSED} (taint.sink): It is not what you asked for (web → args). {WAY_OUT}"
 
 
 async def test_integrity_is_looked_at_before_what_reaches_out_and_only_then(autojump_clock: MockClock) -> None:

@@ -1,5 +1,6 @@
 """A gateway as it is composed, with its defender: the judge, the policy, what operators hear, what is kept."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from runtime.policy.judge import PermissionJudge
 from runtime.ports import Asked
 from runtime.provenance import Integrity, Provenance, mark
 from runtime.step import Settings
-from runtime.tools.claw.declarations import EXEC
+from runtime.tools.claw.declarations import EXEC, READ
 from runtime.vocab import Decision, ToolResult
 from tests.fakes.gateway import FakeLink
 from tests.runtime.app.test_gateway_settings import SETTINGS, gateway
@@ -83,6 +84,7 @@ async def test_the_policy_is_read_again_with_the_settings_and_a_wrong_one_change
         assert await judged(made, "ls") is Decision.BLOCK
         policy.write_text("version = 1\nserial = 2\nnonsense = 1\n")
         await made.reload()
+        assert isinstance(made.log.out, io.StringIO)
         assert "nonsense is no key of a policy" in made.log.out.getvalue()
         assert made.setup.defending.book.current.serial == 1
 
@@ -106,3 +108,17 @@ async def test_other_settings_keep_the_defender_that_runs(tmp_path: Path) -> Non
         before = made.setup.defending
         await made.reload()
         assert made.setup.defending is before
+
+
+async def test_files_of_the_folder_of_a_session_are_trusted_and_others_are_not(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as made:
+        labeller = made.desk.dispatcher.performer.labeller
+        assert labeller is not None
+        own, other = tmp_path / "project", tmp_path / "elsewhere"
+        for folder in (own, other):
+            folder.mkdir()
+            (folder / "a.txt").write_text("hello")
+        for folder, integrity in ((own, "trusted"), (other, "untrusted")):
+            call = Asked(READ, {"path": str(folder / "a.txt")}, workspace=str(own))
+            (first, *_) = await labeller.labels("s", call, ToolResult(output="hello"), 0)
+            assert first.partition("/")[0] == integrity

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from runtime.config.openclaw.model import Queue
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import GatewayError
-from runtime.gateway.queueing import COLLECTED, LINE, Queueing, queueing_of, summed_up
+from runtime.gateway.queueing import COLLECTED, LINE, Queueing, collected, queueing_of, summed_up
 from runtime.stores.memory import Kept
 from runtime.vocab import Message
 from tests.fakes.gateway import House, serving
@@ -169,3 +169,9 @@ async def test_without_a_quiet_window_the_next_message_is_taken_at_once(autojump
         before = trio.current_time()
         assert await house.desk.runs.wait("r2", 60)
         assert trio.current_time() - before == pytest.approx(0.1, abs=0.01)
+
+
+def test_several_messages_as_one_are_as_trusted_as_the_least_of_them() -> None:
+    labels = ("trusted/user",), ("untrusted/hook:CI",), ("trusted/user",)
+    several = [Message(f"m{n}", "x", ({"text": "x"},), labels=one) for n, one in enumerate(labels)]
+    assert collected(several, ["a", "b", "c"]).labels == ("trusted/user", "untrusted/hook:CI")
