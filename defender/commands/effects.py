@@ -1,0 +1,113 @@
+"""What a command would touch: its effect, the hosts and addresses it names, the paths it reads and writes."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from defender.commands.calls import Call, operands, option
+from defender.commands.constants import NETWORKED
+from defender.commands.marks import marked
+from defender.commands.places import HARMLESS, STARTS, SYSTEM, URL
+from defender.commands.scope import Scope
+from defender.findings import Signal
+from runtime.vocab import Decision
+
+MOST: Final = 32
+"""Names of each kind that are kept."""
+_ROOT: Final = frozenset(
+    "sudo doas pkexec su runuser chroot nsenter systemctl service launchctl useradd usermod userdel adduser deluser passwd chpasswd visudo"
+    " mount umount insmod modprobe rmmod iptables nft ufw sysctl setcap chattr crontab at batch mkfs fdisk parted shutdown reboot halt poweroff"
+    " apt apt-get yum dnf pacman zypper apk brew snap dpkg rpm docker podman kubectl kill killall pkill setenforce auditctl chown".split()
+)
+_AWAY: Final = NETWORKED | frozenset(
+    "git npm pnpm yarn npx pip pip3 pipx gem cargo go ping ping6 traceroute mail mailx sendmail mutt aws gcloud az gh glab hub psql mysql mosh"
+    " autossh redis-cli mongo mongosh kubectl helm terraform docker podman apt apt-get yum dnf brew snap pacman apk zypper nmap twine uv".split()
+)
+_GIT_AWAY: Final = re.compile(
+    r"\b(push|pull|fetch|clone|ls-remote|remote (add|set-url|update)|submodule|send-email|archive .*--remote)\b"
+)
+_WRITES: Final = frozenset(
+    "rm rmdir unlink mv cp touch mkdir tee truncate dd ln install chmod chown shred sed patch tar unzip rsync".split()
+)
+
+
+def of(
+    text: str, calls: Sequence[Call], signals: Iterable[Signal]
+) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the effect, the hosts, the addresses, the paths that are read and those that are written."""
+    scope = Scope()
+    urls = list(dict.fromkeys(URL.findall(text) + [url for call in calls for url in URL.findall(call.line)]))[:MOST]
+    hosts = [host for url in urls if (host := _host(url))]
+    reads: list[str] = []
+    writes: list[str] = []
+    away = root = local = False
+    for call in calls:
+        name = call.name
+        if name in _AWAY and (name != "git" or _GIT_AWAY.search(call.line)):
+            away = True
+            hosts += _named(call) or ([] if URL.search(call.line) else [""])
+        root = root or name in _ROOT
+        for move in call.redirects:
+            socket = re.match(r"/dev/(?:tcp|udp)/([^/]+)/", move.target)
+            if socket:
+                away = True
+                hosts.append(socket[1])
+            elif move.writes and move.target not in HARMLESS:
+                writes.append(scope.path(move.target))
+            elif not move.writes and move.sign.startswith("<"):
+                reads.append(scope.path(move.target))
+        local = local or call.decision is not Decision.ALLOW
+        for word in operands(call.args):
+            if ("/" in word or "." in word) and "://" not in word and not marked(word[:1]) and len(word) < 300:
+                (writes if name in _WRITES else reads).append(scope.path(word))
+    root = root or any(SYSTEM.match(path) or STARTS.search(path) for path in writes)
+    local = local or bool(writes)
+    effect = "privileged" if root else "egress" if away else "local" if local else "none"
+    return effect, *(tuple(dict.fromkeys(items))[:MOST] for items in (hosts, urls, reads, writes))  # type: ignore[return-value]
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _named(call: Call) -> list[str]:
+    """The hosts that a program names without an address."""
+    words = operands(call.args)
+    name = call.name
+    if name in {
+        "ssh",
+        "autossh",
+        "mosh",
+        "telnet",
+        "ftp",
+        "sftp",
+        "nc",
+        "ncat",
+        "netcat",
+        "ping",
+        "ping6",
+        "traceroute",
+        "dig",
+        "nslookup",
+        "host",
+        "whois",
+    }:
+        skipped = {
+            value
+            for sign in ("-i", "-p", "-l", "-o", "-F", "-L", "-R", "-D", "-c", "-w", "-t")
+            if (value := option(call.args, sign))
+        }
+        return [
+            word.rpartition("@")[2].rstrip(":")
+            for word in words
+            if word not in skipped and re.search(r"[A-Za-z.]", word)
+        ][:1]
+    if name in {"scp", "rsync"}:
+        return [word.partition(":")[0].rpartition("@")[2] for word in words if ":" in word and "://" not in word]
+    if name in {"curl", "wget"}:
+        return [word.partition("/")[0] for word in words if re.match(r"[\w-]+(\.[\w-]+)+(/|$|:)", word)][:4]
+    return []
