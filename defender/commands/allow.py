@@ -33,6 +33,7 @@ _GIT: Final = frozenset(
 _GIT_SKIP: Final = re.compile(
     r"(?:(?:-C ?\S+|--no-pager|-P|--git-dir[= ]\S+|--work-tree[= ]\S+|--no-optional-locks|-p|--paginate|-c (?:color|core\.quotepath|log|diff\.(?:renames|algorithm))\S*) )*"
 )
+_GIT_LISTS: Final = r"-[avrl]+|--(list|all|remotes|show-current|merged|no-merged|contains|sort=\S+|format=\S+)"
 _GIT_BAD: Final = re.compile(r" (--output|-O|--ext-diff|--textconv|--open-files-in-pager|--exec)|^--exec-path")
 _SED_BAD: Final = re.compile(r"(?:^|[;{}\n]|[\d/$,!])\s*[ewWrR](?:\s|$)|/[eEwWrR]\s*/")
 _SED_FLAGS: Final = re.compile(r"s(\W)(?:\\.|(?!\1).)*\1(?:\\.|(?!\1).)*\1([a-zA-Z0-9]*)", re.DOTALL)
@@ -131,13 +132,8 @@ def git(call: Call) -> bool:
     if verb in _GIT:
         return not (verb == "grep" and "-O" in tail)
     if verb == "branch":
-        return (
-            re.fullmatch(
-                r"(-[avrl]+|--(list|all|remotes|show-current|merged|no-merged|contains|sort=\S+|format=\S+)|\s|(?<=(?:list|ged|ins)) \S+)*",
-                tail,
-            )
-            is not None
-        )
+        words = [word for word in tail.split() if not re.fullmatch(_GIT_LISTS, word)]
+        return not words or (len(words) == 1 and words[0][0] != "-" and re.search(r"--(list|merged|no-merged|contains)", tail) is not None)
     if verb == "remote":
         return re.fullmatch(r"(-v|--verbose|get-url \S+)?", tail) is not None
     if verb == "tag":
@@ -256,7 +252,9 @@ PROGRAMS: Final[dict[str, Test]] = {
     "ifconfig": lambda call: len(call.args) < 2,
     "hostname": lambda call: all(arg.startswith("-") for arg in call.args),
     "timedatectl": lambda call: not call.args or call.args[0] == "status",
-    "cp": lambda call: False,
+    "ln": lambda call: "f" not in flags(call.args) and "s" in flags(call.args) and folder(call) and len(operands(call.args)) < 3,
+    "watch": lambda call: False,
+    "top": lambda call: "b" in flags(call.args),
     "split": lambda call: False,
     "kill": lambda call: call.args[:1] == ["-l"],
     "sync": lambda call: True,

@@ -112,7 +112,7 @@ def _numbered(reader: "Reader", args: list[str]) -> None:
 
 
 def _input(reader: "Reader", call: Call) -> Carried | None:
-    if call.stdin is None:
+    if not call.stdin:
         return None
     return Carried(run(reader, call, call.stdin, f"… | {call.name}"))
 
@@ -218,6 +218,8 @@ def look(reader: "Reader", call: Call, text: str, code: object) -> None:
     for signal in findings(text):
         reader.signals.append(signal)
     opened = list(_literals(text))
+    if re.match(r"[a-z]+ -[\w-]+ \S", text):
+        opened.insert(0, text)
     for literal in opened[:12]:
         for found in _ENCODED.findall(literal):
             plain = _plain(found)
@@ -225,7 +227,7 @@ def look(reader: "Reader", call: Call, text: str, code: object) -> None:
                 reader.read(plain, f"{call.name}: decoded")
                 for signal in findings(plain):
                     reader.signals.append(signal)
-    if _CALLS.search(text) or call.name == "node":
+    if _CALLS.search(text) or opened[:1] == [text]:
         for literal in opened[:12]:
             if len(literal) > 3 and re.search(r"[\s/|;]", literal):
                 _told(reader, call, literal)

@@ -1,7 +1,8 @@
 """Judges one simple command: what it starts, what the rules find, where it writes, whether it is on the list of the harmless."""
 
 import re
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from defender.commands import constants
@@ -243,11 +244,20 @@ def _named(reader: "Reader", call: Call) -> None:
     if not any(sign in word for sign in "*?[") or word in {"[", "[["}:
         return
     reader.unresolved(word, "command.name-by-pattern", "The program is named by a pattern.", 0.74)
-    names = [*SHELLS, *index()[0]]
-    for name in sorted(names, key=lambda one: (one not in {"rm", "sh", "bash", "cat", "nc", "curl"}, one)):
-        if any(fnmatchcase(f"{folder}{name}", word) for folder in _FOLDERS):
-            call.argv = [name, *call.argv[1:]]
-            return
+    try:
+        found = re.search(f"(?m)^(?:{translate(word)[4:-3]})$", _programs())
+    except re.error:
+        return
+    if found:
+        call.argv = [found[0].rsplit("/", 1)[-1], *call.argv[1:]]
+        call._line = None
+
+
+@cache
+def _programs() -> str:
+    """Every place of every program that has rules, those first that do most harm."""
+    names = sorted({*SHELLS, *index()[0]}, key=lambda one: (one not in {"rm", "sh", "bash", "cat", "nc", "curl"}, one))
+    return "\n".join(f"{folder}{name}" for name in names for folder in _FOLDERS)
 
 
 def consider(reader: "Reader", call: Call) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_CALLS: Final = 300
 """Simple commands that are read of one text."""
+MOST_BROKEN: Final = 24
+"""Simple commands of the tree from which on a text that cannot be parsed is not also split by hand."""
 MOST_TEXTS: Final = 60
 """Nested texts (substitutions, `sh -c`, `eval`) that are read of one command."""
 DEEPEST: Final = 10
@@ -107,7 +109,7 @@ class Reader:
         self.unresolved(text, "command.unparsed", "The command cannot be parsed as shell text.", 0.62)
         self.statement(root, stdin)
         out = ""
-        for words, piped in split(text[:MOST_BYTES]):
+        for words, piped in split(text[:MOST_BYTES]) if len(self.calls) < MOST_BROKEN else ():
             fields = [field for word in words for field in self.words.fields(word)]
             if fields:
                 out = self.simple(Call(fields, stdin=out if piped else stdin, piped=piped))
@@ -165,22 +167,28 @@ class Reader:
         fields: list[str] = []
         assigned: list[tuple[str, str]] = []
         found = list(redirects)
+        raw, end = "", -1
         for child in node.children:
             kind = child.type
-            if kind == "word":
-                text = self.source(child)
-                fields += [text] if text.isalnum() else self.words.fields(text)
+            if kind == "command_name" or kind in _WORDS or kind == "$":
+                if raw and child.start_byte != end:
+                    fields += [raw] if raw.isalnum() else self.words.fields(raw)
+                    raw = ""
+                raw += self.source(child)
+                end = child.end_byte
             elif kind == "variable_assignment":
                 assigned.append(self._assignment(child, keep=False))
             elif kind.endswith("_redirect"):
                 found.append(child)
-            elif kind in {"(", ")"} or kind == "subshell":
+            elif kind in {"(", ")", "subshell"}:
                 self.unresolved(self.source(node))
                 self.statement(child, stdin)
             elif kind == "ERROR":
                 self.statement(child, stdin)
             else:
                 fields += self.words.fields(self.source(child))
+        if raw:
+            fields += [raw] if raw.isalnum() else self.words.fields(raw)
         fields += more
         moved, stdin = self._redirects(found, stdin, fields)
         return self.simple(Call(fields, stdin=stdin, assigned=assigned, redirects=moved, piped=piped))

@@ -9,7 +9,7 @@ _BREAK: Final = re.compile(r"[ \t\n\r;|&()\u2028\u2029]")
 _KEYWORDS: Final = frozenset(
     "if then else elif fi for while until do done case esac in select { } ! [[ ]] function time".split()
 )
-MOST: Final = 60
+MOST: Final = 30
 """Commands that are taken out of one text."""
 
 

@@ -387,15 +387,16 @@ def parallel(reader: "Reader", call: Call) -> Carried | None:
         for item in items[:8]:
             reader.read(item, "parallel")
         return Carried(UNKNOWN)
-    text = " ".join(words)
     holder = re.compile(r"\{(?:[./#%]*|\d+[./]*)\}")
+    if place != "{}":
+        holder = re.compile(re.escape(place))
+    held = any(holder.search(word) for word in words)
     for item in items[:8]:
-        if place != "{}" and place in text:
-            reader.read(text.replace(place, item), "parallel")
-        elif holder.search(text):
-            reader.read(holder.sub(lambda _, item=item: item, text), "parallel")  # type: ignore[misc]
+        put = [holder.sub(lambda _, item=item: item, word) for word in words] if held else [*words, item]  # type: ignore[misc]
+        if len(words) == 1:
+            reader.read(" ".join(put), "parallel")
         else:
-            reader.read(f"{text} {item}", "parallel")
+            reader.nested(call, put, "parallel", stdin="")
     return Carried(UNKNOWN, harmless=not any(arg.startswith(("-S", "--sshlogin")) for arg in head))
 
 

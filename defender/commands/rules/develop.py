@@ -15,30 +15,49 @@ _GIT: Final = r"^git (?:(?:-c ?\S+|-C ?\S+|--git-dir[= ]\S+|--work-tree[= ]\S+|-
 _DASHED: Final = re.compile(r"^-")
 
 
+def _letters(words: list[str], takes: str) -> str:
+    """Return the letters of short options; behind one of `takes` its value begins."""
+    found = ""
+    for word in words:
+        if word == "--":
+            break
+        if len(word) > 1 and word[0] == "-" and word[1] != "-":
+            for letter in word[1:]:
+                found += letter
+                if letter in takes:
+                    break
+    return found
+
+
 def _checkout(call: "Call", scope: "Scope") -> bool:
     found = re.search(rf"{_GIT}checkout (.*)", call.line)
     if not found:
         return False
     words = found[1].split()
-    if any(
-        word in {"-b", "-B", "--orphan", "--help", "--detach", "-d", "--track", "-t"}
-        or re.match(r"-[a-zA-Z]*[bBt]", word)
-        or word.startswith("--track=")
-        for word in words
-    ):
-        return any(word in {"-f", "--force"} or re.match(r"-[a-z]*f", word) for word in words)
-    if any(
-        word in {"-f", "--force", "--ours", "--theirs", "-p", "--patch"}
-        or re.fullmatch(r"-[a-zA-Z]*f[a-zA-Z]*", word)
-        or word.startswith("--pathspec-from-file")
-        for word in words
+    letters = _letters(words, "bBtU")
+    if "f" in letters or "p" in letters or any(
+        word in {"--force", "--ours", "--theirs", "--patch"} or word.startswith("--pathspec-from-file") for word in words
     ):
         return True
+    if {"b", "B", "d"} & set(letters) or any(word in {"--orphan", "--help", "--detach"} for word in words):
+        return False
     if "--" in words:
         return words.index("--") < len(words) - 1
-    valued = {"--conflict", "--inter-hunk-context", "--unified", "-U"}
-    plain = [word for at, word in enumerate(words) if not word.startswith("-") and not (at and words[at - 1] in valued)]
+    valued = {"--conflict", "--inter-hunk-context", "--unified", "-U", "--recurse-submodules"}
+    plain = [
+        word
+        for at, word in enumerate(words)
+        if (word[0] != "-" or word == "-") and not (at and words[at - 1] in valued and len(words) < at + 3)
+    ]
     return len(plain) > 1 or plain == ["."]
+
+
+def _switch(call: "Call", scope: "Scope") -> bool:
+    found = re.search(rf"{_GIT}switch (.*)", call.line)
+    if not found:
+        return False
+    words = found[1].split()
+    return "f" in _letters(words, "cCt") or any(word.startswith(("--force", "--disc")) and word != "--force-create" for word in words)
 
 
 def _restore(call: "Call", scope: "Scope") -> bool:
@@ -134,7 +153,7 @@ RULES: Final = (
         "Changes in the files are lost.",
         "git switch -f main",
         "git switch main",
-        pattern=_GIT + r"switch\b.* (-\w*f\w*|--force|--discard-changes|--disc\w*)\b",
+        test=_switch,
     ),
     Rule(
         "command.git-force-push",
@@ -293,7 +312,7 @@ RULES: Final = (
         "command.cloud-removed",
         "aws gcloud az terraform tofu pulumi kubectl oc helm doctl heroku flyctl gh oci ibmcloud docker podman",
         REVIEW,
-        0.68,
+        0.56,
         "Removes something that runs elsewhere.",
         "kubectl delete pod x",
         "kubectl get pods",
@@ -323,7 +342,7 @@ RULES: Final = (
         "command.cloud-look",
         "aws gcloud az kubectl",
         REVIEW,
-        0.6,
+        0.53,
         "Lists what runs elsewhere.",
         "aws s3api list-objects-v2 --bucket x",
         "aws --version",
@@ -359,7 +378,7 @@ RULES: Final = (
         "Starts a shell from inside of another program.",
         "find . -exec /bin/sh \\;",
         "find . -name x",
-        pattern=r"(?:-exec|BEGIN|system\(|exec\(?|!|\.shell|--interactive|-e|-c|-i|--|unshare|\d)[\s\"'{(=]*(/usr)?(/bin/)?(ba|z|da|k)?sh\b|^nmap --interactive|!/?(bin/)?\w*sh\b",
+        pattern=r"(?: -exec\w* | -ok | BEGIN|system\(|\bexec[ (]|!|\.shell |--interactive | -[a-zA-Z]*[eci] | -- | \d+\w? |^(?:nsenter|unshare|setarch|taskset|nice|ionice|stdbuf|time|timeout|strace|ltrace|flock|rlwrap|xargs|watch|env|expect|docker|logsave)(?: -\S+)* )[\s\"'{(=]*(?:/usr)?(?:/bin/)?(?:ba|z|da|k)?sh\b(?!\.)|^nmap --interactive|!/?(?:bin/)?\w*sh\b",
     ),
 )
 _ = _DASHED

@@ -7,6 +7,7 @@ from defender.commands.calls import flags, operands, option
 from defender.commands.marks import ITEM, UNKNOWN, without
 from defender.commands.places import ACCOUNTS, DISKS, LOGS, SECRETS, STARTS, SYSTEM, TEMPORARY, WHOLE
 from defender.commands.rules import BLOCK, REVIEW, Rule
+from defender.commands.scope import FOLDER
 
 if TYPE_CHECKING:
     from defender.commands.calls import Call
@@ -57,6 +58,18 @@ def removes_whole(call: "Call", scope: "Scope") -> bool:
         }:
             return True
     return False
+
+
+def _removes_elsewhere(call: "Call", scope: "Scope") -> bool:
+    if not _recursive(call) or not ("f" in flags(call.args) or "--force" in call.args):
+        return False
+    if scope.folder != FOLDER and not TEMPORARY.match(scope.folder):
+        return True
+    return any(
+        UNKNOWN in word or not (path.startswith(f"{FOLDER}/") or TEMPORARY.match(path))
+        for word in operands(call.args)
+        for path in (scope.path(word),)
+    )
 
 
 def removes_here(call: "Call", scope: "Scope") -> bool:
@@ -240,11 +253,31 @@ RULES: Final = (
         "command.rm-force",
         "rm",
         REVIEW,
-        0.60,
+        0.58,
         "Removes whole folders.",
-        "rm -rf build",
+        "rm -r build",
         "rm notes.txt",
         test=lambda call, _: _recursive(call),
+    ),
+    Rule(
+        "command.rm-unasked",
+        "rm",
+        REVIEW,
+        0.66,
+        "Removes whole folders and asks nothing.",
+        "rm -rf build",
+        "rm -r build",
+        test=lambda call, _: _recursive(call) and ("f" in flags(call.args) or "--force" in call.args),
+    ),
+    Rule(
+        "command.rm-elsewhere",
+        "rm",
+        REVIEW,
+        0.73,
+        "Removes whole folders outside of the folder of the work.",
+        "rm -rf /srv/data",
+        "rm -rf build",
+        test=_removes_elsewhere,
     ),
     Rule(
         "command.shred",
@@ -460,7 +493,7 @@ RULES: Final = (
         "command.find-changes",
         "find gfind",
         REVIEW,
-        0.66,
+        0.7,
         "Removes or changes what it finds.",
         "find . -delete",
         "find . -print",
@@ -470,11 +503,13 @@ RULES: Final = (
         "command.find-everywhere",
         "find gfind",
         REVIEW,
-        0.6,
-        "Looks through the whole machine and hides what it may not read.",
+        0.7,
+        "Looks through the whole machine and hides what it may not read, or looks for what may be written.",
         "find / -name '*.conf' 2>/dev/null",
-        "find . -name '*.conf'",
+        "find / -name '*.conf'",
         pattern=r"^g?find /(home|etc|lib|usr|var|root|opt)?/? ",
+        test=lambda call, _: any(move.target == "/dev/null" for move in call.redirects)
+        or any(arg in {"-readable", "-writable", "-executable", "-perm"} for arg in call.args),
     ),
     Rule(
         "command.set-id",

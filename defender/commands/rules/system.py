@@ -250,7 +250,7 @@ RULES: Final = (
         "Looks around on this machine.",
         "whoami",
         "ls",
-        pattern=r"^(?!(uname|hostname|arch|locale|env|printenv|id|w|who|whoami|users|groups|logname)( -\w+)?$(?<=x))",
+        pattern=r"^(?!(uname|hostname|arch|locale|who|whoami|groups|users|w|id|logname|ifconfig|tty|ip -V|last)( -\w+)*( \w+\d)?$)",
     ),
     Rule(
         "command.process-guard",
@@ -350,7 +350,7 @@ RULES: Final = (
         "Asks what may be done as root, or takes an open door.",
         "sudo -l",
         "sudo ls",
-        pattern=r"^sudo (.* )?-\w*[lkKS]\b|-u ?#-?\d|^sudo (-i|-s|su)\b",
+        pattern=r"^sudo( -\w)* -(l+|k|K)\b|^sudo (-\w+ )*-u ?#-?\d|^sudo( -\w)* -[is]$|^sudo su\b",
     ),
     Rule(
         "command.stress",
