@@ -133,7 +133,11 @@ def git(call: Call) -> bool:
         return not (verb == "grep" and "-O" in tail)
     if verb == "branch":
         words = [word for word in tail.split() if not re.fullmatch(_GIT_LISTS, word)]
-        return not words or (len(words) == 1 and words[0][0] != "-" and re.search(r"--(list|merged|no-merged|contains)", tail) is not None)
+        return not words or (
+            len(words) == 1
+            and words[0][0] != "-"
+            and re.search(r"--(list|merged|no-merged|contains)", tail) is not None
+        )
     if verb == "remote":
         return re.fullmatch(r"(-v|--verbose|get-url \S+)?", tail) is not None
     if verb == "tag":
@@ -252,7 +256,9 @@ PROGRAMS: Final[dict[str, Test]] = {
     "ifconfig": lambda call: len(call.args) < 2,
     "hostname": lambda call: all(arg.startswith("-") for arg in call.args),
     "timedatectl": lambda call: not call.args or call.args[0] == "status",
-    "ln": lambda call: "f" not in flags(call.args) and "s" in flags(call.args) and folder(call) and len(operands(call.args)) < 3,
+    "ln": lambda call: (
+        "f" not in flags(call.args) and "s" in flags(call.args) and folder(call) and len(operands(call.args)) < 3
+    ),
     "watch": lambda call: False,
     "top": lambda call: "b" in flags(call.args),
     "split": lambda call: False,

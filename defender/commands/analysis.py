@@ -96,11 +96,10 @@ def _read(command: str | bytes) -> tuple[str, list[Call], list[Signal]]:
         )
         return text, [], signals
     signals += reader.signals
-    if "\\" in text or "%" in text or "-" in text or "." in text or "$" in text or " " in text:
-        from defender.commands import windows
+    from defender.commands import windows
 
-        if windows.looks(text):
-            signals += windows.findings(text)
+    if windows.looks(text):
+        signals += windows.findings(text)
     return text, reader.calls, signals
 
 

@@ -114,6 +114,7 @@ def _numbered(reader: "Reader", args: list[str]) -> None:
 def _input(reader: "Reader", call: Call) -> Carried | None:
     if not call.stdin:
         return None
+    reader.unresolved(call.line, "command.text-to-shell", "A shell runs what is piped to it.", 0.7)
     return Carried(run(reader, call, call.stdin, f"… | {call.name}"))
 
 

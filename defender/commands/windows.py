@@ -21,15 +21,15 @@ from runtime.vocab import Decision
 MOST: Final = 16_384
 """Characters that are looked at."""
 _SIGNS: Final = re.compile(
-    r"\b(?:Get|Set|New|Remove|Add|Invoke|Start|Stop|Import|Export|Out|Write|Select|Where|ForEach|Test|Clear|Copy|Move|Rename|Enable|Disable|Install|Uninstall|Register|Unregister|"
+    r"(?:^|[|;({&=]\s*|\n\s*)(?i:get|set|new|remove|add|invoke|start|stop|import|out|write|select|test|clear|copy|move|enable|disable|install|register)-(?i:[a-z]{3,})\b(?!\.)|[\w.)]\\[\w.$ -]+\\|\b(?:Get|Set|New|Remove|Add|Invoke|Start|Stop|Import|Export|Out|Write|Select|Where|ForEach|Test|Clear|Copy|Move|Rename|Enable|Disable|Install|Uninstall|Register|Unregister|"
     r"Convert\w*|Connect|Enter|Restart|Resolve|Find|Update|Expand|Compress|Register|Measure|Format|Read|Send|Receive|Save|Mount|Dismount|Unblock|Reset|Grant|Revoke|Push|Pop)-[A-Z][A-Za-z]+\b"
     r"|(?i:%(?:temp|tmp|appdata|localappdata|userprofile|systemroot|windir|programfiles|programdata|public|comspec|username|computername|homedrive|homepath|systemdrive|allusersprofile|userdomain|path|logonserver|cd)(?:\(x86\))?%)|\b[A-Za-z]:\\|\\\\[\w.$-]+\\|\.(?:exe|bat|cmd|ps1|psm1|vbs|hta|msi|dll|sct|cpl|lnk|reg)\b|\$env:|\bHK(?:LM|CU|CR|U|EY_\w+)\b|\bpowershell\b|\bpwsh\b"
-    r"|\[(?:System|Net|Convert|Reflection|Text|IO|activator|type|Environment|Runtime|Ref|Windows|Security|Diagnostics|void)[.\]\w]*\]?::|^\s*(?:reg|sc|net|net1|wmic|schtasks|netsh|vssadmin|bcdedit|certutil|icacls|takeown|attrib|cmdkey|nltest|dsquery|wevtutil|fsutil|cipher|bitsadmin|mshta|rundll32|regsvr32|cscript|wscript|taskkill|tasklist|systeminfo|ipconfig|whoami\s+/|quser|qwinsta|driverquery|gpresult|auditpol|klist|setspn|ver|esentutl|csvde|ldifde|rubeus|sqlcmd|setx|assoc|ftype|diskshadow|wbadmin|ntdsutil|procdump|w32tm|tzutil|mklink|xcopy|robocopy|cmd)\b(?=[\s/.]|$)(?![-\w]*\s+-[a-z]{2,}\b(?<!\s-enc))"
+    r"|\[(?:System|Net|Convert|Reflection|Text|IO|activator|type|Environment|Runtime|Ref|Windows|Security|Diagnostics|void)[.\]\w]*\]?::|^\s*(?i:reg|sc|net|net1|wmic|schtasks|netsh|vssadmin|bcdedit|certutil|icacls|takeown|attrib|cmdkey|nltest|dsquery|wevtutil|fsutil|cipher|bitsadmin|mshta|rundll32|regsvr32|cscript|wscript|taskkill|tasklist|systeminfo|ipconfig|whoami\s+/|quser|qwinsta|driverquery|gpresult|auditpol|klist|setspn|ver|esentutl|csvde|ldifde|rubeus|sqlcmd|setx|assoc|ftype|diskshadow|wbadmin|ntdsutil|procdump|w32tm|vaultcmd|secedit|query|chcp|sdbinst|ldp|gpupdate|tzutil|mklink|xcopy|robocopy|cmd)\b(?=[\s/.]|$)(?![-\w]*\s+-[a-z]{2,}\b(?<!\s-enc))"
     r"|(?:^|[|;({]\s*)(?:iex|iwr)\b|\bNew-Object\b|(?i:\bdel\s+/|\brd\s+/s|\brmdir\s+/|\bdir\s+/|\btype\s+\w:|\bnet\s+(?:user|group|localgroup|use|view|start|stop|share|accounts)\b|\bsc\s+(?:create|config|stop|query|delete)\b|\bset\s+\w+=.*&|\becho\s+off)",
     re.MULTILINE,
 )
 _SURE: Final = re.compile(
-    r"(?i)%(temp|tmp|appdata|localappdata|userprofile|systemroot|windir|programfiles|programdata|public|comspec)%|\b[a-z]:\\|\$env:|\bHK(LM|CU|CR)\b|\bpowershell\b|\b(Get|Set|New|Invoke|Remove|Add|Start|Stop|Import|Out|Copy|Test|Clear|Write|Select)-[A-Z]\w+|\[[\w.]+\]::|\breg (add|delete|query|save|import|export)\b|\bwmic\b|\bschtasks\b|\bnetsh\b|\bvssadmin\b|(^|[|;])\s*iex\b|^\s*(net|net1) (user|group|localgroup|use|view|start|stop|share|accounts)\b|\bsc (create|config|stop|query|delete)\b|\bcertutil\b|\bnltest\b"
+    r"(?i)[\w.)]\\[\w.$ -]+\\|%(temp|tmp|appdata|localappdata|userprofile|systemroot|windir|programfiles|programdata|public|comspec)%|\b[a-z]:\\|\$env:|\bHK(LM|CU|CR)\b|\bpowershell\b|\b(Get|Set|New|Invoke|Remove|Add|Start|Stop|Import|Out|Copy|Test|Clear|Write|Select)-[A-Z]\w+|\[[\w.]+\]::|\breg (add|delete|query|save|import|export)\b|\bwmic\b|\bschtasks\b|\bnetsh\b|\bvssadmin\b|(^|[|;])\s*iex\b|^\s*(net|net1) (user|group|localgroup|use|view|start|stop|share|accounts)\b|\bsc (create|config|stop|query|delete)\b|\bcertutil\b|\bnltest\b"
 )
 
 
@@ -244,7 +244,7 @@ RULES: Final = (
         REVIEW,
         0.79,
         "Puts code into another process, or builds code in memory.",
-        r"VirtualAlloc|CreateRemoteThread|WriteProcessMemory|DllImport|Add-Type|Reflection|mavinject|QueueUserAPC|GetProcAddress|Marshal|shellcode|\bAssembly\b|InteropServices|kernel32|ntdll|PInvoke",
+        r"VirtualAlloc|CreateRemoteThread|WriteProcessMemory|DllImport|Add-Type|Reflection|mavinject|QueueUserAPC|GetProcAddress|Marshal|shellcode|InteropServices|kernel32|ntdll|PInvoke",
         "Add-Type -TypeDefinition $x",
         "echo hi",
     ),
@@ -327,7 +327,12 @@ def findings(text: str) -> list[Signal]:
         for rule in (RULES[place] for place in sorted(places))
     ]
     sure = 0.68 if _SURE.search(text) else 0.52
-    return [*found, Signal("windows.command", sure, "A command of Windows, for which there is no parser here.", shown, Decision.REVIEW)]
+    return [
+        *found,
+        Signal(
+            "windows.command", sure, "A command of Windows, for which there is no parser here.", shown, Decision.REVIEW
+        ),
+    ]
 
 
 @cache

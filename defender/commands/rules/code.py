@@ -150,6 +150,24 @@ RULES: Final = (
         "__import__('os')",
         "import os",
     ),
+    CodeRule(
+        "command.code-starts-shell",
+        REVIEW,
+        0.78,
+        "The code starts a shell.",
+        r"['\"`\s(/]/bin/(ba|z|da|k|a)?sh|pty|['\"](ba|z|da)?sh['\"]|\\bsh -i",
+        "import os;os.system('/bin/sh')",
+        "print(1)",
+    ),
+    CodeRule(
+        "command.code-automates",
+        REVIEW,
+        0.72,
+        "The code steers other programs.",
+        r"tell application|do script|delete POSIX file|do JavaScript|WScript|CreateObject",
+        'tell application "Terminal" to do script "x"',
+        "return 1",
+    ),
 )
 
 

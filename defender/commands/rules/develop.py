@@ -35,8 +35,13 @@ def _checkout(call: "Call", scope: "Scope") -> bool:
         return False
     words = found[1].split()
     letters = _letters(words, "bBtU")
-    if "f" in letters or "p" in letters or any(
-        word in {"--force", "--ours", "--theirs", "--patch"} or word.startswith("--pathspec-from-file") for word in words
+    if (
+        "f" in letters
+        or "p" in letters
+        or any(
+            word in {"--force", "--ours", "--theirs", "--patch"} or word.startswith("--pathspec-from-file")
+            for word in words
+        )
     ):
         return True
     if {"b", "B", "d"} & set(letters) or any(word in {"--orphan", "--help", "--detach"} for word in words):
@@ -57,7 +62,9 @@ def _switch(call: "Call", scope: "Scope") -> bool:
     if not found:
         return False
     words = found[1].split()
-    return "f" in _letters(words, "cCt") or any(word.startswith(("--force", "--disc")) and word != "--force-create" for word in words)
+    return "f" in _letters(words, "cCt") or any(
+        word.startswith(("--force", "--disc")) and word != "--force-create" for word in words
+    )
 
 
 def _restore(call: "Call", scope: "Scope") -> bool:
@@ -316,7 +323,7 @@ RULES: Final = (
         "Removes something that runs elsewhere.",
         "kubectl delete pod x",
         "kubectl get pods",
-        pattern=r"\b(delete|destroy|rm|remove|terminate|purge|uninstall|drain|deregister|prune|rmi|kill)\b|\b(delete|terminate|remove|deregister|disable|stop|detach|revoke)-[a-z]",
+        pattern=r"(?<!-)\b(delete|destroy|rm|remove|terminate|purge|uninstall|drain|deregister|prune|rmi|kill)\b|\b(delete|terminate|remove|deregister|disable|stop|detach|revoke)-[a-z]",
     ),
     Rule(
         "command.cloud-guard-off",
@@ -336,7 +343,7 @@ RULES: Final = (
         "Changes who may do what there, or reads keys.",
         "aws iam create-access-key --user-name x",
         "aws iam list-users",
-        pattern=r"iam (create|attach|put|add|update|set|delete)|sts (assume|get-session|get-federation)|add-iam-policy|service-accounts keys create|get-(password|secret)|secretsmanager get|ssm get-parameter|role assignment create|ad (user|sp|app) |create (clusterrolebinding|rolebinding|serviceaccount|token)|get secrets?\b|snapshot create|create-snapshot|modify-snapshot|ec2-instance-connect|get-access-token|print-access-token|dump|describe secret|auth can-i",
+        pattern=r"iam (roles |service-accounts )?(create|attach|put|add|update|set|delete)|sts (assume|get-session|get-federation)|add-iam-policy|service-accounts keys create|get-(password|secret)|secretsmanager get|ssm get-parameter|role assignment create|ad (user|sp|app) |create (clusterrolebinding|rolebinding|serviceaccount|token)|get secrets?\b|snapshot create|create-snapshot|snapshots create|modify-snapshot|ec2-instance-connect|get-access-token|print-access-token|dump|describe secret|auth can-i",
     ),
     Rule(
         "command.cloud-look",

@@ -135,7 +135,7 @@ def _find_secret(call: "Call", scope: "Scope") -> bool:
     return bool(
         re.search(
             r"id_[rd]sa|\.pem\b|\.key\b|\.kdbx|\.ppk|\.pfx|\.p12|htpasswd|passw(or)?d|shadow|credential|secret|token|history|\.aws|\.oci\b|\.azure|\.ssh|\.gnupg|\.netrc|\.rhosts|authorized_keys|"
-            r"wallet|\.env\b|keychain|places\.sqlite|[Cc]ookies|Login Data|logins\.json|\.kube|kubeconfig|accessTokens|\.plan\b|\.rc\b|config\.php|\.fetchmailrc|\.pgpass",
+            r"wallet|\.env\b|keychain|places\.sqlite|[Cc]ookies|Login Data|logins\.json|\.kube|kubeconfig|accessTokens|[Bb]ookmarks|[Cc]hromium|google-chrome|Google/Chrome|\.plan\b|\.rc\b|config\.php|\.fetchmailrc|\.pgpass",
             line,
         )
     )
@@ -170,7 +170,7 @@ def _cleared(call: "Call", scope: "Scope") -> bool:
 
 def _open_mode(call: "Call", scope: "Scope") -> bool:
     words = operands(call.args)
-    return bool(words) and re.fullmatch(r"0?[0-7]?777|(a|o|ugo)?\+rwx|a=rwx", words[0]) is not None
+    return bool(words) and re.fullmatch(r"0?[0-7]?777|(a|o|go|ugo)?\+r?w[xX]?|a=rwx", words[0]) is not None
 
 
 def _set_id(call: "Call", scope: "Scope") -> bool:
@@ -283,7 +283,7 @@ RULES: Final = (
         "command.shred",
         "shred srm wipe wipefs scrub nwipe",
         REVIEW,
-        0.72,
+        0.66,
         "What is removed like this cannot be brought back.",
         "shred -u notes.txt",
         "wc notes.txt",
@@ -508,8 +508,10 @@ RULES: Final = (
         "find / -name '*.conf' 2>/dev/null",
         "find / -name '*.conf'",
         pattern=r"^g?find /(home|etc|lib|usr|var|root|opt)?/? ",
-        test=lambda call, _: any(move.target == "/dev/null" for move in call.redirects)
-        or any(arg in {"-readable", "-writable", "-executable", "-perm"} for arg in call.args),
+        test=lambda call, _: (
+            any(move.target == "/dev/null" for move in call.redirects)
+            or any(arg in {"-readable", "-writable", "-executable", "-perm"} for arg in call.args)
+        ),
     ),
     Rule(
         "command.set-id",
@@ -525,7 +527,7 @@ RULES: Final = (
         "command.capability",
         "setcap",
         REVIEW,
-        0.78,
+        0.72,
         "Gives a program powers of the system.",
         "setcap cap_setuid=ep /tmp/x",
         "getcap x",
@@ -575,7 +577,7 @@ RULES: Final = (
         "command.attribute",
         "chattr chflags",
         REVIEW,
-        0.74,
+        0.68,
         "Changes the protection of files.",
         "chattr -i notes",
         "lsattr notes",
@@ -707,5 +709,44 @@ RULES: Final = (
                 r"/\.(venv|cargo|local|nvm|pyenv|rbenv|npm|bun|deno|rustup|asdf|yarn|dotnet)/", call.argv[0]
             )
         ),
+    ),
+    Rule(
+        "command.log-copied",
+        "zip tar cp mv gzip 7z rsync scp dd truncate",
+        REVIEW,
+        0.73,
+        "Takes or changes the record of what happened.",
+        "zip x.zip /var/log/wtmp",
+        "zip x.zip a",
+        test=lambda call, scope: any(LOGS.search(scope.path(word.removeprefix("of="))) for word in call.args),
+    ),
+    Rule(
+        "command.looks-for-writable",
+        "ls",
+        REVIEW,
+        0.66,
+        "Lists the rights of all files of the system.",
+        "ls -aRl /etc/",
+        "ls -l /etc",
+        pattern=r" -\w*R\w* +(/etc|/|/root|/home|/usr|/var|/opt)/?$",
+    ),
+    Rule(
+        "command.looks-for-words",
+        "grep egrep rg ag zgrep ack",
+        REVIEW,
+        0.7,
+        "Looks for passwords in files.",
+        "grep -ri password /",
+        "grep -n main x.c",
+        pattern=r"(?i)passw(or)?d|passwd|\bpwd?=|api[_-]?key|secret|private.key|credential|access.?key|auth.?token|BEGIN .*PRIVATE",
+    ),
+    Rule(
+        "command.file-attributes",
+        "SetFile setfile chflags setfattr",
+        REVIEW,
+        0.68,
+        "Changes what a file seems to be.",
+        "SetFile -a V x",
+        "GetFileInfo x",
     ),
 )

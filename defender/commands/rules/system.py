@@ -1,14 +1,30 @@
 """Rules about the machine: defences switched off, traces removed, accounts, services, and what is looked up before an attack."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from defender.commands.calls import flags, operands
+from defender.commands.calls import operands
+from defender.commands.places import TEMPORARY
 from defender.commands.rules import BLOCK, REVIEW, Rule
+
+if TYPE_CHECKING:
+    from defender.commands.calls import Call
+    from defender.commands.scope import Scope
 
 _GUARDS: Final = (
     r"(auditd|apparmor|selinux|rsyslog|syslog|syslogd|syslog-ng|firewalld|ufw|iptables|nftables|fail2ban|clamav|clamd|crowdstrike|falcon-sensor|falcond|cbdaemon|cbagentd|cb-psc|"
     r"osqueryd|ossec|wazuh|sysmon|auditbeat|filebeat|sentinel\w*|mdatp|esets|sophos\w*|kesl|ds_agent|systemd-journald|snoopy|tripwire|aide|cron|crond|usbguard|opensnitch|LittleSnitch|com\.apple\.(auditd|securityd|syslogd)|newsyslog)"
+)
+
+
+def _shell_in_words(call: "Call", scope: "Scope") -> bool:
+    return call.name not in _NAME_SHELLS and any(_A_SHELL.search(arg) for arg in call.args)
+
+
+_A_SHELL: Final = re.compile(r"(?<![\w.])(/usr)?/bin/(ba|z|da|k|a)?sh\b")
+_NAME_SHELLS: Final = frozenset(
+    "ls cat file stat chsh useradd usermod adduser grep egrep which echo printf test [ sed awk find rm cp mv ln head basename dirname sh bash zsh dash"
+    " env sudo exec nice nohup timeout time command docker podman kubectl chroot ldd strings md5sum sha256sum readlink realpath xargs".split()
 )
 
 RULES: Final = (
@@ -136,7 +152,7 @@ RULES: Final = (
         "command.power",
         "shutdown reboot halt poweroff init telinit systemctl",
         REVIEW,
-        0.76,
+        0.73,
         "Switches the machine off.",
         "shutdown -h now",
         "uptime",
@@ -146,7 +162,7 @@ RULES: Final = (
         "command.account-made",
         "useradd adduser usermod userdel deluser groupadd groupmod groupdel passwd chpasswd gpasswd chage visudo vipw vigr pw dscl dseditgroup sysadminctl dsenableroot newusers chsh chfn useradd.local",
         REVIEW,
-        0.77,
+        0.68,
         "Changes who may do what.",
         "useradd -o -u 0 toor",
         "id",
@@ -170,7 +186,7 @@ RULES: Final = (
         "Starts something later.",
         "crontab jobs.txt",
         "crontab -l",
-        pattern=r"^crontab (?!-l$)|^(at|batch) |^systemd-run|^launchctl (load|bootstrap|submit|enable|start|setenv)",
+        pattern=r"^crontab (?!-l$)|^(at|batch) |^systemd-run|^launchctl (load|unload|bootout|remove|disable|bootstrap|submit|enable|start|setenv)",
     ),
     Rule(
         "command.job-removed",
@@ -196,7 +212,7 @@ RULES: Final = (
         "command.module",
         "insmod modprobe rmmod kextload kextunload kldload kldunload depmod dkms kmod kmutil",
         REVIEW,
-        0.76,
+        0.68,
         "Changes what runs in the kernel.",
         "insmod x.ko",
         "lsmod",
@@ -206,7 +222,7 @@ RULES: Final = (
         "command.mount",
         "mount umount pivot_root losetup nsenter",
         REVIEW,
-        0.68,
+        0.6,
         "Changes what is mounted.",
         "mount /dev/dm-0 /mnt",
         "mount",
@@ -226,7 +242,7 @@ RULES: Final = (
         "command.trace",
         "gdb strace ltrace dtrace ptrace gcore procdump lldb memdump dd_rescue bpftrace perf",
         REVIEW,
-        0.68,
+        0.62,
         "Looks into other processes.",
         "gdb -p 1",
         "gdb x",
@@ -270,13 +286,13 @@ RULES: Final = (
         "Asks whether this machine is watched or virtual.",
         "cat /sys/class/dmi/id/product_name | grep -i vmware",
         "grep x y",
-        pattern=r"(?i)vmware|virtualbox|hypervisor|qemu|droplet|/dmi/|parallels|xen\b|kvm\b|vmw",
+        pattern=r"(?i)vmware|virtualbox|virtualization|hw\.(model|hv)|hypervisor|qemu|droplet|/dmi/|parallels|xen\b|kvm\b|vmw",
     ),
     Rule(
         "command.screen-taken",
         "screencapture xwd scrot import gnome-screenshot xclip xsel pbpaste pbcopy flameshot ffmpeg arecord grim wl-paste maim spectacle imagesnap fswebcam",
         REVIEW,
-        0.66,
+        0.6,
         "Takes the screen, the clipboard or the camera.",
         "xwd -root -out x",
         "ls",
@@ -296,7 +312,7 @@ RULES: Final = (
         "command.trust-added",
         "update-ca-certificates update-ca-trust certutil trust security cacert certmgr",
         REVIEW,
-        0.76,
+        0.7,
         "Trusts another authority.",
         "update-ca-certificates",
         "openssl version",
@@ -356,7 +372,7 @@ RULES: Final = (
         "command.stress",
         "stress stress-ng yes fio memtester",
         REVIEW,
-        0.7,
+        0.6,
         "Uses the machine up.",
         "yes > /dev/null",
         "uptime",
@@ -422,5 +438,58 @@ RULES: Final = (
         "docker run alpine",
         pattern=r"--privileged|--(pid|net|network|ipc|uts|userns)[= ]host|--cap-add|security\.privileged|hostPID|hostNetwork|--security-opt|--device",
     ),
+    Rule(
+        "command.audit-changed",
+        "auditctl ufw ausearch aureport audit",
+        REVIEW,
+        0.77,
+        "Changes what is recorded.",
+        "auditctl -a always,exit -S execve",
+        "auditctl -l",
+        pattern=r"^auditctl .*-[aAdwWDe]\b|^ufw logging",
+    ),
+    Rule(
+        "command.shell-in-words",
+        "*",
+        REVIEW,
+        0.7,
+        "Hands a shell to another program.",
+        "cpan -e /bin/sh",
+        "ls /bin/sh",
+        test=_shell_in_words,
+    ),
+    Rule(
+        "command.temporary-script",
+        "sh bash zsh dash ksh python python3 perl ruby node php source .",
+        REVIEW,
+        0.72,
+        "Runs a script that everybody may write.",
+        "sh /tmp/x.sh",
+        "sh x.sh",
+        test=lambda call, scope: any(TEMPORARY.match(scope.path(word)) for word in operands(call.args)[:1]),
+    ),
+    Rule(
+        "command.shell-started",
+        "sh bash zsh dash ksh fish ash csh tcsh",
+        REVIEW,
+        0.62,
+        "Starts a shell of which nobody sees what it does.",
+        "bash -i",
+        "bash x.sh",
+        test=lambda call, _: (
+            not operands(call.args)
+            and call.stdin is None
+            and not any(arg.startswith(("--version", "--help", "-c")) for arg in call.args)
+        ),
+    ),
+    Rule(
+        "command.attack-word",
+        "*",
+        REVIEW,
+        0.72,
+        "Names a tool or a kind of attack.",
+        "gcc exploit.c -o x",
+        "gcc main.c -o x",
+        pattern=r"(?i)exploit(?!_number|-db)|shellcode|reverse.?shell|meterpreter|mimikatz|pypykatz|backdoor|rootkit|keylog|ransom|linpeas|linenum|lazagne|psexec|secretsdump|ldapdomaindump|adidnsdump|kerberoast|bloodhound|inject(?:ion|or)?\b|\brop_|privesc|priv_esc|\bsuid\b|\bbind.?shell|xmrig|minerd|stratum\+tcp|cobalt.?strike|C2\b",
+    ),
 )
-_ = (flags, operands, re)
