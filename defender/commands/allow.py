@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from defender.commands.calls import Call, flags, operands, option
-from defender.commands.marks import marked
+from defender.commands.marks import ITEM, VARIABLE, marked
 from defender.commands.places import SYSTEM
+from defender.commands.scope import FOLDER
 
 Test = Callable[[Call], bool]
 
@@ -53,7 +54,7 @@ def _no_option(*bad: str) -> Test:
         return (
             not (set(flags(call.args)) & letters)
             and not any(arg.startswith(longs) for arg in call.args if longs)
-            and not any(marked(arg[:1]) for arg in call.args)
+            and not any(marked(arg[:1]) and arg[:1] != VARIABLE for arg in call.args)
         )
 
     return test
@@ -108,6 +109,7 @@ def find(call: Call) -> bool:
     """Whether `find` only prints, or runs what was allowed by itself."""
     return not any(arg in _FIND_BAD for arg in call.args) and not any(
         marked(arg[:1])
+        and arg[:1] != VARIABLE
         and (
             not at
             or call.args[at - 1] not in {"-name", "-iname", "-path", "-newer", "-size", "-mtime", "-user", "-type"}
@@ -178,6 +180,43 @@ def folder(call: Call) -> bool:
     )
 
 
+def _inside(word: str) -> bool:
+    """Whether a path stays in the folder of the work, and is not hidden."""
+    plain = word.removeprefix(f"{FOLDER}/").replace(ITEM, "x")
+    return (
+        bool(plain)
+        and plain[0] not in "/~-"
+        and not marked(plain[:1])
+        and ".." not in plain
+        and "/." not in f"/{plain.removeprefix('./')}"
+    )
+
+
+def copies(call: Call) -> bool:
+    """Whether files are copied inside of the folder of the work."""
+    words = operands(call.args)
+    return len(words) > 1 and all(map(_inside, words)) and not (set(flags(call.args)) - set("raRpvinuT"))
+
+
+def packs(call: Call) -> bool:
+    """Whether files of the folder are packed or unpacked in place, or the input is."""
+    if {"c", "l", "t"} & set(flags(call.args)) or "--stdout" in call.args or "--list" in call.args:
+        return True
+    words = operands(call.args)
+    return all(map(_inside, words)) if words else call.stdin is not None
+
+
+def modes(call: Call) -> bool:
+    """Whether files of the folder get rights that let nobody else in."""
+    words = operands(call.args)
+    return (
+        len(words) > 1
+        and re.fullmatch(r"0?[4567][0456][045]|[uga]*[-+=][rxX]+|[ugoa]*-[rwxX]+|u\+[rwxX]+|g?o-[rwx]+", words[0])
+        is not None
+        and all(map(_inside, words[1:]))
+    )
+
+
 def _version(call: Call) -> bool:
     return len(call.args) == 1 and call.args[0] in {"--version", "--help"} and "/" not in call.argv[0]
 
@@ -211,16 +250,21 @@ PROGRAMS: Final[dict[str, Test]] = {
     "rg": _no_option("--pre", "--hostname-bin", "--search-zip-not"),
     "yq": _no_option("-i", "--inplace", "--in-place"),
     "shuf": _no_option("-o", "--output"),
-    "gzip": lambda call: (
-        "l" in flags(call.args)
-        or ("c" in flags(call.args))
-        or "--list" in call.args
-        or "--stdout" in call.args
-        or (not operands(call.args) and call.stdin is not None)
-    ),
-    "gunzip": lambda call: "c" in flags(call.args) or (not operands(call.args) and call.stdin is not None),
-    "bzip2": lambda call: "c" in flags(call.args) or (not operands(call.args) and call.stdin is not None),
-    "xz": lambda call: "l" in flags(call.args) or "c" in flags(call.args),
+    "gzip": packs,
+    "gunzip": packs,
+    "bzip2": packs,
+    "bunzip2": packs,
+    "xz": packs,
+    "unxz": packs,
+    "zstd": packs,
+    "cp": copies,
+    "chmod": modes,
+    "less": lambda call: call.stdin is not None and not operands(call.args),
+    "more": lambda call: call.stdin is not None and not operands(call.args),
+    "yes": lambda call: call.piped,
+    "mount": lambda call: not call.args,
+    "screen": lambda call: list(call.args) == ["-ls"],
+    "tmux": lambda call: list(call.args) in (["ls"], ["list-sessions"]),
     "unzip": lambda call: bool(set(flags(call.args)) & set("lvtZz")),
     "base64": lambda call: True,
     "base32": lambda call: True,
@@ -230,7 +274,7 @@ PROGRAMS: Final[dict[str, Test]] = {
     "mktemp": lambda call: len(call.args) < 3,
     "id3": lambda call: False,
     "set": lambda call: (
-        all(re.fullmatch(r"[-+][euxvo]+|pipefail|--|errexit|nounset|xtrace|verbose", arg) for arg in call.args)
+        all(re.fullmatch(r"[-+][euxvo]+|pipefail|--|errexit|nounset|xtrace|verbose|vi|emacs", arg) for arg in call.args)
         and bool(call.args)
     ),
     "shopt": lambda call: all(
@@ -257,9 +301,13 @@ PROGRAMS: Final[dict[str, Test]] = {
     "hostname": lambda call: all(arg.startswith("-") for arg in call.args),
     "timedatectl": lambda call: not call.args or call.args[0] == "status",
     "ln": lambda call: (
-        "f" not in flags(call.args) and "s" in flags(call.args) and folder(call) and len(operands(call.args)) < 3
+        "s" in flags(call.args)
+        and "f" not in flags(call.args)
+        and len(operands(call.args)) < 3
+        and _inside(operands(call.args)[-1])
+        if operands(call.args)
+        else False
     ),
-    "watch": lambda call: False,
     "top": lambda call: "b" in flags(call.args),
     "split": lambda call: False,
     "kill": lambda call: call.args[:1] == ["-l"],

@@ -123,6 +123,12 @@ def _cleaned(text: str, signals: list[Signal]) -> str:
     return clean
 
 
+def text_of(command: str) -> str:
+    """Return the text by which a command is scored: cut and cleaned."""
+    text = command[:MOST_BYTES]
+    return text if text.isascii() and text.isprintable() else _cleaned(text, [])
+
+
 def assess(command: str | bytes) -> Assessment:
     """Judge a shell command. Bytes are read as UTF-8. Never raises for content; what is too long is cut and not allowed."""
     text, calls, signals = _read(command)

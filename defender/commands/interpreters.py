@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from defender.commands.calls import Call, operands
-from defender.commands.marks import DECODED, ITEM, NETWORK, UNKNOWN, marked, tags, without
+from defender.commands.marks import DECODED, HOLES, ITEM, NETWORK, UNKNOWN, marked, tags, without
 from defender.commands.wrappers import Carried
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _source(reader: "Reader", call: Call, path: str) -> Carried | None:
     if path in {"/dev/stdin", "-", "/proc/self/fd/0", "/dev/fd/0"}:
         return _input(reader, call)
     text = reader.content(path)
-    if text == UNKNOWN:
+    if text in HOLES:
         return None
     return Carried(run(reader, call, text, f"{call.name} {path}"))
 
@@ -135,7 +135,7 @@ def run(reader: "Reader", call: Call, text: str, how: str) -> str:
         reader.block("command.decoded-to-shell", "What comes out of a decoder would run here unseen.", call.line, 0.93)
     if ITEM in text:
         reader.unresolved(text, "command.items-to-shell", "Words that nobody has seen would run as a command.", 0.7)
-    if text == UNKNOWN or not without(text).strip():
+    if text in HOLES or not without(text).strip():
         reader.unresolved(call.line, "command.unknown-to-shell", "What a shell is told to run is not known.", 0.66)
         return UNKNOWN + tags(text)
     return reader.read(text, how)

@@ -19,14 +19,31 @@ DECODED: Final = "\ue0f3"
 ITEM: Final = "\ue0f4"
 """One word that `xargs`, `parallel` or `find -exec` will put in."""
 
-ALL: Final = UNKNOWN + NETWORK + SECRET + DECODED + ITEM
+VARIABLE: Final = "\ue0f5"
+"""The value of a variable that was there before: not known, but no text that somebody brought along."""
+
+ALL: Final = UNKNOWN + NETWORK + SECRET + DECODED + ITEM + VARIABLE
+HOLES: Final = frozenset({UNKNOWN, VARIABLE})
+"""Marks that say nothing but that something is not known."""
 _MARK: Final = re.compile(f"[{ALL}]")
-_SHOWN: Final = {UNKNOWN: "‹?›", NETWORK: "‹network›", SECRET: "‹secret›", DECODED: "‹decoded›", ITEM: "‹item›"}
+_SHOWN: Final = {
+    UNKNOWN: "‹?›",
+    NETWORK: "‹network›",
+    SECRET: "‹secret›",
+    DECODED: "‹decoded›",
+    ITEM: "‹item›",
+    VARIABLE: "‹variable›",
+}
 
 
 def marked(text: str) -> bool:
     """Whether some of the text is not constant."""
     return _MARK.search(text) is not None
+
+
+def holed(text: str) -> bool:
+    """Whether some of the text is not known."""
+    return UNKNOWN in text or VARIABLE in text
 
 
 def without(text: str) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from fnmatch import translate
 from typing import Final, Protocol
 
-from defender.commands.marks import UNKNOWN, marked, tags
+from defender.commands.marks import HOLES, UNKNOWN, VARIABLE, marked, tags
 from defender.commands.scope import HOME, MOST_TEXT, Scope, Value
 
 MOST_FIELDS: Final = 256
@@ -368,7 +368,8 @@ class Expansion:
                 return self.arithmetic(text[at + 2 : close]), close + 1
         name = _NAME.match(text, at + 1)
         if name:
-            return self._value(self.scope.get(name[0])), name.end()
+            value = self.scope.get(name[0])
+            return VARIABLE if value is None else self._value(value), name.end()
         if follows and follows in "@*0123456789#?$!-_":
             return self._special(follows, quoted=quoted), at + 2
         return "$", at + 1
@@ -460,7 +461,7 @@ class Expansion:
             return got if isinstance(got, str) else " ".join(got)
         value = self.scope.get(name)
         if key is None:
-            return self._value(value)
+            return VARIABLE if value is None else self._value(value)
         key = self.text(key) if key else key
         if isinstance(value, dict):
             number = _whole_number(key)
@@ -472,7 +473,7 @@ class Expansion:
 
     def _operate(self, name: str, key: str | None, rest: str) -> str:
         value = self._whole(name, key)
-        missing = value == UNKNOWN or (not value and rest[0] == ":")
+        missing = value in HOLES or (not value and rest[0] == ":")
         if rest[:2] in {":-", ":=", ":?", ":+"} or rest[0] in "-=?+":
             sign = rest[1] if rest[0] == ":" else rest[0]
             other = self.text(rest[2:] if rest[0] == ":" else rest[1:])
@@ -481,10 +482,10 @@ class Expansion:
             if not missing:
                 return value
             if sign == "=":
-                self.scope.set(name, other + UNKNOWN if value == UNKNOWN else other)
+                self.scope.set(name, other + value if value in HOLES else other)
             if sign == "?":
                 return UNKNOWN
-            return other + UNKNOWN if value == UNKNOWN else other
+            return other + value if value in HOLES else other
         if marked(value):
             self.text(rest.lstrip(":#%/^,@"))
             return tags(value)

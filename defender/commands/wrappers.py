@@ -163,7 +163,7 @@ WRAPPERS: Final[dict[str, Wrapper]] = {
     "lckdo": Wrapper("W", (), 1),
     "parallel_run": Wrapper(),
     "direnv": Wrapper("", (), 0),
-    "watch": Wrapper("nq", ("--interval",), joined=True),
+    "watch": Wrapper("nq", ("--interval",), harmless=True, joined=True),
 }
 _LOADERS: Final = re.compile(r"ld(-linux[\w.-]*|-musl[\w.-]*|-2\.\d+)?\.so(\.\d+)?")
 

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from defender.commands.calls import operands
-from defender.commands.marks import ITEM, UNKNOWN
+from defender.commands.marks import ITEM, holed
 from defender.commands.rules import BLOCK, REVIEW, Rule
 
 if TYPE_CHECKING:
@@ -363,9 +363,7 @@ RULES: Final = (
         "Removes or changes what nobody has seen by name.",
         "cat list | xargs rm",
         "rm notes",
-        test=lambda call, _: (
-            call.how in {"xargs", "parallel"} and any(ITEM in arg or UNKNOWN in arg for arg in call.args)
-        ),
+        test=lambda call, _: call.how in {"xargs", "parallel"} and any(ITEM in arg or holed(arg) for arg in call.args),
     ),
     Rule(
         "command.make-shell",

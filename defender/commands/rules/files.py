@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from defender.commands.calls import flags, operands, option
-from defender.commands.marks import ITEM, UNKNOWN, without
+from defender.commands.marks import ITEM, holed, without
 from defender.commands.places import ACCOUNTS, DISKS, LOGS, SECRETS, STARTS, SYSTEM, TEMPORARY, WHOLE
 from defender.commands.rules import BLOCK, REVIEW, Rule
 from defender.commands.scope import FOLDER
@@ -42,7 +42,7 @@ def removes_whole(call: "Call", scope: "Scope") -> bool:
     if not _recursive(call) and "*" not in call.line:
         return False
     for word in operands(call.args):
-        if UNKNOWN in word and not without(word).strip("/*"):
+        if holed(word) and not without(word).strip("/*"):
             continue
         path = scope.path(word)
         if path.startswith("/tmp") or ITEM in path and not path.startswith(("/" + ITEM, "/home")):
@@ -66,7 +66,7 @@ def _removes_elsewhere(call: "Call", scope: "Scope") -> bool:
     if scope.folder != FOLDER and not TEMPORARY.match(scope.folder):
         return True
     return any(
-        UNKNOWN in word or not (path.startswith(f"{FOLDER}/") or TEMPORARY.match(path))
+        holed(word) or not (path.startswith(f"{FOLDER}/") or TEMPORARY.match(path))
         for word in operands(call.args)
         for path in (scope.path(word),)
     )
@@ -76,7 +76,7 @@ def removes_here(call: "Call", scope: "Scope") -> bool:
     """Whether all of the folder itself, or something above it, is removed."""
     return _recursive(call) and any(
         word.rstrip("/") in {".", "..", "*", "./*", "../*", ".*", "./", "../..", "$PWD"}
-        or (without(word) in {"", "/", "/*"} and UNKNOWN in word)
+        or (without(word) in {"", "/", "/*"} and holed(word))
         for word in operands(call.args)
     )
 
@@ -142,7 +142,10 @@ def _find_secret(call: "Call", scope: "Scope") -> bool:
 
 
 def _wipes_owner(call: "Call", scope: "Scope") -> bool:
-    return _recursive(call) and any(_whole(path) for path in _paths(call, scope)[1:])
+    return _recursive(call) and any(
+        _whole(path) and not re.match(r"/(var|usr|opt|srv|mnt)/\w|/(opt|srv|mnt)/?$", path)
+        for path in _paths(call, scope)[1:]
+    )
 
 
 def _moves_whole(call: "Call", scope: "Scope") -> bool:
