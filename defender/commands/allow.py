@@ -16,26 +16,29 @@ from defender.commands.scope import FOLDER
 Test = Callable[[Call], bool]
 
 READS: Final = frozenset(
-    "cat head tail wc cut tr rev nl tac paste join comm fold fmt pr expand unexpand column cmp diff diff3 sdiff cksum md5sum"
-    " md5 sha1sum sha224sum sha256sum sha384sum sha512sum shasum b2sum sum od hexdump hd strings ls dir vdir exa eza lsd tree stat file"
+    "cat head tail wc cut tr rev nl tac paste join comm fold fmt pr expand unexpand column cmp diff   cksum md5sum"
+    " md5 sha1sum sha224sum sha256sum sha384sum sha512sum shasum b2sum sum od hexdump hd strings ls dir vdir exa eza lsd  stat file"
     " du df free uptime cal ncal basename dirname realpath readlink grep egrep fgrep zgrep zcat bzcat xzcat zless jq look tsort"
     " numfmt factor expr seq test [ [[ true false : echo printf print pwd which whereis type whatis apropos nproc arch uname whoami"
     " tty who w users groups ps pgrep pidof pstree getconf locale cd pushd popd dirs sleep wait jobs"
-    " cloc tokei scc bat batcat ag ack colordiff icdiff delta namei lsblk zipinfo sw_vers return exit break"
-    " continue shift read mapfile readarray let logname hostname tput clear reset gzcat lz4cat zstdcat lsof iconv fc-list ldd"
+    "  tokei scc     colordiff icdiff  namei lsblk zipinfo sw_vers return exit break"
+    " continue shift read   let logname hostname tput clear reset gzcat lz4cat zstdcat lsof  fc-list "
     " nm size vmstat iostat mpstat cmd-not-found last dircolors printenv-not egrep. rgrep pathchk csplit-not bzgrep xzgrep zdiff zcmp".split()
 )
 """Programs that only read, whatever their words are."""
 _GIT: Final = frozenset(
     "status log diff show blame rev-parse ls-files ls-tree describe shortlog grep cat-file rev-list merge-base whatchanged"
     " count-objects name-rev check-ignore show-ref show-branch diff-tree diff-index diff-files for-each-ref range-diff cherry"
-    " annotate version help verify-commit verify-tag var ls-remote-not".split()
+    " annotate version verify-commit verify-tag var ls-remote-not".split()
 )
 _GIT_SKIP: Final = re.compile(
     r"(?:(?:-C ?\S+|--no-pager|-P|--git-dir[= ]\S+|--work-tree[= ]\S+|--no-optional-locks|-p|--paginate|-c (?:color|core\.quotepath|log|diff\.(?:renames|algorithm))\S*) )*"
 )
 _GIT_LISTS: Final = r"-[avrl]+|--(list|all|remotes|show-current|merged|no-merged|contains|sort=\S+|format=\S+)"
-_GIT_BAD: Final = re.compile(r" (--output|-O|--ext-diff|--textconv|--open-files-in-pager|--exec)|^--exec-path")
+_GIT_BAD: Final = re.compile(r" (--ou?t?|-O|--ext?-?|--textc|--open?|--exec)|^--exec-path")
+_SED_LONGS: Final = frozenset(
+    "-- --quiet --silent --regexp-extended --null-data --unbuffered --separate --posix --version --help".split()
+)
 _SED_BAD: Final = re.compile(r"(?:^|[;{}\n]|[\d/$,!])\s*[ewWrR](?:\s|$)|/[eEwWrR]\s*/")
 _SED_FLAGS: Final = re.compile(r"s(\W)(?:\\.|(?!\1).)*\1(?:\\.|(?!\1).)*\1([a-zA-Z0-9]*)", re.DOTALL)
 _AWK_BAD: Final = re.compile(
@@ -43,7 +46,15 @@ _AWK_BAD: Final = re.compile(
 )
 _FIND_BAD: Final = frozenset("-delete -fprint -fprintf -fls -fprint0 -files0-from".split())
 _EXECS: Final = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
-_DATE_SET: Final = re.compile(r"^(-s|--set|-\w*s|\d{8,}$)")
+_DATE_SET: Final = re.compile(r"^(-s|--s|-\w*s|\d{8,}$)")
+
+
+def _abbreviates(arg: str, longs: Sequence[str]) -> bool:
+    """Whether a word is one of these long options, perhaps cut short as getopt allows."""
+    name = arg.partition("=")[0]
+    return (
+        len(name) > 2 and name.startswith("--") and any(one.startswith(name) or name.startswith(one) for one in longs)
+    )
 
 
 def _no_option(*bad: str) -> Test:
@@ -53,7 +64,7 @@ def _no_option(*bad: str) -> Test:
     def test(call: Call) -> bool:
         return (
             not (set(flags(call.args)) & letters)
-            and not any(arg.startswith(longs) for arg in call.args if longs)
+            and not any(_abbreviates(arg, longs) for arg in call.args)
             and not any(marked(arg[:1]) and arg[:1] != VARIABLE for arg in call.args)
         )
 
@@ -157,6 +168,11 @@ def git(call: Call) -> bool:
     return verb in {"--version", "--help"} and not tail
 
 
+_TAR_LONGS: Final = frozenset(
+    "--list --file --verbose --gzip --bzip2 --xz --zstd --exclude --wildcards --directory --strip-components --full-time --numeric-owner --auto-compress".split()
+)
+
+
 def tar(call: Call) -> bool:
     """Whether an archive is only listed."""
     first = call.args[0] if call.args else ""
@@ -164,7 +180,10 @@ def tar(call: Call) -> bool:
     return (
         ("t" in letters or "--list" in call.args)
         and not (set(letters) & set("cxruAI"))
-        and not any(arg.startswith(("--to", "--use", "--check", "-I", "--rsh")) for arg in call.args)
+        and not any(
+            arg.startswith("--") and arg.partition("=")[0] not in _TAR_LONGS or arg.startswith(("-I", "-F"))
+            for arg in call.args
+        )
     )
 
 
@@ -236,12 +255,17 @@ PROGRAMS: Final[dict[str, Test]] = {
     "bsdtar": tar,
     "mkdir": folder,
     "touch": lambda call: folder(call) and not (set(flags(call.args)) - set("acmh")),
-    "sort": lambda call: (
-        not (set(flags(call.args)) & {"o", "T"})
-        and not any(
-            arg.startswith(("--output", "--compress", "--files0", "--temp")) or marked(arg[:1]) for arg in call.args
-        )
-    ),
+    "sort": _no_option("-o", "-T", "-S", "--output", "--compress-program", "--files0-from", "--temporary-directory"),
+    "tree": _no_option("-o"),
+    "iconv": _no_option("-o", "--output"),
+    "sdiff": _no_option("-o", "--output", "--diff-program"),
+    "diff3": _no_option("--diff-program"),
+    "bat": _no_option("--pager", "--config-file"),
+    "batcat": _no_option("--pager", "--config-file"),
+    "ag": _no_option("--pager"),
+    "ack": _no_option("--pager"),
+    "mapfile": _no_option("-C"),
+    "readarray": _no_option("-C"),
     "uniq": _few(1),
     "date": lambda call: not any(_DATE_SET.match(arg) for arg in call.args) and not option(call.args, "-f"),
     "xxd": lambda call: (
@@ -318,17 +342,14 @@ PROGRAMS: Final[dict[str, Test]] = {
             r"^dpkg (-[lLsS]|--list|--listfiles|--status|--search|--print-architecture|--get-selections)\b", call.line
         )
     ),
-    "rpm": lambda call: bool(re.match(r"^rpm -q\w*\b", call.line)),
-    "apt-cache": lambda call: True,
+    "rpm": lambda call: bool(re.match(r"^rpm -q\w*\b(?!.*--(pi|ev|ma|de|rc|lo|un))", call.line)),
+    "apt-cache": _no_option("-o", "-c", "--option", "--config-file"),
     "fdupes": _no_option("-d", "-N", "--delete"),
     "ping": lambda call: False,
-    "ffprobe": lambda call: "://" not in call.line,
-    "identify": lambda call: "://" not in call.line and "|" not in call.line,
     "perl": lambda call: False,
     "ruby": lambda call: False,
     "dd": lambda call: False,
     "vi": lambda call: False,
-    "exiftool": lambda call: not any("=" in arg or arg.startswith("-o") or "-config" in arg for arg in call.args),
     "pdfinfo": lambda call: True,
     "npm": lambda call: (
         bool(re.match(r"^npm (ls|list|outdated|view|--version|-v|root|prefix|bin)\b", call.line))
@@ -336,9 +357,6 @@ PROGRAMS: Final[dict[str, Test]] = {
     ),
     "pip": lambda call: bool(re.match(r"^pip3? (list|show|freeze|check|--version)\b", call.line)),
     "pip3": lambda call: bool(re.match(r"^pip3? (list|show|freeze|check|--version)\b", call.line)),
-    "go": lambda call: bool(re.match(r"^go (version|env|list)$", call.line)),
-    "cargo": lambda call: bool(re.match(r"^cargo (--version|tree)$", call.line)),
-    "ruff": lambda call: bool(re.match(r"^ruff check(?!.*--fix)(?!.*config)", call.line)),
 }
 
 

@@ -32,6 +32,9 @@ _LOADED: Final = re.compile(
     r"|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|GIT_(CONFIG\w*|EXEC_PATH|TEMPLATE_DIR|DIR|WORK_TREE|COMMON_DIR)|PATH|ZDOTDIR|INPUTRC|OPENSSL_CONF|GCONV_PATH|COR_PROFILER\w*|CORECLR_\w+|PHPRC|BASH_FUNC_\w+\S*|SHELLOPTS|BASHOPTS|TERMINFO|SSLKEYLOGFILE|HTTPS?_PROXY|https?_proxy|HIST\w+"
 )
 _BLOCKED_LOAD: Final = frozenset({"LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "PROMPT_COMMAND"})
+_EVALUATING: Final = frozenset(
+    "test [ [[ printf unset read declare typeset local let export readonly wait mapfile readarray".split()
+)
 _FOLDERS: Final = ("/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "")
 
 
@@ -51,6 +54,11 @@ def calls_itself(name: str, body: str) -> bool:
     return re.search(rf"(?<![\w-]){word}\s*\|\s*{word}(?![\w-])|(?<![\w-]){word}\s*&(?!&)", body) is not None
 
 
+def known(name: str) -> bool:
+    """Whether a program of this name has rules, or starts others."""
+    return name in index()[0] or name in CARRIERS
+
+
 def bare(reader: "Reader", call: Call) -> None:
     """A command without a program: assignments and redirections alone."""
     call.decision = Decision.ALLOW
@@ -60,6 +68,15 @@ def bare(reader: "Reader", call: Call) -> None:
 def assigned(reader: "Reader", call: Call) -> None:
     """Judge variables that are set: some are run or loaded by other programs."""
     for name, value in call.assigned:
+        if re.search(r"\w\[.*(\$\(|`)", value):
+            reader.words.here(value)
+            note(
+                reader,
+                call,
+                Signal(
+                    "command.subscript", 0.76, "Arithmetic would run a command in a subscript.", value, Decision.REVIEW
+                ),
+            )
         if name in _RUN_BY and value:
             if name in {"PS0", "PS1", "PS4"} and "$(" not in value and "`" not in value:
                 continue
@@ -93,7 +110,7 @@ def assigned(reader: "Reader", call: Call) -> None:
                     Decision.BLOCK,
                 ),
             )
-        elif name != "PATH" or re.match(r"\.|/tmp|/dev/shm|/var/tmp", value):
+        elif name != "PATH" or not re.match(r"(/usr(/local)?|/opt/homebrew)?/s?bin(:|$)", value):
             note(
                 reader,
                 call,
@@ -302,6 +319,13 @@ def consider(reader: "Reader", call: Call) -> str:
             for key, value in call.assigned:
                 if key not in reader.scope.references and not isinstance(reader.scope.values.get(key), dict):
                     reader.scope.set(key, value)
+    if name in _EVALUATING:
+        _evaluated(reader, call)
+    if name == "set" and "--" in call.args:
+        words = list(call.args)[list(call.args).index("--") + 1 :]
+        reader.scope.values["@"] = {str(at + 1): word for at, word in enumerate(words)}
+        for at, word in enumerate(words[:9]):
+            reader.scope.values[str(at + 1)] = word
     carrier = CARRIERS.get(name) or CARRIERS.get(name.rstrip("0123456789."))
     if carrier is None and "ld" in name and loader(name):
         carrier = plain(Wrapper("", ("--library-path", "--preload", "--argv0", "--inhibit-rpath", "--audit")))
@@ -344,6 +368,27 @@ def consider(reader: "Reader", call: Call) -> str:
     if carried is not None:
         return carried.out
     return constants.prints(reader, call)
+
+
+def _evaluated(reader: "Reader", call: Call) -> None:
+    """Builtins that work out subscripts in their words, and those that set what programs load."""
+    for arg in call.args:
+        if "[" in arg and ("$(" in arg or "`" in arg):
+            reader.words.here(arg)
+            note(
+                reader,
+                call,
+                Signal(
+                    "command.subscript", 0.76, "Arithmetic would run a command in a subscript.", arg, Decision.REVIEW
+                ),
+            )
+        name = arg.partition("=")[0].rstrip("+")
+        if (name in _BLOCKED_LOAD or name in _RUN_BY) and name == arg:
+            note(
+                reader,
+                call,
+                Signal("command.variable-changes", 0.72, "Changes what programs load or run.", arg, Decision.REVIEW),
+            )
 
 
 def _executed(reader: "Reader", call: Call) -> None:

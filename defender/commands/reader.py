@@ -5,6 +5,7 @@ arguments of wrappers. What it would print is followed as far as it is constant.
 texts; over a bound the text counts as not understood, which is never an allow.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -33,9 +34,10 @@ DEEPEST: Final = 10
 MOST_NODES: Final = 6_000
 """Statements that are walked, loops and functions counted as often as they are read."""
 _LOOP: Final = 4
-_CONTAINERS: Final = frozenset(
-    "program compound_statement subshell do_group list if_statement elif_clause else_clause while_statement case_statement"
-    " case_item ERROR".split()
+_CONTAINERS: Final = frozenset("program compound_statement do_group ERROR".split())
+_MAYBE: Final = frozenset("if_statement elif_clause else_clause while_statement case_statement case_item".split())
+_RESERVED: Final = frozenset(
+    "{ } ! then do done fi esac if while until for case function select else elif in [[ ]]".split()
 )
 _WORDS: Final = frozenset(
     "word string raw_string ansi_c_string concatenation simple_expansion expansion command_substitution number"
@@ -76,7 +78,11 @@ class Reader:
 
     def capture(self, text: str, how: str) -> str:
         """Read a nested command and return what it would print, without the newlines at its end."""
-        return self.read(text, how).rstrip("\n")
+        kept = self.scope.kept()
+        try:
+            return self.read(text, how).rstrip("\n")
+        finally:
+            self.scope.back(kept)
 
     def read(self, text: str, how: str = "", stdin: str | None = None) -> str:
         """Read a text as a shell would, and return what it would print."""
@@ -97,6 +103,8 @@ class Reader:
         self.depth += 1
         try:
             root = parse(source)
+            if "#" in text and not _comments_agree(root, source):
+                self.unresolved(text, "command.odd-comment", "It is not clear where a comment begins.", 0.7)
             if root.has_error:
                 return self._broken(root, text, stdin)
             return self.statement(root, stdin)
@@ -126,6 +134,8 @@ class Reader:
             return self._command(node, (), stdin)
         if kind in _CONTAINERS:
             return self._all(node, stdin)
+        if kind in _MAYBE:
+            return self._doubted(node, stdin)
         one = _STATEMENTS.get(kind)
         if one is not None:
             return one(self, node, stdin)
@@ -141,8 +151,52 @@ class Reader:
         return (node.text or b"").decode("utf-8", "replace")
 
     def _all(self, node: "Node", stdin: str | None) -> str:
-        out = [self.statement(child, stdin) for child in node.named_children]
-        return out[0] if len(out) == 1 else "".join(out)
+        if node.child_count == 1:
+            return self.statement(node.children[0], stdin)
+        out: list[str] = []
+        children = node.children
+        for at, child in enumerate(children):
+            if not child.is_named:
+                continue
+            if at + 1 < len(children) and children[at + 1].type == "&":
+                out.append(self._apart(child, stdin))
+            else:
+                out.append(self.statement(child, stdin))
+        return "".join(out)
+
+    def _apart(self, node: "Node", stdin: str | None) -> str:
+        """Read a statement whose shell is another one: what it sets is gone behind it."""
+        kept = self.scope.kept()
+        try:
+            return self.statement(node, stdin)
+        finally:
+            self.scope.back(kept)
+
+    def _subshell(self, node: "Node", stdin: str | None) -> str:
+        kept = self.scope.kept()
+        try:
+            return self._all(node, stdin)
+        finally:
+            self.scope.back(kept)
+
+    def _doubted(self, node: "Node", stdin: str | None) -> str:
+        """Read statements of which nobody knows whether they come to run."""
+        self.scope.maybe += 1
+        try:
+            return self._all(node, stdin)
+        finally:
+            self.scope.maybe -= 1
+
+    def _list(self, node: "Node", stdin: str | None) -> str:
+        """Read `a && b`: whether b comes to run is not known."""
+        parts = node.named_children
+        out = [self.statement(parts[0], stdin)] if parts else []
+        self.scope.maybe += 1
+        try:
+            out += [self.statement(child, stdin) for child in parts[1:]]
+        finally:
+            self.scope.maybe -= 1
+        return "".join(out)
 
     def _pipeline(self, node: "Node", stdin: str | None) -> str:
         parts = node.named_children
@@ -153,7 +207,7 @@ class Reader:
             if child.type == "command":
                 text = self._command(child, (), text, piped=at > 0 or len(parts) > 1)
             else:
-                text = self.statement(child, text)
+                text = self._apart(child, text)
         return text or ""
 
     def _command(
@@ -230,14 +284,20 @@ class Reader:
         return done, stdin
 
     def _here(self, node: "Node") -> str:
-        body, quoted = "", False
+        body, quoted, start, ended = "", False, "", False
         for child in node.children:
             if child.type == "heredoc_start":
-                quoted = any(sign in self.source(child) for sign in "'\"\\")
+                start = self.source(child)
+                quoted = any(sign in start for sign in "'\"\\")
+                start = re.sub(r"['\"\\]", "", start)
+            elif child.type == "heredoc_end":
+                ended = self.source(child).strip() == start
             elif child.type == "heredoc_body":
                 body = self.source(child)
         if any(child.type == "<<-" for child in node.children):
             body = "\n".join(line.lstrip("\t") for line in body.split("\n"))
+        if start in body.split("\n")[:-1] or not ended:
+            self.unresolved(start, "command.here-document", "It is not clear where the here-document ends.", 0.7)
         return body if quoted else self.words.here(body)
 
     def _redirected(self, node: "Node", stdin: str | None) -> str:
@@ -318,12 +378,15 @@ class Reader:
         if "n" in letters:
             self.scope.references.update(pairs)
         kind = node.children[0].type if node.children else "declare"
+        if kind == "readonly" or "r" in letters:
+            self.scope.fixed.update(name for name, _ in pairs)
         return self.simple(Call([kind, *words], assigned=pairs, stdin=stdin))
 
     def _unset(self, node: "Node", stdin: str | None) -> str:
         names = [self.source(child) for child in node.named_children]
         for name in names:
             self.scope.values.pop(name, None)
+            self.scope.functions.pop(name, None)
         return self.simple(Call(["unset", *names], stdin=stdin))
 
     def _test(self, node: "Node", stdin: str | None) -> str:
@@ -343,7 +406,11 @@ class Reader:
         if name in found and ("|" in found or "&" in found) and judge.calls_itself(name, found):
             self.block("command.fork-bomb", "A function that starts itself again and again fills the machine.", found)
             return ""
+        kept = self.scope.kept()
+        self.scope.maybe += 1
         self._called(name, [], stdin)
+        self.scope.maybe -= 1
+        self.scope.back(kept)
         return ""
 
     def _called(self, name: str, args: Sequence[str], stdin: str | None) -> str:
@@ -386,12 +453,17 @@ class Reader:
             return ""
         out = ""
         for item in items[:_LOOP] or [UNKNOWN]:
-            self.scope.set(name, item)
+            self._loop(name, item)
             out += self.statement(body, stdin)
         if len(items) > _LOOP:
-            self.scope.set(name, UNKNOWN + "".join(tags(item) for item in items))
+            self._loop(name, UNKNOWN + "".join(tags(item) for item in items))
             out += self.statement(body, stdin)
         return out
+
+    def _loop(self, name: str, item: str) -> None:
+        maybe, self.scope.maybe = self.scope.maybe, 0
+        self.scope.set(name, item)
+        self.scope.maybe = maybe
 
     def _arithmetic_for(self, node: "Node", stdin: str | None) -> str:
         for child in node.named_children:
@@ -433,16 +505,25 @@ class Reader:
             self.calls.append(call)
             judge.bare(self, call)
             return self._moved(call, "")
+        if argv[0] in _RESERVED:
+            self.unresolved(
+                call.line, "command.odd-keyword", "A word of the grammar stands where a program is expected.", 0.6
+            )
+            rest = list(argv)
+            while rest and rest[0] in _RESERVED:
+                rest.pop(0)
+            call.argv, call._line = rest, None
+            return self.simple(call) if rest else ""
         name = argv[0]
         alias = self.scope.aliases.get(name) if self.scope.aliases else None
         if alias is not None and f"alias {name}" not in self.scope.calling:
             self.scope.calling = (*self.scope.calling, f"alias {name}")
-            out = self.read(" ".join([alias, *argv[1:]]), f"alias {name}", call.stdin)
+            self.read(" ".join([alias, *argv[1:]]), f"alias {name}", call.stdin)
             self.scope.calling = self.scope.calling[:-1]
-            return out
-        if name in self.scope.functions:
+        if name in self.scope.functions and name not in self.scope.calling:
             out = self._called(name, argv[1:], call.stdin)
-            return self._moved(call, out)
+            if not judge.known(name):
+                return self._moved(call, out)
         self.calls.append(call)
         return self._moved(call, judge.consider(self, call))
 
@@ -473,9 +554,26 @@ class Reader:
         return "" if gone else out
 
 
+def _comments_agree(root: "Node", source: bytes) -> bool:
+    """Whether each comment begins where a shell begins one: behind a blank or an operator."""
+    waiting = [root]
+    for _ in range(MOST_NODES):
+        if not waiting:
+            return True
+        node = waiting.pop()
+        if node.type == "comment":
+            before = source[node.start_byte - 1 : node.start_byte] if node.start_byte else b" "
+            if before not in b" \t\n;&|()":
+                return False
+        waiting += node.named_children
+    return False
+
+
 _Statement = Callable[[Reader, "Node", str | None], str]
 _STATEMENTS: Final[dict[str, _Statement]] = {
     "pipeline": Reader._pipeline,
+    "list": Reader._list,
+    "subshell": Reader._subshell,
     "redirected_statement": Reader._redirected,
     "variable_assignment": Reader._assigned,
     "variable_assignments": Reader._assigned,

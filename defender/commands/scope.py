@@ -43,6 +43,17 @@ class Scope:
     files: dict[str, str] = Factory(dict)
     folder: str = FOLDER
     calling: tuple[str, ...] = ()
+    maybe: int = 0
+    doubtful: set[str] = Factory(set)
+    fixed: set[str] = Factory(set)
+
+    def kept(self) -> tuple[object, ...]:
+        """Return what a sub-shell cannot change for its parent."""
+        return dict(self.values), dict(self.references), dict(self.functions), dict(self.aliases), self.folder
+
+    def back(self, kept: tuple[object, ...]) -> None:
+        """Leave a sub-shell."""
+        self.values, self.references, self.functions, self.aliases, self.folder = kept  # type: ignore[assignment]
 
     def name(self, name: str) -> str:
         """Return the variable that a name means, through `declare -n`."""
@@ -67,6 +78,10 @@ class Scope:
         name, _, key = self.name(name).rstrip("]").partition("[")
         if len(self.values) > _MOST_NAMES:
             return
+        if self.maybe or name in self.fixed:
+            self.doubtful.add(name)
+        elif self.doubtful:
+            self.doubtful.discard(name)
         old = self.values.get(name)
         if isinstance(value, dict):
             if append and isinstance(old, dict):

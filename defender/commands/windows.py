@@ -298,7 +298,8 @@ RULES: Final = (
 
 def looks(text: str) -> bool:
     """Whether a text is a command of Windows rather than of a POSIX shell."""
-    return _SIGNS.search(text[:MOST]) is not None
+    text = text[:MOST]
+    return _SIGNS.search(text) is not None or ("^" in text and _SIGNS.search(text.replace("^", "")) is not None)
 
 
 def decoded(text: str) -> str:

@@ -303,7 +303,7 @@ class Expansion:
         return parts
 
     def _in_quotes(self, inner: str) -> tuple[str | list[str], bool]:
-        if inner.startswith(("$@", "${@}")) or (inner.startswith("${") and inner.endswith("[@]}")):
+        if inner.startswith(("$@", "${@")) or (inner.startswith("${") and "[@]" in inner):
             value, end = self._dollar(inner, 0, quoted=True)
             if end == len(inner) and isinstance(value, list):
                 return value, True
@@ -368,6 +368,8 @@ class Expansion:
                 return self.arithmetic(text[at + 2 : close]), close + 1
         name = _NAME.match(text, at + 1)
         if name:
+            if not quoted and self.scope.doubtful and name[0] in self.scope.doubtful:
+                self.runner.unresolved(f"${name[0]}")
             value = self.scope.get(name[0])
             return VARIABLE if value is None else self._value(value), name.end()
         if follows and follows in "@*0123456789#?$!-_":
@@ -433,6 +435,8 @@ class Expansion:
                 return UNKNOWN
             pointed = self._whole(name, key)
             return self._value(self.scope.get(pointed)) if not marked(pointed) else UNKNOWN
+        if not quoted and self.scope.doubtful and name in self.scope.doubtful:
+            self.runner.unresolved(f"${{{inner}}}")
         if key in {"@", "*"} or name in {"@", "*"}:
             return self._every(name, rest, quoted=quoted, star="*" in (key or name))
         if not rest:

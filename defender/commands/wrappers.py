@@ -40,6 +40,8 @@ class Wrapper:
     before: int = 0
     harmless: bool = False
     joined: bool = False
+    letters: str = ""
+    """Letters of options without a value. A harmless wrapper with an option that is not known here is not harmless."""
 
 
 def skip(args: Sequence[str], values: str, longs: Sequence[str] = ()) -> int:
@@ -62,6 +64,28 @@ def skip(args: Sequence[str], values: str, longs: Sequence[str] = ()) -> int:
     return at
 
 
+def understood(args: Sequence[str], wrapper: Wrapper) -> bool:
+    """Whether all options in front of a command are known, so that it is sure which word is the command."""
+    for arg in args:
+        if arg.startswith("--"):
+            if arg.partition("=")[0] not in {
+                *wrapper.longs,
+                "--",
+                "--foreground",
+                "--preserve-status",
+                "--verbose",
+                "--portability",
+            }:
+                return False
+        elif len(arg) > 1 and arg[0] == "-":
+            for letter in arg[1:]:
+                if letter in wrapper.values:
+                    break
+                if letter not in wrapper.letters:
+                    return False
+    return True
+
+
 _SAFE: Final = Wrapper(harmless=True)
 WRAPPERS: Final[dict[str, Wrapper]] = {
     "sudo": Wrapper(
@@ -71,11 +95,11 @@ WRAPPERS: Final[dict[str, Wrapper]] = {
     "pkexec": Wrapper("", ("--user",)),
     "nohup": _SAFE,
     "setsid": Wrapper("", harmless=False),
-    "time": Wrapper("fo", ("--format", "--output"), harmless=True),
-    "nice": Wrapper("n", ("--adjustment",), harmless=True),
-    "ionice": Wrapper("cnpPu", ("--class", "--classdata"), harmless=True),
-    "timeout": Wrapper("sk", ("--signal", "--kill-after"), 1, harmless=True),
-    "gtimeout": Wrapper("sk", ("--signal", "--kill-after"), 1, harmless=True),
+    "time": Wrapper("fo", ("--format", "--output"), harmless=True, letters="pvqa"),
+    "nice": Wrapper("n", ("--adjustment",), harmless=True, letters="0123456789"),
+    "ionice": Wrapper("cnpPu", ("--class", "--classdata"), harmless=True, letters="t"),
+    "timeout": Wrapper("sk", ("--signal", "--kill-after"), 1, harmless=True, letters="v"),
+    "gtimeout": Wrapper("sk", ("--signal", "--kill-after"), 1, harmless=True, letters="v"),
     "stdbuf": Wrapper("ioe", ("--input", "--output", "--error"), harmless=True),
     "builtin": _SAFE,
     "exec": Wrapper("a"),
@@ -102,7 +126,7 @@ WRAPPERS: Final[dict[str, Wrapper]] = {
     "tsocks": Wrapper(),
     "proxychains": Wrapper("f"),
     "proxychains4": Wrapper("f"),
-    "caffeinate": Wrapper("tw", harmless=True),
+    "caffeinate": Wrapper("tw", harmless=True, letters="disum"),
     "unbuffer": _SAFE,
     "chpst": Wrapper("uUebmdofcpr/"),
     "setpriv": Wrapper("", ("--reuid", "--regid", "--groups")),
@@ -163,7 +187,7 @@ WRAPPERS: Final[dict[str, Wrapper]] = {
     "lckdo": Wrapper("W", (), 1),
     "parallel_run": Wrapper(),
     "direnv": Wrapper("", (), 0),
-    "watch": Wrapper("nq", ("--interval",), harmless=True, joined=True),
+    "watch": Wrapper("nq", ("--interval",), harmless=True, joined=True, letters="dgtbecx"),
 }
 _LOADERS: Final = re.compile(r"ld(-linux[\w.-]*|-musl[\w.-]*|-2\.\d+)?\.so(\.\d+)?")
 
@@ -179,9 +203,10 @@ def plain(wrapper: Wrapper) -> Carrier:
         if at >= len(args):
             return None
         rest = args[at:]
+        harmless = wrapper.harmless and understood(args[: len(args) - len(rest)], wrapper)
         if wrapper.joined:
-            return Carried(reader.read(" ".join(rest), call.name, call.stdin), wrapper.harmless)
-        return Carried(reader.nested(call, rest, call.name), wrapper.harmless)
+            return Carried(reader.read(" ".join(rest), call.name, call.stdin), harmless)
+        return Carried(reader.nested(call, rest, call.name), harmless)
 
     return carry
 
@@ -189,7 +214,7 @@ def plain(wrapper: Wrapper) -> Carrier:
 def env(reader: "Reader", call: Call) -> Carried | None:
     """`env -i A=b command`, and `env -S 'command words'`."""
     args = list(call.args)
-    at = 0
+    at, sure = 0, True
     pairs: list[tuple[str, str]] = []
     while at < len(args):
         arg = args[at]
@@ -201,9 +226,10 @@ def env(reader: "Reader", call: Call) -> Carried | None:
             )
             rest = [text, *args[at + 1 :]] if text else args[at + 1 :]
             return Carried(reader.read(" ".join(rest), "env -S", call.stdin))
-        if arg in {"-u", "--unset", "-C", "--chdir", "-P"}:
+        if arg in {"-u", "--unset", "-C", "--chdir", "-P", "-a", "--argv0"}:
             at += 2
         elif arg.startswith("-"):
+            sure = sure and arg in {"-i", "-", "-0", "-v", "--ignore-environment", "--null", "--debug"}
             at += 1
         elif re.match(r"[A-Za-z_]\w*=", arg):
             pairs.append((arg.partition("=")[0], arg.partition("=")[2]))
@@ -217,7 +243,7 @@ def env(reader: "Reader", call: Call) -> Carried | None:
         judge.assigned(reader, call)
     if at >= len(args):
         return None
-    return Carried(reader.nested(call, args[at:], "env"), harmless=True)
+    return Carried(reader.nested(call, args[at:], "env"), harmless=sure)
 
 
 def command(reader: "Reader", call: Call) -> Carried | None:
@@ -280,10 +306,13 @@ def flock(reader: "Reader", call: Call) -> Carried | None:
     return Carried(reader.nested(call, rest, "flock"), harmless=True) if rest else None
 
 
+_XARGS: Final = frozenset("--null --no-run-if-empty --verbose --interactive --exit --open-tty".split())
+
+
 def xargs(reader: "Reader", call: Call) -> Carried | None:
     """`… | xargs command`: what is piped in becomes words."""
     args = list(call.args)
-    place, at, source = "", 0, call.stdin
+    place, at, source, sure = "", 0, call.stdin, True
     nul = False
     delimiter = ""
     while at < len(args):
@@ -310,6 +339,7 @@ def xargs(reader: "Reader", call: Call) -> Carried | None:
             at += 1
             break
         elif arg.startswith("-") and len(arg) > 1:
+            sure = sure and (arg in _XARGS or re.fullmatch(r"-[0rtpxonLPsEdI]+\d*", arg) is not None)
             nul = nul or arg == "--null" or (arg[1] != "-" and "0" in arg)
             if re.fullmatch(r"-[0prtxo]+[nLPsEdI]", arg):
                 place = args[at + 1] if arg[-1] == "I" and at + 1 < len(args) else place
@@ -324,7 +354,7 @@ def xargs(reader: "Reader", call: Call) -> Carried | None:
         words = [word.replace(place, text) for word in words]
     else:
         words = [*words, *items]
-    return Carried(reader.nested(call, words, "xargs", stdin=""), harmless=True)
+    return Carried(reader.nested(call, words, "xargs", stdin=""), harmless=sure)
 
 
 def _items(source: str | None, *, nul: bool = False, delimiter: str = "") -> list[str]:

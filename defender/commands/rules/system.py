@@ -266,7 +266,7 @@ RULES: Final = (
         "Looks around on this machine.",
         "whoami",
         "ls",
-        pattern=r"^(?!set -o vi|set [-+][a-z]+$|(uname|hostname|arch|locale|who|whoami|groups|users|w|id|logname|ifconfig|tty|ip -V|last)( -\w+)*( \w+\d)?$)",
+        pattern=r"^(?!env .*\w|set -o vi|set [-+][a-z]+$|(uname|hostname|arch|locale|who|whoami|groups|users|w|id|logname|ifconfig|tty|ip -V|last)( -\w+)*( \w+\d)?$)",
     ),
     Rule(
         "command.process-guard",
