@@ -181,7 +181,7 @@ def tar(call: Call) -> bool:
         ("t" in letters or "--list" in call.args)
         and not (set(letters) & set("cxruAI"))
         and not any(
-            arg.startswith("--") and arg.partition("=")[0] not in _TAR_LONGS or arg.startswith(("-I", "-F"))
+            (arg.startswith("--") and arg.partition("=")[0] not in _TAR_LONGS) or arg.startswith(("-I", "-F"))
             for arg in call.args
         )
     )
@@ -317,9 +317,7 @@ PROGRAMS: Final[dict[str, Test]] = {
     "ulimit": lambda call: all(re.fullmatch(r"-\w+", arg) for arg in call.args),
     "umask": lambda call: True,
     "env": lambda call: False,
-    "tee": lambda call: all(
-        word == "/dev/null" or word == "/dev/stderr" or word == "/dev/tty" for word in operands(call.args)
-    ),
+    "tee": lambda call: all(word in {"/dev/null", "/dev/stderr", "/dev/tty"} for word in operands(call.args)),
     "xargs": lambda call: False,
     "ifconfig": lambda call: len(call.args) < 2,
     "hostname": lambda call: all(arg.startswith("-") for arg in call.args),

@@ -37,9 +37,10 @@ class Step:
 
 @frozen
 class Analysis:
-    """What a command would do. `effect` is none, local, egress or privileged; `reads` and `writes` are paths from the root.
+    """What a command would do. `effect` is none, local, egress or privileged.
 
-    `hosts` and `urls` are where it connects to; "" among the hosts means somewhere that is not known.
+    `reads` and `writes` are paths from the root. `hosts` and `urls` are where it connects to; "" among the hosts means
+    somewhere that is not known.
     """
 
     command: str
@@ -130,7 +131,7 @@ def text_of(command: str) -> str:
 
 
 def assess(command: str | bytes) -> Assessment:
-    """Judge a shell command. Bytes are read as UTF-8. Never raises for content; what is too long is cut and not allowed."""
+    """Judge a shell command; bytes are UTF-8. Never raises for content; what is too long is cut and not allowed."""
     text, calls, signals = _read(command)
     return _weigh(text, calls, signals)
 
@@ -172,8 +173,7 @@ def explain(command: str | bytes) -> str:
     given = analyse(command)
     verdict = given.assessment
     lines = [f"{verdict.decision.value}  score {verdict.score:.3f}  effect {given.effect}"]
-    for signal in verdict.signals:
-        lines.append(f"  {signal.floor.value:6}  {signal.rule}: {signal.reason}")
+    lines += [f"  {signal.floor.value:6}  {signal.rule}: {signal.reason}" for signal in verdict.signals]
     lines.append("commands:")
     for step in given.steps:
         how = f"  [{step.how}]" if step.how else ""

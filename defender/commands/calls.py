@@ -15,7 +15,7 @@ TERMINAL: Final = None
 
 @frozen
 class Redirect:
-    """A redirection: the sign (`>`, `>>`, `<`, `<<`, `<<<`, `>&`, …), the descriptor ("" for the usual one), the target."""
+    """A redirection: its sign (`>`, `>>`, `<`, `>&`, …), the descriptor ("" for the usual one), the target."""
 
     sign: str
     descriptor: str
@@ -67,6 +67,10 @@ class Call:
         if self._line is None:
             self._line = " ".join([self.name, *self.argv[1:]])
         return self._line
+
+    def forget(self) -> None:
+        """Work the line out anew: the words have changed."""
+        self._line = None
 
 
 def flags(args: Sequence[str]) -> str:

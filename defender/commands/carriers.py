@@ -1,4 +1,4 @@
-"""Programs that run a command as a part of what they do: `find -exec`, `git -c`, `tar --checkpoint-action`, editors, …"""
+"""Programs that run a command as a part of what they do: `find -exec`, `git -c`, `tar --checkpoint-action`, editors."""
 
 import re
 from collections.abc import Sequence
@@ -138,7 +138,7 @@ def container(reader: "Reader", call: Call) -> Carried | None:
 
 
 def git(reader: "Reader", call: Call) -> Carried | None:
-    """Read the commands in `-c key=value`, `config key value`, `--upload-pack`, `bisect run`, `rebase --exec`, …"""
+    """Read the commands in `-c key=value`, `config key value`, `--upload-pack`, `bisect run`, `rebase --exec`."""
     args = list(call.args)
     at = 0
     while at < len(args) and args[at].startswith("-"):
@@ -220,13 +220,13 @@ def tar(reader: "Reader", call: Call) -> Carried | None:
         "--new-volume-script",
         "-F",
     ):
-        text = option(call.args, name)
-        if text:
-            if name == "-F" and not text.startswith("/"):
+        told = option(call.args, name)
+        if told:
+            if name == "-F" and not told.startswith("/"):
                 continue
-            reader.read(text, f"tar {name}")
+            reader.read(told, f"tar {name}")
             if name not in {"-I", "--use-compress-program"}:
-                reader.unresolved(text, "command.tar-runs", "Tar would run a command.", 0.74)
+                reader.unresolved(told, "command.tar-runs", "Tar would run a command.", 0.74)
     for at, arg in enumerate(call.args[:-1]):
         if arg == "--checkpoint-action" and call.args[at + 1].startswith("exec="):
             reader.block("command.tar-checkpoint", "Tar would run a command at a checkpoint.", arg)
@@ -274,7 +274,7 @@ def runs(values: Sequence[str]) -> Carrier:
 
 
 def package(reader: "Reader", call: Call) -> Carried | None:
-    """`npm exec -c TEXT`, `npx command`, `uv run command`, `poetry run command`, …"""
+    """`npm exec -c TEXT`, `npx command`, `uv run command`, `poetry run command`."""
     args = list(call.args)
     text = option(args, "-c", "--call")
     verb = next((arg for arg in args if not arg.startswith("-")), "")
@@ -329,7 +329,7 @@ def tmux(reader: "Reader", call: Call) -> Carried | None:
 
 
 def batch(reader: "Reader", call: Call) -> Carried | None:
-    """`gdb -ex 'shell …'`, `sqlite3 db '.shell …'`, `psql -c '\\! …'`, `mysql -e 'system …'`."""
+    r"""`gdb -ex 'shell …'`, `sqlite3 db '.shell …'`, `psql -c '\\! …'`, `mysql -e 'system …'`."""
     for arg in [*call.args, call.stdin or ""]:
         found = re.search(r"(?:^|\n|;)\s*(?:\.(?:shell|system)|shell|system|\\!|!)\s+(.+)", arg)
         if found:

@@ -57,7 +57,7 @@ def of(
                 writes.append(scope.path(move.target))
             elif not move.writes and move.sign.startswith("<"):
                 reads.append(scope.path(move.target))
-        local = local or call.decision is not Decision.ALLOW
+        local = local or call.decision is not Decision.ALLOW or name in _WRITES
         for word in operands(call.args):
             if ("/" in word or "." in word) and "://" not in word and not marked(word[:1]) and len(word) < 300:
                 (writes if name in _WRITES else reads).append(scope.path(word))

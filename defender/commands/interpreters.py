@@ -142,7 +142,7 @@ def run(reader: "Reader", call: Call, text: str, how: str) -> str:
 
 
 def evaluate(reader: "Reader", call: Call) -> Carried | None:
-    """`eval words…`"""
+    """`eval words…`: its words are a text for the shell."""
     text = " ".join(arg for at, arg in enumerate(call.args) if arg != "--" or at)
     return Carried(run(reader, call, text, "eval"), harmless=False) if text else None
 
@@ -193,7 +193,7 @@ def language(reader: "Reader", call: Call) -> Carried | None:
         words = operands(args)
         texts += words[:1] if not texts else []
     elif not texts:
-        words = [word for word in operands(args)]
+        words = list(operands(args))
         if not words or words[0] == "-":
             if call.stdin is not None:
                 texts.append(call.stdin)

@@ -1,4 +1,4 @@
-"""Judges one simple command: what it starts, what the rules find, where it writes, whether it is on the list of the harmless."""
+"""Judges one simple command: what it starts, what the rules find, where it writes, whether it is known as harmless."""
 
 import re
 from fnmatch import translate
@@ -13,7 +13,8 @@ from defender.commands.interpreters import SHELLS, run
 from defender.commands.marks import DECODED, NETWORK, SECRET, UNKNOWN, marked, tags, without
 from defender.commands.places import ACCOUNTS, DISKS, HARMLESS, LOGS, STARTS, SYSTEM, TEMPORARY
 from defender.commands.rules import about, index
-from defender.commands.wrappers import WRAPPERS, Wrapper, loader, plain
+from defender.commands.scope import HOME
+from defender.commands.wrappers import Carried, Wrapper, loader, plain
 from defender.findings import Signal
 from runtime.vocab import Decision
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 DECLARING: Final = frozenset("declare typeset local export readonly".split())
 _RUN_BY: Final = frozenset(
-    "PAGER MANPAGER GIT_PAGER EDITOR VISUAL GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_SSH_COMMAND GIT_SSH GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS"
-    " GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND PROMPT_COMMAND BROWSER LESSOPEN LESSCLOSE RSYNC_RSH CVS_RSH SVN_SSH FCEDIT SYSTEMD_PAGER"
+    "PAGER MANPAGER GIT_PAGER EDITOR VISUAL GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_SSH_COMMAND GIT_SSH GIT_ASKPASS"
+    " SSH_ASKPASS SUDO_ASKPASS"
+    " GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND PROMPT_COMMAND BROWSER LESSOPEN LESSCLOSE RSYNC_RSH CVS_RSH"
+    " SVN_SSH FCEDIT SYSTEMD_PAGER"
     " PS0 PS1 PS4 MAKEFLAGS GIT_CONFIG_VALUE_0 PERL5DB TAR_OPTIONS DIFFPROG SUDO_EDITOR BAT_PAGER".split()
 )
 """Variables whose value some program runs."""
@@ -98,7 +101,7 @@ def assigned(reader: "Reader", call: Call) -> None:
         found = _LOADED.fullmatch(name)
         if not found:
             continue
-        if name in _BLOCKED_LOAD and ("/" in value or marked(value)) or (name == "ENV" and TEMPORARY.match(value)):
+        if (name in _BLOCKED_LOAD and ("/" in value or marked(value))) or (name == "ENV" and TEMPORARY.match(value)):
             note(
                 reader,
                 call,
@@ -267,7 +270,7 @@ def _named(reader: "Reader", call: Call) -> None:
         return
     if found:
         call.argv = [found[0].rsplit("/", 1)[-1], *call.argv[1:]]
-        call._line = None
+        call.forget()
 
 
 @cache
@@ -283,56 +286,21 @@ def consider(reader: "Reader", call: Call) -> str:
     _named(reader, call)
     if marked(word):
         if NETWORK in word or DECODED in word:
-            note(
-                reader,
-                call,
-                Signal(
-                    "command.network-to-shell",
-                    0.95,
-                    "What comes over the network would run here unseen.",
-                    call.line,
-                    Decision.BLOCK,
-                ),
-            )
-        note(
-            reader,
-            call,
-            Signal(
-                "command.unresolved-program",
-                0.66,
-                "It cannot be worked out which program would run.",
-                word,
-                Decision.REVIEW,
-            ),
-        )
+            reason = "What comes over the network would run here unseen."
+            note(reader, call, Signal("command.network-to-shell", 0.95, reason, call.line, Decision.BLOCK))
+        reason = "It cannot be worked out which program would run."
+        note(reader, call, Signal("command.unresolved-program", 0.66, reason, word, Decision.REVIEW))
         if not call.name:
             return UNKNOWN + tags(word)
+    _evened(reader, call)
     name = call.name
-    if name != name.lower() and name.lower() in index()[0]:
-        reader.unresolved(name, "command.odd-case", "The name of the program is written in an odd way.", 0.74)
-        call.argv = [name.lower(), *call.argv[1:]]
-        call._line = None
-        name = call.name
     if call.assigned:
-        assigned(reader, call)
-        if name in DECLARING:
-            for key, value in call.assigned:
-                if key not in reader.scope.references and not isinstance(reader.scope.values.get(key), dict):
-                    reader.scope.set(key, value)
+        _declared(reader, call)
     if name in _EVALUATING:
         _evaluated(reader, call)
     if name == "set" and "--" in call.args:
-        words = list(call.args)[list(call.args).index("--") + 1 :]
-        reader.scope.values["@"] = {str(at + 1): word for at, word in enumerate(words)}
-        for at, word in enumerate(words[:9]):
-            reader.scope.values[str(at + 1)] = word
-    carrier = CARRIERS.get(name) or CARRIERS.get(name.rstrip("0123456789."))
-    if carrier is None and "ld" in name and loader(name):
-        carrier = plain(Wrapper("", ("--library-path", "--preload", "--argv0", "--inhibit-rpath", "--audit")))
-        note(
-            reader, call, Signal("command.loader", 0.72, "Starts a program by the loader.", call.line, Decision.REVIEW)
-        )
-    carried = carrier(reader, call) if carrier is not None else None
+        _positional(reader, call)
+    carried = _carried(reader, call)
     for rule in about(name):
         if rule.finds(call, reader.scope):
             note(reader, call, Signal(rule.id, rule.risk, rule.reason, call.line, rule.decision))
@@ -340,34 +308,62 @@ def consider(reader: "Reader", call: Call) -> str:
         _executed(reader, call)
     if name in {"cd", "pushd"}:
         words = operands(call.args)
-        reader.scope.enter(words[0] if words else "/home/user")
+        reader.scope.enter(words[0] if words else HOME)
     elif name == "git":
         _remembered(reader, call)
     if not call.signals:
-        if (carried is not None and carried.harmless) or allowed(call):
-            call.decision = Decision.ALLOW
-            call.effect = "none"
-        elif name in WRAPPERS and name in {"sudo", "doas", "pkexec"}:
-            note(
-                reader,
-                call,
-                Signal("command.as-root", 0.53, "Runs with the rights of root.", call.line, Decision.REVIEW),
-            )
-        else:
-            note(
-                reader,
-                call,
-                Signal(
-                    "command.not-listed",
-                    0.51,
-                    "Not on the list of commands that are known to be harmless.",
-                    call.line,
-                    Decision.REVIEW,
-                ),
-            )
-    if carried is not None:
-        return carried.out
-    return constants.prints(reader, call)
+        _listed(reader, call, harmless=carried is not None and carried.harmless)
+    return constants.prints(reader, call) if carried is None else carried.out
+
+
+def _evened(reader: "Reader", call: Call) -> None:
+    """On some disks `RM` is `rm`: read it as that, and never allow it."""
+    name = call.name
+    if name != name.lower() and name.lower() in index()[0]:
+        reader.unresolved(name, "command.odd-case", "The name of the program is written in an odd way.", 0.74)
+        call.argv = [name.lower(), *call.argv[1:]]
+        call.forget()
+
+
+def _declared(reader: "Reader", call: Call) -> None:
+    assigned(reader, call)
+    if call.name in DECLARING:
+        scope = reader.scope
+        for key, value in call.assigned:
+            if key not in scope.references and not isinstance(scope.values.get(key), dict):
+                scope.set(key, value)
+
+
+def _positional(reader: "Reader", call: Call) -> None:
+    """`set -- words`: they are `$@` and `$1` from here on."""
+    words = list(call.args)[list(call.args).index("--") + 1 :]
+    reader.scope.values["@"] = {str(at + 1): word for at, word in enumerate(words)}
+    for at, word in enumerate(words[:9]):
+        reader.scope.values[str(at + 1)] = word
+
+
+def _carried(reader: "Reader", call: Call) -> Carried | None:
+    name = call.name
+    carrier = CARRIERS.get(name) or CARRIERS.get(name.rstrip("0123456789."))
+    if carrier is None and "ld" in name and loader(name):
+        carrier = plain(Wrapper("", ("--library-path", "--preload", "--argv0", "--inhibit-rpath", "--audit")))
+        note(
+            reader, call, Signal("command.loader", 0.72, "Starts a program by the loader.", call.line, Decision.REVIEW)
+        )
+    return carrier(reader, call) if carrier is not None else None
+
+
+def _listed(reader: "Reader", call: Call, *, harmless: bool) -> None:
+    """Where no rule found anything: is the command on the list of the harmless?"""
+    if harmless or allowed(call):
+        call.decision = Decision.ALLOW
+        call.effect = "none"
+    elif call.name in {"sudo", "doas", "pkexec"}:
+        reason = "Runs with the rights of root."
+        note(reader, call, Signal("command.as-root", 0.53, reason, call.line, Decision.REVIEW))
+    else:
+        reason = "Not on the list of commands that are known to be harmless."
+        note(reader, call, Signal("command.not-listed", 0.51, reason, call.line, Decision.REVIEW))
 
 
 def _evaluated(reader: "Reader", call: Call) -> None:

@@ -27,12 +27,12 @@ HOLES: Final = frozenset({UNKNOWN, VARIABLE})
 """Marks that say nothing but that something is not known."""
 _MARK: Final = re.compile(f"[{ALL}]")
 _SHOWN: Final = {
-    UNKNOWN: "‹?›",
-    NETWORK: "‹network›",
-    SECRET: "‹secret›",
-    DECODED: "‹decoded›",
-    ITEM: "‹item›",
-    VARIABLE: "‹variable›",
+    UNKNOWN: "<?>",
+    NETWORK: "<network>",
+    SECRET: "<secret>",
+    DECODED: "<decoded>",
+    ITEM: "<item>",
+    VARIABLE: "<variable>",
 }
 
 

@@ -14,7 +14,7 @@ from defender.commands.calls import Call, Redirect
 from defender.commands.grammar import MOST_BYTES, parse
 from defender.commands.marks import ITEM, NETWORK, SECRET, UNKNOWN, marked, tags, without
 from defender.commands.places import SECRETS
-from defender.commands.salvage import split
+from defender.commands.salvage import dollars, split
 from defender.commands.scope import Scope
 from defender.commands.words import Expansion
 from defender.findings import Signal
@@ -34,6 +34,7 @@ DEEPEST: Final = 10
 MOST_NODES: Final = 6_000
 """Statements that are walked, loops and functions counted as often as they are read."""
 _LOOP: Final = 4
+_DEFINED: Final = 8
 _CONTAINERS: Final = frozenset("program compound_statement do_group ERROR".split())
 _MAYBE: Final = frozenset("if_statement elif_clause else_clause while_statement case_statement case_item".split())
 _RESERVED: Final = frozenset(
@@ -41,7 +42,8 @@ _RESERVED: Final = frozenset(
 )
 _WORDS: Final = frozenset(
     "word string raw_string ansi_c_string concatenation simple_expansion expansion command_substitution number"
-    " process_substitution arithmetic_expansion brace_expression translated_string extglob_pattern regex test_operator".split()
+    " process_substitution arithmetic_expansion brace_expression translated_string extglob_pattern regex"
+    " test_operator".split()
 )
 
 
@@ -96,6 +98,10 @@ class Reader:
         if self.depth >= DEEPEST or self.texts > MOST_TEXTS:
             self.over(text)
             return UNKNOWN
+        if "`" in text:
+            if text.count("`") > 2 and ("#" in text or "<<" in text):
+                self.unresolved(text, "command.backticks", "It is not clear where the backticks begin and end.", 0.6)
+            text = dollars(text)
         source = text.encode("utf-8", "replace")
         if len(source) > MOST_BYTES:
             self.over(text)
@@ -113,7 +119,7 @@ class Reader:
             self.how = outer
 
     def _broken(self, root: "Node", text: str, stdin: str | None) -> str:
-        """Read what the grammar does not take: its parts by the tree, and once more by a plain splitting of the text."""
+        """Read what the grammar does not take: its parts by the tree, and once more by a plain splitting."""
         self.unresolved(text, "command.unparsed", "The command cannot be parsed as shell text.", 0.62)
         self.statement(root, stdin)
         out = ""
@@ -258,7 +264,8 @@ class Reader:
                 words = [self.words.text(self.source(child)) for child in node.named_children]
                 stdin = (words[0] if words else "") + "\n"
             else:
-                descriptor, sign, targets = "", "", []
+                descriptor, sign = "", ""
+                targets: list[str] = []
                 for child in node.children:
                     if child.type == "file_descriptor":
                         descriptor = self.source(child)
@@ -406,10 +413,18 @@ class Reader:
         if name in found and ("|" in found or "&" in found) and judge.calls_itself(name, found):
             self.block("command.fork-bomb", "A function that starts itself again and again fills the machine.", found)
             return ""
-        kept = self.scope.kept()
+        kept, calling = self.scope.kept(), self.scope.calling
+        if len(calling) > _DEFINED:
+            self.over(name)
+            return ""
+        outer, self.how = self.how, f"{name}()"
+        self.scope.calling = (*calling, name)
         self.scope.maybe += 1
-        self._called(name, [], stdin)
+        self.depth += 1
+        self.statement(body, stdin)
+        self.depth -= 1
         self.scope.maybe -= 1
+        self.scope.calling, self.how = calling, outer
         self.scope.back(kept)
         return ""
 
@@ -512,7 +527,8 @@ class Reader:
             rest = list(argv)
             while rest and rest[0] in _RESERVED:
                 rest.pop(0)
-            call.argv, call._line = rest, None
+            call.argv = rest
+            call.forget()
             return self.simple(call) if rest else ""
         name = argv[0]
         alias = self.scope.aliases.get(name) if self.scope.aliases else None

@@ -1,4 +1,4 @@
-"""A plain splitting of shell text into simple commands, for text that the grammar refuses. Good for denying, not for allowing."""
+"""A plain splitting of shell text into simple commands, where the grammar refuses it. Good for denying only."""
 
 import re
 from typing import Final
@@ -9,12 +9,13 @@ _BREAK: Final = re.compile(r"[ \t\n\r;|&()\u2028\u2029]")
 _KEYWORDS: Final = frozenset(
     "if then else elif fi for while until do done case esac in select { } ! [[ ]] function time".split()
 )
+_ESCAPED: Final = re.compile(r"\\([\\`$])")
 MOST: Final = 30
 """Commands that are taken out of one text."""
 
 
 def split(text: str) -> list[tuple[list[str], bool]]:
-    """Return the words of each simple command, and whether it reads from a pipe. Quotes that never close reach to the end."""
+    """Return the words of each simple command, and whether it reads from a pipe. An open quote reaches to the end."""
     done: list[tuple[list[str], bool]] = []
     words: list[str] = []
     piped, at, end = False, 0, len(text)
@@ -40,6 +41,42 @@ def split(text: str) -> list[tuple[list[str], bool]]:
     if words:
         done.append((words, piped))
     return done
+
+
+def dollars(text: str) -> str:
+    """Return the text with each substitution in backticks written as `$(…)`; the grammar mistakes two in a row for one.
+
+    Single quotes keep their backticks. A backtick that nothing closes stays.
+    """
+    out: list[str] = []
+    at, end, quoted = 0, len(text), False
+    while at < end:
+        char = text[at]
+        if char == "\\":
+            out.append(text[at : at + 2])
+            at += 2
+        elif char == "'" and not quoted:
+            close = text.find("'", at + 1)
+            close = end if close < 0 else close + 1
+            out.append(text[at:close])
+            at = close
+        elif char == "`":
+            close = at + 1
+            while close < end and text[close] != "`":
+                close += 2 if text[close] == "\\" else 1
+            if close >= end:
+                out.append(text[at:])
+                break
+            inner = _ESCAPED.sub(r"\1", text[at + 1 : close])
+            inner = dollars(inner) if "`" in inner else inner
+            out.append(f"$({inner}\n)" if "#" in inner else f"$({inner})")
+            at = close + 1
+        else:
+            if char == '"':
+                quoted = not quoted
+            out.append(char)
+            at += 1
+    return "".join(out)
 
 
 def _past_target(text: str, at: int, words: list[str]) -> int:

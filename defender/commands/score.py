@@ -1,7 +1,7 @@
 """From a decision and its signals to a score: allow below 0.5, review from there to 0.8, block from 0.8 on.
 
-Within its band a command is placed by the risk of what the rules found and, where they found little, by a small model of
-hashed grams (`ngrams`), whose weights lie beside this file and are read when the first command is judged. The model
+Within its band a command is placed by the risk of what the rules found and, where they found little, by a small model
+of hashed grams (`ngrams`), whose weights lie beside this file and are read when the first command is judged. The model
 never changes a decision.
 """
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 from attrs import frozen
 
 from defender.commands.automaton import automaton
-
 from defender.commands.rules import BLOCK, REVIEW
 from defender.findings import Signal, excerpt
 from runtime.vocab import Decision

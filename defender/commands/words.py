@@ -6,8 +6,8 @@ parameters and substitutions, splitting; names of files are not looked up, so `*
 """
 
 import re
-from functools import lru_cache
 from fnmatch import translate
+from functools import lru_cache
 from typing import Final, Protocol
 
 from defender.commands.marks import HOLES, UNKNOWN, VARIABLE, marked, tags
@@ -396,9 +396,7 @@ class Expansion:
 
     def arithmetic(self, inner: str) -> str:
         """Return the number that an expression of constants gives, after reading the commands inside of it."""
-        if "$(" in inner or "`" in inner:
-            inner = self._quoted(inner, 0, len(inner), _PLAIN_HERE, here=True)
-        elif "$" in inner:
+        if "$(" in inner or "`" in inner or "$" in inner:
             inner = self._quoted(inner, 0, len(inner), _PLAIN_HERE, here=True)
         found = _NUMBER.fullmatch(inner)
         if not found:

@@ -57,9 +57,7 @@ def skip(args: Sequence[str], values: str, longs: Sequence[str] = ()) -> int:
         if arg.startswith("--"):
             if arg in longs:
                 at += 1
-        elif arg[1] in values and len(arg) == 2:
-            at += 1
-        elif arg[1] not in values and arg[-1] in values and len(arg) > 2:
+        elif (arg[1] in values and len(arg) == 2) or (arg[1] not in values and arg[-1] in values and len(arg) > 2):
             at += 1
     return at
 

@@ -23,7 +23,7 @@ BLOCK: Final = Decision.BLOCK
 REVIEW: Final = Decision.REVIEW
 
 
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     return re.compile(pattern, re.DOTALL) if pattern else None
 
 
@@ -38,7 +38,7 @@ class Rule:
     reason: str
     example: str
     spared: str
-    pattern: re.Pattern[str] | None = field(default=None, kw_only=True, converter=lambda text: _compiled(text or ""))
+    pattern: re.Pattern[str] | None = field(default=None, kw_only=True, converter=_compiled)
     test: Test | None = field(default=None, kw_only=True)
 
     def finds(self, call: "Call", scope: "Scope") -> bool:

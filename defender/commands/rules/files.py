@@ -1,194 +1,31 @@
 """Rules about files and disks: what is lost for good, what says who may do what, what starts by itself."""
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from defender.commands.calls import flags, operands, option
-from defender.commands.marks import ITEM, holed, without
-from defender.commands.places import ACCOUNTS, DISKS, LOGS, SECRETS, STARTS, SYSTEM, TEMPORARY, WHOLE
+from defender.commands.calls import flags, operands
+from defender.commands.places import ACCOUNTS, DISKS, LOGS, SECRETS, STARTS, SYSTEM, TEMPORARY
 from defender.commands.rules import BLOCK, REVIEW, Rule
-from defender.commands.scope import FOLDER
-
-if TYPE_CHECKING:
-    from defender.commands.calls import Call
-    from defender.commands.scope import Scope
-
-_LOST: Final = frozenset("rm shred unlink srm wipe truncate dd rmdir mv chmod chown".split())
-_NARROW: Final = frozenset(
-    "-name -iname -path -ipath -regex -iregex -newer -newermt -empty -samefile -inum -wholename".split()
+from defender.commands.rules.paths import (
+    cleared,
+    copies_shell,
+    find_changes,
+    find_destroys,
+    find_secret,
+    hits,
+    last_hits,
+    links_secret,
+    moves_whole,
+    open_mode,
+    recursive,
+    removes_elsewhere,
+    removes_here,
+    removes_system,
+    removes_whole,
+    set_id,
+    whole,
+    wipes_owner,
 )
-
-
-def _recursive(call: "Call") -> bool:
-    letters = flags(call.args)
-    return any(letter in letters for letter in "rR") or any(
-        len(arg) > 4 and "--recursive".startswith(arg) for arg in call.args if arg.startswith("--r")
-    )
-
-
-def _paths(call: "Call", scope: "Scope") -> list[str]:
-    return [scope.path(word) for word in operands(call.args)]
-
-
-def _whole(path: str) -> bool:
-    plain = without(path).rstrip("/") or "/"
-    if ITEM in path and path.rstrip("/").endswith(ITEM):
-        plain = plain.rstrip("/") or "/"
-    return WHOLE.fullmatch(plain) is not None
-
-
-def removes_whole(call: "Call", scope: "Scope") -> bool:
-    """Whether a recursive removal hits the whole disk, a home, or a folder of the system."""
-    if not _recursive(call) and "*" not in call.line:
-        return False
-    for word in operands(call.args):
-        if holed(word) and not without(word).strip("/*"):
-            continue
-        path = scope.path(word)
-        if path.startswith("/tmp") or ITEM in path and not path.startswith(("/" + ITEM, "/home")):
-            continue
-        if _whole(path):
-            return True
-        if path.rstrip("/") in {scope.folder, f"{scope.folder}/*"} and scope.folder in {
-            "/",
-            "/home/user",
-            "/etc",
-            "/usr",
-            "/var",
-        }:
-            return True
-    return False
-
-
-def _removes_elsewhere(call: "Call", scope: "Scope") -> bool:
-    if not _recursive(call) or not ("f" in flags(call.args) or "--force" in call.args):
-        return False
-    if scope.folder != FOLDER and not TEMPORARY.match(scope.folder):
-        return True
-    return any(
-        holed(word) or not (path.startswith(f"{FOLDER}/") or TEMPORARY.match(path))
-        for word in operands(call.args)
-        for path in (scope.path(word),)
-    )
-
-
-def removes_here(call: "Call", scope: "Scope") -> bool:
-    """Whether all of the folder itself, or something above it, is removed."""
-    return _recursive(call) and any(
-        word.rstrip("/") in {".", "..", "*", "./*", "../*", ".*", "./", "../..", "$PWD"}
-        or (without(word) in {"", "/", "/*"} and holed(word))
-        for word in operands(call.args)
-    )
-
-
-def removes_system(call: "Call", scope: "Scope") -> bool:
-    """Whether a removal hits files of the system."""
-    return any(SYSTEM.match(path) for path in _paths(call, scope))
-
-
-def _hits(pattern: re.Pattern[str]) -> object:
-    def test(call: "Call", scope: "Scope") -> bool:
-        return any(pattern.search(scope.path(word)) for word in call.args if "/" in word or word[:1] in ".~")
-
-    return test
-
-
-def _last_hits(pattern: re.Pattern[str]) -> object:
-    def test(call: "Call", scope: "Scope") -> bool:
-        words = operands(call.args)
-        target = option(call.args, "-t", "--target-directory") or (words[-1] if words else "")
-        return bool(target) and pattern.search(scope.path(target)) is not None
-
-    return test
-
-
-def _find_destroys(call: "Call", scope: "Scope") -> bool:
-    args = list(call.args)
-    starts = [
-        arg for arg in args[: next((at for at, arg in enumerate(args) if arg.startswith(("-", "(", "!"))), len(args))]
-    ]
-    if not any(_whole(scope.path(start)) for start in starts):
-        return False
-    narrow = any(
-        arg in _NARROW and at + 1 < len(args) and args[at + 1] not in {"*", ".*", "*.*"} for at, arg in enumerate(args)
-    )
-    if narrow:
-        return False
-    return "-delete" in args or any(
-        arg in {"-exec", "-execdir", "-ok"}
-        and at + 1 < len(args)
-        and args[at + 1].rsplit("/", 1)[-1] in _LOST - {"chmod", "chown"}
-        for at, arg in enumerate(args)
-    )
-
-
-def _find_changes(call: "Call", scope: "Scope") -> bool:
-    args = list(call.args)
-    return "-delete" in args or any(
-        arg in {"-exec", "-execdir", "-ok"} and at + 1 < len(args) and args[at + 1].rsplit("/", 1)[-1] in _LOST
-        for at, arg in enumerate(args)
-    )
-
-
-def _find_secret(call: "Call", scope: "Scope") -> bool:
-    line = call.line
-    return bool(
-        re.search(
-            r"id_[rd]sa|\.pem\b|\.key\b|\.kdbx|\.ppk|\.pfx|\.p12|htpasswd|passw(or)?d|shadow|credential|secret|token|history|\.aws|\.oci\b|\.azure|\.ssh|\.gnupg|\.netrc|\.rhosts|authorized_keys|"
-            r"wallet|\.env\b|keychain|places\.sqlite|[Cc]ookies|Login Data|logins\.json|\.kube|kubeconfig|accessTokens|[Bb]ookmarks|[Cc]hromium|google-chrome|Google/Chrome|\.plan\b|\.rc\b|config\.php|\.fetchmailrc|\.pgpass",
-            line,
-        )
-    )
-
-
-def _wipes_owner(call: "Call", scope: "Scope") -> bool:
-    return _recursive(call) and any(
-        _whole(path) and not re.match(r"/(var|usr|opt|srv|mnt)/\w|/(opt|srv|mnt)/?$", path)
-        for path in _paths(call, scope)[1:]
-    )
-
-
-def _moves_whole(call: "Call", scope: "Scope") -> bool:
-    words = operands(call.args)
-    return len(words) > 1 and any(_whole(scope.path(word)) for word in words[:-1])
-
-
-def _links_secret(call: "Call", scope: "Scope") -> bool:
-    words = operands(call.args)
-    return bool(words) and "s" in flags(call.args) and SECRETS.search(scope.path(words[0])) is not None
-
-
-def _cleared(call: "Call", scope: "Scope") -> bool:
-    words = operands(call.args)
-    return (
-        len(words) > 1
-        and words[0] == "/dev/null"
-        and bool(
-            ACCOUNTS.match(scope.path(words[-1]))
-            or SYSTEM.match(scope.path(words[-1]))
-            or LOGS.search(scope.path(words[-1]))
-        )
-    )
-
-
-def _open_mode(call: "Call", scope: "Scope") -> bool:
-    words = operands(call.args)
-    return bool(words) and re.fullmatch(r"0?[0-7]?777|(a|o|go|ugo)?\+r?w[xX]?|a=rwx", words[0]) is not None
-
-
-def _set_id(call: "Call", scope: "Scope") -> bool:
-    return any(
-        re.fullmatch(r"0?[2467][0-7]{3}|[ugoa]*[+=][rwx]*s[rwxst]*", word)
-        and word[:1] != "0"
-        or re.fullmatch(r"0[2467][0-7]{3}", word)
-        for word in operands(call.args)[:1]
-    )
-
-
-def _copies_shell(call: "Call", scope: "Scope") -> bool:
-    words = operands(call.args)
-    return len(words) > 1 and re.search(r"/bin/(ba|z|da|k)?sh$", words[0]) is not None
-
 
 RULES: Final = (
     Rule(
@@ -219,7 +56,7 @@ RULES: Final = (
         "Removes the record of what happened.",
         "rm -f /var/log/auth.log",
         "rm -f notes.log",
-        test=_hits(LOGS),
+        test=hits(LOGS),
     ),
     Rule(
         "command.rm-device",
@@ -229,7 +66,7 @@ RULES: Final = (
         "Writes over a disk or a device.",
         "shred /dev/sda",
         "shred notes.txt",
-        test=_hits(DISKS),
+        test=hits(DISKS),
         pattern=r"^(?!dd )(?!cp /dev/|tee -a /dev/null)",
     ),
     Rule(
@@ -260,7 +97,7 @@ RULES: Final = (
         "Removes whole folders.",
         "rm -r build",
         "rm notes.txt",
-        test=lambda call, _: _recursive(call),
+        test=lambda call, _: recursive(call),
     ),
     Rule(
         "command.rm-unasked",
@@ -270,7 +107,7 @@ RULES: Final = (
         "Removes whole folders and asks nothing.",
         "rm -rf build",
         "rm -r build",
-        test=lambda call, _: _recursive(call) and ("f" in flags(call.args) or "--force" in call.args),
+        test=lambda call, _: recursive(call) and ("f" in flags(call.args) or "--force" in call.args),
     ),
     Rule(
         "command.rm-elsewhere",
@@ -280,7 +117,7 @@ RULES: Final = (
         "Removes whole folders outside of the folder of the work.",
         "rm -rf /srv/data",
         "rm -rf build",
-        test=_removes_elsewhere,
+        test=removes_elsewhere,
     ),
     Rule(
         "command.shred",
@@ -339,7 +176,7 @@ RULES: Final = (
         "Makes a file of the system empty.",
         "cp /dev/null /etc/passwd",
         "cp /dev/null notes.txt",
-        test=_cleared,
+        test=cleared,
     ),
     Rule(
         "command.account-file-truncated",
@@ -349,7 +186,7 @@ RULES: Final = (
         "Makes a file of the system empty.",
         "truncate -s0 /etc/hosts",
         "truncate -s0 notes.txt",
-        test=_hits(re.compile(f"{ACCOUNTS.pattern}|^/(boot|usr|bin|sbin|lib)/")),
+        test=hits(re.compile(f"{ACCOUNTS.pattern}|^/(boot|usr|bin|sbin|lib)/")),
     ),
     Rule(
         "command.account-file-changed",
@@ -359,7 +196,7 @@ RULES: Final = (
         "Changes a file that says who may do what.",
         "cp users /etc/sudoers",
         "cp a b",
-        test=_last_hits(
+        test=last_hits(
             re.compile(
                 r"^/etc/(passwd|g?shadow|sudoers|group|pam\.d/|ssh/sshd_config|doas\.conf|ld\.so\.preload|security/)"
             )
@@ -374,7 +211,7 @@ RULES: Final = (
         "Changes a file that says who may do what.",
         "sed -i s/a/b/ /etc/passwd",
         "sed s/a/b/ /etc/passwd",
-        test=_hits(ACCOUNTS),
+        test=hits(ACCOUNTS),
         pattern=r"^(sed|perl) .*-\w*i|^(ed|ex|vi|vim|nano) ",
     ),
     Rule(
@@ -385,7 +222,7 @@ RULES: Final = (
         "Puts a file where it starts by itself.",
         "cp x /etc/cron.d/x",
         "cp x y",
-        test=_last_hits(STARTS),
+        test=last_hits(STARTS),
     ),
     Rule(
         "command.hook-made",
@@ -395,7 +232,7 @@ RULES: Final = (
         "Makes a hook of git run.",
         "chmod +x .git/hooks/pre-commit",
         "chmod +x run.sh",
-        test=_hits(re.compile(r"/\.git/hooks/")),
+        test=hits(re.compile(r"/\.git/hooks/")),
     ),
     Rule(
         "command.starts-edited",
@@ -405,7 +242,7 @@ RULES: Final = (
         "Changes a file that starts by itself.",
         "sed -i s/a/b/ /etc/rc.local",
         "sed s/a/b/ notes",
-        test=_hits(STARTS),
+        test=hits(STARTS),
         pattern=r"^(sed|perl) .*-\w*i|^(ed|chmod|touch) ",
     ),
     Rule(
@@ -416,7 +253,7 @@ RULES: Final = (
         "Lets somebody in by a key.",
         "tee -a ~/.ssh/authorized_keys",
         "tee -a notes",
-        test=_hits(re.compile(r"/authorized_keys2?$")),
+        test=hits(re.compile(r"/authorized_keys2?$")),
     ),
     Rule(
         "command.secret-linked",
@@ -426,7 +263,7 @@ RULES: Final = (
         "Makes a secret readable under another name.",
         "ln -s /etc/shadow notes",
         "ln -s a b",
-        test=_links_secret,
+        test=links_secret,
     ),
     Rule(
         "command.secret-copied",
@@ -436,7 +273,7 @@ RULES: Final = (
         "Copies credentials.",
         "cp ~/.ssh/id_rsa /tmp/",
         "cp a b",
-        test=_hits(SECRETS),
+        test=hits(SECRETS),
     ),
     Rule(
         "command.secret-read",
@@ -446,7 +283,7 @@ RULES: Final = (
         "Reads credentials.",
         "cat ~/.aws/credentials",
         "cat README.md",
-        test=_hits(SECRETS),
+        test=hits(SECRETS),
     ),
     Rule(
         "command.account-read",
@@ -456,7 +293,7 @@ RULES: Final = (
         "Reads who may do what here.",
         "cat /etc/passwd",
         "cat notes",
-        test=_hits(
+        test=hits(
             re.compile(
                 r"^/etc/(passwd|group|security|login\.defs|pam\.d|hosts\.equiv|exports|crontab|cron|ssh/|doas|audit|ldap|fstab|issue)|/\.(rhosts|shosts)|/\.ssh/|^/proc/(modules|version|self|kallsyms)|^/sys/(class/dmi|hypervisor|firmware)|^/var/(log/(auth|secure|wtmp|btmp|lastlog|messages|syslog)|spool/)"
             )
@@ -470,7 +307,7 @@ RULES: Final = (
         "Removes everything below the root, a home or a folder of the system.",
         "find / -type f -exec rm -f {} +",
         "find . -name '*.o' -delete",
-        test=_find_destroys,
+        test=find_destroys,
     ),
     Rule(
         "command.find-set-id",
@@ -490,7 +327,7 @@ RULES: Final = (
         "Looks for credentials.",
         "find / -name id_rsa",
         "find . -name '*.py'",
-        test=_find_secret,
+        test=find_secret,
     ),
     Rule(
         "command.find-changes",
@@ -500,7 +337,7 @@ RULES: Final = (
         "Removes or changes what it finds.",
         "find . -delete",
         "find . -print",
-        test=_find_changes,
+        test=find_changes,
     ),
     Rule(
         "command.find-everywhere",
@@ -524,7 +361,7 @@ RULES: Final = (
         "A program would run as its owner, whoever starts it.",
         "chmod u+s /tmp/x",
         "chmod u+x x",
-        test=_set_id,
+        test=set_id,
     ),
     Rule(
         "command.capability",
@@ -543,7 +380,7 @@ RULES: Final = (
         "Changes rights of the whole disk, a home or a folder of the system.",
         "chmod -R 777 /",
         "chmod -R 755 build",
-        test=_wipes_owner,
+        test=wipes_owner,
     ),
     Rule(
         "command.open-account",
@@ -553,7 +390,7 @@ RULES: Final = (
         "Changes rights of a file that says who may do what.",
         "chmod 777 /etc/shadow",
         "chmod 600 notes",
-        test=_hits(re.compile(r"^/etc/(passwd|g?shadow|sudoers)")),
+        test=hits(re.compile(r"^/etc/(passwd|g?shadow|sudoers)")),
     ),
     Rule(
         "command.open-mode",
@@ -563,7 +400,7 @@ RULES: Final = (
         "Everybody may write there.",
         "chmod 777 x",
         "chmod 644 x",
-        test=_open_mode,
+        test=open_mode,
     ),
     Rule(
         "command.attribute-off",
@@ -573,7 +410,7 @@ RULES: Final = (
         "Takes the protection from a file of the system.",
         "chattr -i /etc/passwd",
         "chattr +i notes",
-        test=_hits(re.compile(r"^/(etc|usr|bin|sbin|boot|lib|var)/")),
+        test=hits(re.compile(r"^/(etc|usr|bin|sbin|boot|lib|var)/")),
         pattern=r" -\w*[ia]",
     ),
     Rule(
@@ -593,7 +430,7 @@ RULES: Final = (
         "Moves a home, the disk or a folder of the system away.",
         "mv ~ /dev/null",
         "mv a b",
-        test=_moves_whole,
+        test=moves_whole,
     ),
     Rule(
         "command.moved-to-nothing",
@@ -613,7 +450,7 @@ RULES: Final = (
         "A shell under another name is not seen.",
         "cp /bin/sh /tmp/x",
         "cp a b",
-        test=_copies_shell,
+        test=copies_shell,
     ),
     Rule(
         "command.hidden-file",
@@ -643,7 +480,7 @@ RULES: Final = (
         "Writes over the record of what happened.",
         "cp x /var/log/auth.log",
         "cp x y",
-        test=_last_hits(LOGS),
+        test=last_hits(LOGS),
     ),
     Rule(
         "command.system-written",
@@ -653,7 +490,7 @@ RULES: Final = (
         "Writes into a folder of the system.",
         "cp x /usr/bin/x",
         "cp x y",
-        test=_last_hits(SYSTEM),
+        test=last_hits(SYSTEM),
     ),
     Rule(
         "command.archive-whole",
@@ -663,7 +500,7 @@ RULES: Final = (
         "Packs a whole home or folder of the system.",
         "tar czf x.tgz /etc",
         "tar czf x.tgz src",
-        test=lambda call, scope: any(_whole(scope.path(word)) for word in operands(call.args)[1:]),
+        test=lambda call, scope: any(whole(scope.path(word)) for word in operands(call.args)[1:]),
     ),
     Rule(
         "command.archive-secret",

@@ -73,7 +73,7 @@ def sends_secret(call: "Call", scope: "Scope") -> bool:
                 if not re.match(r"\w+://", arg) and arg != option(call.args, "-o", "--output", "-O", "-K", "--config")
             ]
         if call.name in {"scp", "rsync", "sftp"}:
-            words = [word for word in operands(local)]
+            words = list(operands(local))
             if not words or ":" not in words[-1]:
                 return False
             local = words[:-1]
