@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields, has
 
-from docs import commands_page, dap_page, expressions_page, protocol_page
+from docs import commands_page, dap_page, defender_commands_page, expressions_page, protocol_page
 from docs.markdown import MADE, code, summary, table
 from runtime import __version__, errors
 from runtime.app import completion
@@ -519,6 +519,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "debugger-commands.md": commands_page.page,
     "debugger-expressions.md": expressions_page.page,
     "debugger-protocol.md": protocol_page.page,
+    "defender-commands.md": defender_commands_page.page,
     "errors.md": errors_page,
     "gateway.md": gateway_page,
     "openapi.json": openapi_document,
