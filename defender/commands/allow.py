@@ -32,7 +32,7 @@ _GIT: Final = frozenset(
     " annotate version verify-commit verify-tag var".split()
 )
 _GIT_SKIP: Final = re.compile(
-    r"(?:(?:-C ?\S+|--no-pager|-P|--git-dir[= ]\S+|--work-tree[= ]\S+|--no-optional-locks|-p|--paginate|-c (?:color|core\.quotepath|log|diff\.(?:renames|algorithm))\S*) )*"
+    r"(?:(?:-C ?\S+|--no-pager|-P|--no-optional-locks|-p|--paginate|-c (?:color|core\.quotepath|log|diff\.(?:renames|algorithm))\S*) )*"
 )
 _GIT_LISTS: Final = r"-[avrl]+|--(list|all|remotes|show-current|merged|no-merged|contains|sort=\S+|format=\S+)"
 _GIT_BAD: Final = re.compile(r" (--ou?t?|-O|--ext?-?|--textc|--open?|--exec)|^--exec-path")

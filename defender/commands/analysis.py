@@ -21,6 +21,8 @@ _ODD: Final = re.compile(
 _MIXED: Final = re.compile(
     r"[A-Za-z][\u0370-\u03ff\u0400-\u04ff\uff01-\uff5e]|[\u0370-\u03ff\u0400-\u04ff\uff01-\uff5e][A-Za-z]"
 )
+LONG: Final = 300
+"""Characters from which on a text for Windows is read as shell text only at its beginning."""
 MOST_SIGNALS: Final = 12
 """Signals that an assessment keeps, the strictest first."""
 
@@ -92,7 +94,7 @@ def _read(command: str | bytes) -> tuple[str, list[Call], list[Signal]]:
         from defender.commands.reader import Reader
 
         reader = Reader()
-        reader.foreign = foreign
+        reader.foreign = foreign and len(text) > LONG
         reader.read(text)
         if not reader.signals and not _PLAIN.fullmatch(text) and not reader.agrees(text):
             reason = "Two ways of reading the command do not find the same programs in it."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_CALLS: Final = 300
 """Simple commands that are read of one text."""
 MOST_FOREIGN: Final = 10
-"""Simple commands that are read of a text for another kind of shell that cannot be parsed."""
+"""Simple commands that are read of a long text for another kind of shell, which is never allowed."""
 MOST_BROKEN: Final = 24
 """Simple commands of the tree from which on a text that cannot be parsed is not also split by hand."""
 MOST_TEXTS: Final = 60
@@ -63,7 +63,7 @@ class Reader:
         self.full = False
         self.heads: list[str] = []
         self.foreign = False
-        """Whether the text looks like one for another kind of shell: then little of what cannot be parsed is read."""
+        """Whether the text is a long one for another kind of shell: then only its beginning is read."""
         self.most_calls = MOST_CALLS
         self.words = Expansion(self)
 
@@ -100,6 +100,8 @@ class Reader:
             self.unresolved(text, "command.unresolved-text", "What a shell is told to run is not known in full.", 0.68)
             if not without(text).strip():
                 return tags(text)
+        if self.foreign and not self.texts:
+            self.most_calls = MOST_FOREIGN
         self.texts += 1
         if self.depth >= DEEPEST or self.texts > MOST_TEXTS:
             self.over(text)
@@ -127,8 +129,6 @@ class Reader:
     def _broken(self, root: "Node", text: str, stdin: str | None) -> str:
         """Read what the grammar does not take: its parts by the tree, and once more by a plain splitting."""
         self.unresolved(text, "command.unparsed", "The command cannot be parsed as shell text.", 0.62)
-        if self.foreign:
-            self.most_calls = min(self.most_calls, MOST_FOREIGN)
         self.statement(root, stdin)
         out = ""
         for words, piped in split(text[:MOST_BYTES]) if len(self.calls) < min(MOST_BROKEN, self.most_calls) else ():

@@ -206,6 +206,8 @@ def test_what_a_sub_shell_sets_is_gone_behind_it(command: str) -> None:
         "test -v 'a[$(rm -rf /)]'",
         "unset 'a[$(rm -rf /)]'",
         "x='a[$(rm -rf /)]'; echo $((x))",
+        "x='$(rm -rf /)'; echo ${x@P}",
+        "git --git-dir=/tmp/x status",
         "PATH=.:$PATH ls",
         "export LD_PRELOAD; ls",
         "cat <<E\\\nF\nE\nrm -rf /",
