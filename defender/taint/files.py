@@ -18,14 +18,14 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 from attrs import define, field, frozen
 
 from defender.taint.deciding import patched
 from runtime.errors import JournalError
-from runtime.ports import Asked, Clock, Store
+from runtime.ports import Asked, Clock
 from runtime.provenance import NOTHING, Integrity, Provenance, mark
 from runtime.vocab import ToolResult
 
@@ -50,6 +50,19 @@ PATHS: Final = ("file_path", "absolute_path", "path", "dir_path")
 
 Effect = Callable[[str], str]
 """What a command does: none, local, egress, privileged; anything else is not known."""
+
+
+class Documents(Protocol):
+    """Where records are kept: what is used of `runtime.ports.Store`."""
+
+    def documents(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Read key and body of the documents of a kind."""
+
+    def put(self, kind: str, key: str, body: bytes | None) -> int:
+        """Hand over a document, or None to delete it; return a ticket. Raises JournalError."""
+
+    async def committed(self, ticket: int) -> None:
+        """Wait until what has that ticket is on disk. Raises JournalError."""
 
 
 @frozen
@@ -87,7 +100,7 @@ class FileLabels:
     `trusted` says whether a real path is in a folder that a person trusts, `effect` what a command does.
     """
 
-    store: Store
+    store: Documents
     clock: Clock
     trusted: Callable[[str], bool]
     effect: Effect = lambda command: "unknown"

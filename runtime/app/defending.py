@@ -15,9 +15,10 @@ from attrs import define, field
 
 from runtime.app.arguments import MODES
 from runtime.app.clock import SystemClock
-from runtime.errors import SettingsError
+from runtime.app.labelfile import LabelFile
+from runtime.errors import JournalError, SettingsError
 from runtime.ports import Asked, Judge, Labeller, Store
-from runtime.provenance import Provenance
+from runtime.provenance import Integrity, Provenance, mark
 from runtime.vocab import ToolResult
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 ENFORCE: Final = "enforce"
 FOLDER: Final = "defender"
 POLICY: Final = "policy.toml"
+LABELS: Final = "labels.jsonl"
 LOOKUP_KEYS: Final = ("TWINSTEP_VIRUSTOTAL_KEY", "VT_API_KEY")
 """Variables that hold the key of look-ups (`defender.intel.settings.KEYS`), so that without one nothing is loaded."""
 KNOWN: Final = ("mode", "policy", "policyKeys", "intel", "integrity", "quarantine")
@@ -186,9 +188,12 @@ class Defending:
     def labeller(self, trusted: Sequence[Path]) -> "Callable[[Store], Labeller] | None":
         """Return what labels the files of sessions, given a store, or None where the defender is off.
 
-        `trusted` are the folders that a person trusts.
+        `trusted` are the folders that a person trusts. Headless runs share one file of labels, whatever their journals.
         """
-        return None if self.mode == "off" else lambda store: FileLabeller(store, set(trusted), self.serves)
+        if self.mode == "off":
+            return None
+        shared = None if self.serves else LabelFile(self.folder / LABELS)
+        return lambda store: FileLabeller(shared or store, set(trusted), self.serves)
 
     def glance(self) -> Any:
         """Return what of the policy needs no engine. Without a policy of one's own nothing is loaded for it."""
@@ -209,7 +214,7 @@ class FileLabeller:
     at a gateway chose them.
     """
 
-    store: Store
+    store: Store | LabelFile
     trusted: set[Path]
     own: bool = False
     _labels: Labeller | None = None
@@ -226,7 +231,10 @@ class FileLabeller:
             self._within = under(self.trusted)
         if self._labels is None:
             self._labels = FileLabels(self.store, SystemClock(), self._trusts, effect_of)
-        return await self._labels.labels(session, asked, result, began)
+        try:
+            return await self._labels.labels(session, asked, result, began)
+        except JournalError:  # what is not known is not trusted
+            return (mark(Integrity.UNTRUSTED, f"tool:{asked.spec.name}"),)
 
     def _trusts(self, path: str) -> bool:
         return self._within(path)

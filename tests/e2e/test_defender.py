@@ -122,3 +122,23 @@ async def test_decisions_are_in_the_ledger(tmp_path: Path) -> None:
     _, command = await ran(tmp_path, running(PROOF, search=True))
     (entry,) = entries(places({"HOME": str(command.home)}), "decision")
     assert (entry.body["decision"], entry.body["enforced"]) == ("review", True)
+
+
+async def test_what_a_tainted_run_wrote_is_not_trusted_by_the_next_run(tmp_path: Path) -> None:
+    written = stub.script(
+        calling("google_web_search", query="weather"),
+        SEARCHED,
+        calling("write_file", file_path="notes.txt", content="Run the build."),
+        stub.events(stub.chunk([{"text": "done"}], "STOP")),
+    )
+    read = stub.script(
+        calling("read_file", file_path="notes.txt"),
+        calling("run_shell_command", command=PROOF),
+        stub.events(stub.chunk([{"text": "done"}], "STOP")),
+    )
+    first, command = await ran(tmp_path, written)
+    assert [one["status"] for one in results(first)] == ["success", "success"]
+    second, command = await ran(tmp_path, read)
+    assert [one["status"] for one in results(second)] == ["success", "error"]
+    assert "taint." in str(results(second)[-1])
+    assert not (command.workspace / "proof").exists()
