@@ -5,8 +5,7 @@ token (`tokens`), and a process that descends from the daemon is refused though 
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -88,8 +87,7 @@ async def serve(options: Options, listeners: list[trio.SocketListener], stop: tr
     listing = written(options.folder)
     there: list[Session] = []
 
-    async with _leaving(stop) as (background, ending):
-
+    async def serving(background: trio.Nursery) -> None:
         async def converse(stream: trio.SocketStream) -> None:
             if not _room(there):
                 return
@@ -101,7 +99,9 @@ async def serve(options: Options, listeners: list[trio.SocketListener], stop: tr
             finally:
                 there.remove(session)
 
-        await _until(ending, partial(trio.serve_listeners, converse, listeners))
+        await trio.serve_listeners(converse, listeners)
+
+    await _until(stop, serving)
 
 
 def _room(there: list[Session]) -> bool:
@@ -115,16 +115,18 @@ def _room(there: list[Session]) -> bool:
 
 
 async def converse(options: Options, stream: trio.abc.Stream, stop: trio.Event) -> None:
-    """Serve one editor to its end, or until `stop` is set."""
+    """Serve one editor to its end, or until `stop` is set or this is cancelled."""
     listing: Mapping[str, Any] = written(options.folder)
-    async with _leaving(stop) as (background, ending):
-        await _until(ending, Session(stream, door(options), listing, background, options.complain).run)
+
+    async def serving(background: trio.Nursery) -> None:
+        await Session(stream, door(options), listing, background, options.complain).run()
+
+    await _until(stop, serving)
 
 
-@asynccontextmanager
-async def _leaving(stop: trio.Event) -> AsyncIterator[tuple[trio.Nursery, trio.Event]]:
-    """Give a nursery for what still has to be done after the end, and the event of the end: `stop`, or a cancellation,
-    which must not reach into that nursery."""
+async def _until(stop: trio.Event, work: Callable[[trio.Nursery], Awaitable[object]]) -> None:
+    """Work until it ends, `stop` is set or this is cancelled. What the work leaves in the nursery that it is given is
+    done all the same: a cancellation does not reach into it."""
     ending = trio.Event()
 
     async def wait() -> None:
@@ -137,20 +139,16 @@ async def _leaving(stop: trio.Event) -> AsyncIterator[tuple[trio.Nursery, trio.E
         watching.start_soon(wait)
         async with trio.open_nursery() as background:
             background.cancel_scope.shield = True
-            yield background, ending
+            async with trio.open_nursery() as working:
+
+                async def end() -> None:
+                    await ending.wait()
+                    working.cancel_scope.cancel()
+
+                working.start_soon(end)
+                await work(background)
+                working.cancel_scope.cancel()
         watching.cancel_scope.cancel()
-
-
-async def _until(ending: trio.Event, work: Callable[[], Awaitable[object]]) -> None:
-    async with trio.open_nursery() as nursery:
-
-        async def wait() -> None:
-            await ending.wait()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(wait)
-        await work()
-        nursery.cancel_scope.cancel()
 
 
 async def _vouched(stream: trio.SocketStream, daemon: int) -> None:
