@@ -4,6 +4,7 @@ The journal is the truth and the note of a run is written a moment later, so the
 """
 
 from collections.abc import Iterable
+from enum import Enum, auto
 
 from attrs import evolve
 
@@ -14,6 +15,27 @@ from runtime.step.state import Outcome, State
 
 STATUS = {"done": "ok", "cancelled": "aborted"}
 STOP = {"ok": "stop", "aborted": "aborted"}
+
+
+class Place(Enum):
+    """Where the message of a run stands in its session."""
+
+    WAITING = auto()
+    STEERING = auto()
+    OPEN = auto()
+    NOWHERE = auto()
+
+
+def place(run: str, state: State) -> tuple[Place, str]:
+    """Return where the message of a run stands, and the id of that message: several may have been put together."""
+    for waiting in (one.message.id for one in state.lane):
+        if named(waiting, run):
+            return Place.WAITING, waiting
+    if state.steering is not None and named(state.steering.id, run):
+        return Place.STEERING, state.steering.id
+    if state.prompt is not None and state.prompt.message.id == run and state.phase in OPEN:
+        return Place.OPEN, run
+    return Place.NOWHERE, ""
 
 
 def named(message: str, run: str) -> bool:

@@ -19,7 +19,7 @@ from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.gateway import whose
 from runtime.gateway.asks import Ack, Ask, digest
 from runtime.gateway.entries import Entry, Run
-from runtime.gateway.fates import ended, fate, named
+from runtime.gateway.fates import Place, ended, fate, named, place
 from runtime.gateway.frames import invalid, unavailable
 from runtime.gateway.hub import Hub
 from runtime.gateway.keeping import kept
@@ -557,20 +557,17 @@ class Runs:
         if session is None:
             self._end(run, "error", error="its session is gone")
             return
-        state = session.state
-        for waiting in (one.message.id for one in state.lane):
-            if waiting == run.id:
+        match place(run.id, session.state):
+            case Place.WAITING, message:
+                if message != run.id:
+                    self._merge(message, run)
                 return
-            if named(waiting, run.id):
-                self._merge(waiting, run)
+            case Place.STEERING, _:
+                self._steering[session.id] = (*self._steering.get(session.id, ()), run.id)
                 return
-        if state.steering is not None and named(state.steering.id, run.id):
-            self._steering[session.id] = (*self._steering.get(session.id, ()), run.id)
-            return
-        prompt = state.prompt
-        if prompt is not None and prompt.message.id == run.id and state.phase in OPEN:
-            self._go_on(run, session)
-            return
+            case Place.OPEN, _:
+                self._go_on(run, session)
+                return
         told = fate(run, self._steps(session))
         if told is None and run.status == "queued":
             self._never_came(run)
