@@ -72,6 +72,9 @@ journals: venv ## replay 10,000 random journals, and see that a changed one is r
 ledger: venv ## kill writers of the ledger 1,000 times: is anything acknowledged lost (LEDGER="--kills 1000 --seed 0")
 	@$(RUN) tests.faults.ledger_kills $(LEDGER)
 
+defender: venv ## measure the defender against its goals and write its pages (DEFENDER="--agentdojo PYTHON")
+	@$(RUN) tests.acceptance.defender --write $(DEFENDER)
+
 soak: venv ## 100,000 turns, then 10,000 idle clients: does the gateway keep its memory and its pace (SOAK=, IDLE=)
 	@$(RUN) tests.acceptance.gateway.soak $(SOAK)
 	@$(RUN) tests.acceptance.gateway.idle $(IDLE)
