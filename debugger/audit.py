@@ -6,10 +6,10 @@ can write the store could also compute a whole new chain, or cut off its end: ag
 hash) that was kept elsewhere. Values are written as they come: whoever writes an
 entry redacts it first. What is large is cut to its size and its hash.
 
-Of what a person has done to a session, the entry goes to the store first and the change after it, and a store writes in
-order: no change is on disk without its entry. Where the change is then refused, an entry `refused` follows which names
-the first. Where the process ended between the two, the first may speak of what never was: the journal of the session,
-which has the name of the person at each record, tells.
+Of what a person changes, the entry goes to the store first and the change after it, and a store writes in order: no
+change is on disk without its entry. What came of it follows: an entry `done` or `refused` that names the first. Where
+the process ended before that, the first may speak of what never was: the journal of the session, which has the name of
+the person at each record, tells.
 """
 
 import json
@@ -27,6 +27,8 @@ from runtime.stores.chain import BEGINNING, Head, canonical, cut, faults
 from runtime.stores.chain import hashed as digest
 
 KIND: Final = "audit"
+DONE: Final = "done"
+"""The action of an entry about another one: what that one speaks of happened."""
 REFUSED: Final = "refused"
 """The action of an entry about another one: what that one speaks of did not happen, or not all of it."""
 TEXT: Final = 4_096
@@ -69,6 +71,17 @@ class Report:
 
 
 @define(eq=False)
+class Deed:
+    """What an entry speaks of, while it is done: whoever does it says here what came of it, as a plain value.
+
+    `session` is that which it was done to, where it was not there before.
+    """
+
+    told: Any = None
+    session: str = ""
+
+
+@define(eq=False)
 class Audit:
     """The audit of one store. `head` is the last entry that was added, on disk or on its way there."""
 
@@ -108,24 +121,29 @@ class Audit:
         return self._put({**members, "reason": reason[:TEXT], "before": cut(before), "after": cut(after)})
 
     @contextmanager
-    def about(self, action: str, made: Callable[[], Any] = lambda: None, **about: Any) -> Iterator[int]:
-        """Add an entry, as `add` does, and let what it speaks of happen in the block, which gets the ticket.
+    def about(self, action: str, made: Callable[[], Any] = lambda: None, **about: Any) -> Iterator[Deed]:
+        """Add an entry, as `add` does, and let what it speaks of happen in the block.
 
-        Where the block raises, an entry `refused` follows: with the sentence, the number and action of the first, and
-        what `made` says was done nevertheless. If the store has no room for it now, it comes before the next entry.
+        An entry `done` follows with the number and action of the first and what the block told, else what `made` says;
+        or, where the block raises, `refused`: with the sentence too, and with what was done nevertheless. If the store
+        has no room for it now, it comes before the next entry.
         """
-        ticket = self.add(action, **about)
-        number = self.head.number
+        self.add(action, **about)
+        first = {"number": self.head.number, "action": action}
+        deed = Deed()
+        outcome, why = DONE, ""
         try:
-            yield ticket
-        except Exception as exc:
+            yield deed
+        except BaseException as exc:
+            outcome, why = REFUSED, str(exc) if isinstance(exc, Exception) else "it was given up"
+            raise
+        finally:
             who = {name: about.get(name, "") for name in ("user", "connection", "peer", "session")}
-            first = {"number": number, "action": action}
-            why = {"action": REFUSED, "reason": str(exc)[:TEXT], "before": first, "after": cut(made())}
-            self._owed.append({**who, **why})
+            who["session"] = deed.session or who["session"]
+            told = cut(made() if deed.told is None else deed.told)
+            self._owed.append({**who, "action": outcome, "reason": why[:TEXT], "before": first, "after": told})
             with suppress(JournalError):  # a store that has no room has it later, and one that is broken never
                 self._settle()
-            raise
 
     def _settle(self) -> None:
         """Add what could not be added before. It is little: while it waits, nothing else is added."""
@@ -144,6 +162,10 @@ class Audit:
     async def write(self, action: str, **about: Any) -> None:
         """Add an entry, and return when it is on disk. Raises JournalError if it never will be."""
         await self.store.committed(self.add(action, **about))
+
+    async def settled(self, ticket: int = 0) -> None:
+        """Return when the last entry is on disk, and what has this ticket. Raises JournalError if it never will be."""
+        await self.store.committed(max(self._ticket, ticket))
 
     async def entries(self, limit: int, session: str = "") -> list[Entry]:
         """Return the last entries on disk, oldest first, of one session or of all. Broken ones are left out."""

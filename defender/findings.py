@@ -26,7 +26,7 @@ def strictest(decisions: Iterable[Decision]) -> Decision:
 
 def excerpt(text: str) -> str:
     """Return the evidence as it is kept: one line, printable, cut at MOST_EVIDENCE characters."""
-    shown = text[: MOST_EVIDENCE + 1]
+    shown = text[: MOST_EVIDENCE + 1].replace("\n", " ").replace("\t", " ")
     if not shown.isprintable():
         shown = "".join(char if char.isprintable() else " " for char in shown)
     return shown if len(shown) <= MOST_EVIDENCE else f"{shown[: MOST_EVIDENCE - 1]}…"

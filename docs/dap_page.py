@@ -102,7 +102,7 @@ CONSOLE: Final = f"""
 
 A line is an expression, if it can be read as one, and else a command of `twinstep attach`
 ([all of them](debugger-commands.md)); with a colon in front it is always a command: `step` shows where the session
-stands, `:step` takes a step. What ends the connection or needs a terminal is refused.
+stands, `:step` takes a step. What ends the connection, needs a terminal or writes a file is refused.
 
 A request whose name begins with `{CUSTOM}` is a command of the [debugger's protocol](debugger-protocol.md) with its
 params, and `threadId` in place of a session: `{CUSTOM}blame`, `{CUSTOM}fork`.

@@ -11,7 +11,14 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import NOTHING, fields, has
 
-from docs import commands_page, dap_page, defender_policy_page, expressions_page, protocol_page
+from docs import (
+    commands_page,
+    dap_page,
+    defender_commands_page,
+    defender_policy_page,
+    expressions_page,
+    protocol_page,
+)
 from docs.markdown import MADE, code, summary, table
 from runtime import __version__, errors
 from runtime.app import completion
@@ -309,7 +316,9 @@ def values(action: argparse.Action) -> str:
         return ""
     named = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     taken = ", ".join(code(str(choice)) for choice in action.choices) if action.choices else named
-    return f"{taken}; may be left out: `{action.const}`" if action.nargs == "?" else taken
+    if action.nargs != "?":
+        return taken
+    return f"{taken}; may be left out" + (f": `{action.const}`" if action.const is not None else "")
 
 
 AFTER_A_CRASH: Final = {
@@ -543,6 +552,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "debugger-commands.md": commands_page.page,
     "debugger-expressions.md": expressions_page.page,
     "debugger-protocol.md": protocol_page.page,
+    "defender-commands.md": defender_commands_page.page,
     "defender-policy.md": defender_policy_page.page,
     "errors.md": errors_page,
     "gateway.md": gateway_page,

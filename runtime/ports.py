@@ -291,6 +291,9 @@ class Store(Protocol):
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`, oldest first."""
 
+    def paced(self, session: str, after: int = 0) -> Iterator[StoredRecord | None]:
+        """Read them as `records` does; None stands where others may run, because much else was passed over."""
+
     def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
         """Return the newest snapshot with `seq` ≤ `upto`, or None."""
 

@@ -9,32 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from attrs import field, frozen
-
 from debugger.bundle.errors import BadBundle
 from debugger.bundle.names import BLOBS, JOURNAL
 from runtime.ports import StoredRecord
 from runtime.stores import lines
 
 
-@frozen
-class Written:
-    """Records as members: the lines, and the blobs by their hashes."""
-
-    lines: bytes
-    blobs: Mapping[str, bytes] = field(factory=dict)
-
-    @property
-    def members(self) -> dict[str, bytes]:
-        """The members, blobs in the order of their names."""
-        return {JOURNAL: self.lines} | {f"{BLOBS}{name}": self.blobs[name] for name in sorted(self.blobs)}
+def line(record: StoredRecord) -> bytes:
+    """Return the line of a packed record (codec `json`)."""
+    return lines.record_line(record.session, record.seq, record.body)
 
 
-def written(records: Sequence[tuple[StoredRecord, Sequence[tuple[str, bytes]]]]) -> Written:
-    """Return the members of packed records (codec `json`), which begin at number 1 and have no gap."""
-    blobs = {name: data for _, attached in records for name, data in attached}
-    rows = (lines.record_line(one.session, one.seq, one.body) for one, _ in records)
-    return Written(b"".join((lines.HEADER, *rows)), blobs)
+def members(rows: Sequence[bytes], blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the members of lines of records, which begin at number 1 and have no gap, and of blobs by their hashes.
+
+    Blobs stand in the order of their names.
+    """
+    return {JOURNAL: b"".join((lines.HEADER, *rows))} | {f"{BLOBS}{name}": blobs[name] for name in sorted(blobs)}
 
 
 def read(content: bytes, session: str, where: str) -> list[StoredRecord]:

@@ -1,4 +1,7 @@
-"""Makes a bundle of the records of a session: records in, bytes out, in slices so that others can run between.
+"""Makes a bundle of the records of a session: records in, bytes out. Pure.
+
+All that grows with the records goes in slices, so that others can run between (`making`). What is then hashed and put
+into one file is bytes and nothing else: that may be done in a thread (`Draft.sealed`).
 
 What does not replay does not become a bundle: the records come with the steps that were taken of them.
 """
@@ -6,6 +9,7 @@ What does not replay does not become a bundle: the records come with the steps t
 import json
 import platform
 from collections.abc import Generator, Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 from attrs import frozen
@@ -28,10 +32,11 @@ from runtime.step.records import SCHEMA, pack
 
 @frozen
 class Made:
-    """A bundle as bytes, and its manifest."""
+    """A bundle as bytes, its manifest, and the SHA-256 of the bytes."""
 
     manifest: Manifest
     data: bytes
+    hash: str
 
     @property
     def line(self) -> str:
@@ -40,7 +45,31 @@ class Made:
         return f"session {about.session}, {about.records} records, state {about.digest}; {about.redaction.line}"
 
 
-def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) -> Generator[None, None, Made]:
+@frozen
+class Draft:
+    """All that a bundle is made of: the members, and the last state of the session."""
+
+    state: State
+    secrets: Secrets | None
+    stop: bytes
+    rows: Sequence[bytes]
+    blobs: Mapping[str, bytes]
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes the bundle has."""
+        return len(self.stop) + sum(map(len, self.rows)) + sum(map(len, self.blobs.values()))
+
+    def sealed(self) -> Made:
+        """Return the bundle. It takes as long as hashing all of it three times. Raises CannotExport."""
+        members = {STOP: self.stop} | journal.members(self.rows, self.blobs)
+        _check(members)
+        about = _manifest(self.state, self.secrets, members)
+        data = packed({MANIFEST: about.written, **members})
+        return Made(about, data, sha256(data).hexdigest())
+
+
+def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) -> Generator[None, None, Draft]:
     """Return the bundle of a session, from its first record to the last of these. Yields every SLICE records.
 
     Without `secrets` nothing is redacted. Raises CannotExport.
@@ -50,18 +79,15 @@ def making(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) 
     if secrets is not None:
         taken = yield from redacting(taken, secrets)
         standing = cleaned_standing(standing, secrets)
-    rows = []
+    rows, blobs = list[bytes](), dict[str, bytes]()
     for one in taken:
-        body, blobs = pack(one.record, "json")
-        rows.append((StoredRecord(one.state.session, one.seq, body), blobs))
+        body, attached = pack(one.record, "json")
+        rows.append(journal.line(StoredRecord(one.state.session, one.seq, body)))
+        blobs |= attached
         if one.seq % SLICE == 0:
             yield
-    members = {STOP: json.dumps(context(taken[-1], standing), indent=1).encode() + b"\n"}
-    members |= journal.written(rows).members
-    _check(members)
-    about = _manifest(taken[-1].state, secrets, members)
-    yield
-    return Made(about, packed({MANIFEST: about.written, **members}))
+    stop = json.dumps(context(taken[-1], standing), indent=1).encode() + b"\n"
+    return Draft(taken[-1].state, secrets, stop, rows, blobs)
 
 
 def made(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) -> Made:
@@ -71,8 +97,8 @@ def made(taken: Sequence[Taken], secrets: Secrets | None, standing: Standing) ->
         try:
             next(work)
         except StopIteration as done:
-            found: Made = done.value
-            return found
+            draft: Draft = done.value
+            return draft.sealed()
 
 
 def _check(members: Mapping[str, bytes]) -> None:

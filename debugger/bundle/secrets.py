@@ -1,9 +1,9 @@
 """Which texts of a session are secret, and what stands in their place. Pure.
 
 Secret is what `debugger.schema` says: the value of a secret field or key, wherever it stands; in JSON that is itself a
-text; in a header, in a line of an environment and in an address. And whatever the caller knows to be secret. The
-same secret has the same placeholder throughout, and is replaced in every text in which it stands, also escaped: as JSON
-(also twice), in an address, in HTML, as base64 or hex.
+text; in a header, in a line of an environment and in an address; behind its name in plain text (`prose`). And whatever
+the caller knows to be secret. The same secret has the same placeholder throughout, and is replaced in every text in
+which it stands, also escaped: as JSON (also twice), in an address, in HTML, as base64 or hex.
 
 A secret shorter than SHORT is replaced where it stands as a value and nowhere else: it is part of many words.
 """
@@ -21,6 +21,7 @@ from urllib.parse import quote, quote_plus
 from attrs import define, field
 
 from debugger.bundle.errors import CannotExport
+from debugger.bundle.prose import names_secret, told_in_prose
 from debugger.schema import is_secret
 from runtime.vocab import nested_within
 
@@ -40,12 +41,6 @@ _ACCESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']*:([^\s/@\"'
 """The password in an address."""
 
 
-def names_secret(name: str) -> bool:
-    """Whether the name of a variable or parameter says that it is secret, by its end: `GEMINI_API_KEY`."""
-    words = re.split("[_-]", name.lower())
-    return any(is_secret("_".join(words[place:])) for place in range(len(words)))
-
-
 def told_in(text: str) -> Iterator[str]:
     """Yield the secrets that a text tells by their names."""
     if ":" in text:
@@ -60,6 +55,7 @@ def told_in(text: str) -> Iterator[str]:
             if names_secret(name):
                 yield (value := value.strip())
                 yield value.strip("\"'")
+    yield from told_in_prose(text)
     if text[:1] in "{[" or text.lstrip()[:1] in ("{", "["):
         yield from _scalars_of(text)
 

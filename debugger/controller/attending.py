@@ -6,6 +6,7 @@ from typing import Any
 import trio
 from attrs import define, fields
 
+from debugger.controller.audited import audited
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, find, usable
 from debugger.controller.keeping import Kept
@@ -206,14 +207,16 @@ class Attending:
     async def new(self, caller: Caller, params: p.New) -> Any:
         """Begin a session; suspended, its first step waits."""
         debugger = self.debugger
-        session = debugger.names.new(params.key, params.agent)
-        watcher = Watcher(caller.connection, caller.user, includes(caller.role, "driver"))
-        debugger.leases.attach(session.id, watcher)
-        debugger.attended(session)
-        if params.suspended:
-            debugger.dispatcher.hold(session, by(caller), params.reason or "new session")
-        about = {"user": caller.user, "connection": caller.connection, "session": session.id}
-        await debugger.audit.write("new", **about, reason=params.reason)
+        wanted = {"key": params.key, "agent": params.agent, "suspended": params.suspended}
+        with audited(debugger, caller, None, "new", params.reason, after=wanted) as deed:
+            session = debugger.names.new(params.key, params.agent)
+            deed.session = session.id
+            watcher = Watcher(caller.connection, caller.user, includes(caller.role, "driver"))
+            debugger.leases.attach(session.id, watcher)
+            debugger.attended(session)
+            if params.suspended:
+                debugger.dispatcher.hold(session, by(caller), params.reason or "new session")
+        await debugger.audit.settled(session.ticket)
         return standing(debugger.look(session), debugger.here(session))
 
     async def display(self, caller: Caller, params: p.Display) -> Any:

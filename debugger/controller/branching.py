@@ -12,6 +12,7 @@ from typing import Any
 import trio
 from attrs import asdict, define
 
+from debugger.controller.audited import audited
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, find, hold_of
 from debugger.controller.stopping import standing
@@ -78,7 +79,8 @@ class Branching:
             self.debugger, caller, session, seq, params.name, params.reason or params.note, params.receipt
         )
         if params.note:
-            self.debugger.dispatcher.mark(session, name, by(caller), params.note)
+            self._mark(caller, session, params.reason, session.state.seq, name, params.note)
+            await self.debugger.audit.settled(session.ticket)
         return self._standing(session)
 
     async def switch(self, caller: Caller, params: p.Switch) -> Any:
@@ -86,17 +88,11 @@ class Branching:
         debugger, session = self.debugger, self._held(caller, params.session)
         await timeline_of(debugger, session)
         hold_of(session)
-        before = session.state.branch
-        await debugger.dispatcher.switch(session, params.branch, by(caller), params.receipt, params.reason or "switch")
-        await debugger.audit.write(
-            "switch",
-            user=caller.user,
-            connection=caller.connection,
-            session=session.id,
-            reason=params.reason,
-            before=before,
-            after={"branch": params.branch, "receipt": params.receipt},
-        )
+        wanted = {"branch": params.branch, "receipt": params.receipt}
+        reason = params.reason or "switch"
+        with audited(debugger, caller, session, "switch", params.reason, before=session.state.branch, after=wanted):
+            await debugger.dispatcher.switch(session, params.branch, by(caller), params.receipt, reason)
+        await debugger.audit.settled(session.ticket)
         return self._standing(session)
 
     async def restart(self, caller: Caller, params: p.Restart) -> Any:
@@ -120,25 +116,33 @@ class Branching:
             raise Failure("bad_params", "needs a name or a note", at="with.name")
         debugger, session = self.debugger, driven(self.debugger, caller, params.session)
         seq = debugger.look(session).at if params.at is None else params.at
-        step = debugger.dispatcher.mark(session, params.name, by(caller), params.note, seq)
-        told = {"at": seq, "name": params.name, "note": params.note}
-        await debugger.audit.write(
-            "mark",
-            user=caller.user,
-            connection=caller.connection,
-            session=session.id,
-            reason=params.reason,
-            after=told,
-        )
+        made = self._mark(caller, session, params.reason, seq, params.name, params.note)
+        await debugger.audit.settled(session.ticket)
+        return made
+
+    def _mark(self, caller: Caller, session: Session, reason: str, seq: int, name: str, note: str) -> dict[str, Any]:
+        told = {"at": seq, "name": name, "note": note}
+        with audited(self.debugger, caller, session, "mark", reason, after=told):
+            step = self.debugger.dispatcher.mark(session, name, by(caller), note, seq)
         return told | {"by": step.after.seq}
 
     async def fork(self, caller: Caller, params: p.Fork) -> Any:
         """Begin a session of its own as this one was at a record."""
         debugger, session = self.debugger, driven(self.debugger, caller, params.session)
         seq = await self._seq(session, params.at)
-        workspace = await self._files(caller, session, seq, params) if params.files == "copied" else ""
+        wanted = {"name": params.name, "at": seq, "files": params.files, "receipt": params.receipt}
+        with audited(debugger, caller, session, "fork", params.reason, after=wanted) as deed:
+            deed.told = {}  # what this session does meanwhile is not of the fork
+            workspace = await self._files(caller, session, seq, params) if params.files == "copied" else ""
+            child = await self._child(caller, session, seq, params, workspace)
+            deed.told = {"session": child.id, "files": workspace}
+        await debugger.audit.settled(child.ticket)
+        return self._standing(child) | {"of": session.id, "from": seq}
+
+    async def _child(self, caller: Caller, session: Session, seq: int, params: p.Fork, workspace: str) -> Session:
+        """Begin the fork, which works in `workspace` if that is named: else nothing stays of that."""
         try:
-            child = await debugger.names.fork(
+            return await self.debugger.names.fork(
                 session, seq, params.name, by(caller), params.reason, params.receipt, workspace
             )
         except BaseException:
@@ -146,16 +150,6 @@ class Branching:
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(partial(rmtree, workspace, ignore_errors=True))
             raise
-        told = {"session": child.id, "at": seq, "files": params.files, "receipt": params.receipt}
-        await debugger.audit.write(
-            "fork",
-            user=caller.user,
-            connection=caller.connection,
-            session=session.id,
-            reason=params.reason,
-            after=told,
-        )
-        return self._standing(child) | {"of": session.id, "from": seq}
 
     async def _files(self, caller: Caller, session: Session, seq: int, params: p.Fork) -> str:
         """Copy the folder that a session works in, once it is sure that it may be forked; return the copy."""

@@ -4,13 +4,13 @@ A change that the machine refuses has changed nothing. What was changed is judge
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import trio
 from attrs import define, evolve
 from cattrs import BaseValidationError, transform_error
 
+from debugger.controller.audited import audited
 from debugger.controller.cursor import Cursor
 from debugger.controller.engine import Debugger
 from debugger.controller.faults import MODEL
@@ -189,30 +189,14 @@ class Changing:
         """Make an edit; return the ticket of its record, and what is answered once that is on disk."""
         before = session.state
         changed = difference(before, advance(before, made).after)  # raises where the machine refuses
-        with self._about(caller, session, action, reason, [_plain(one) for one in made.changes], changed):
+        plain_changes = [_plain(one) for one in made.changes]
+        with audited(self.debugger, caller, session, action, reason, before=plain_changes, after=changed):
             self.debugger.control(session, made, by(caller))
         self._told(session, caller, [one.path for one in made.changes])
         return session.ticket, {"at": self.debugger.look(session).mark} | changed
 
     async def _committed(self, ticket: int) -> None:
-        await self.debugger.audit.store.committed(ticket)
-
-    def _about(
-        self, caller: Caller, session: Session, action: str, reason: str, before: Any, after: Any
-    ) -> AbstractContextManager[int]:
-        """Audit what happens in the block. Where it is refused, the records are named that were made nevertheless."""
-        first = session.state.seq + 1
-        return self.debugger.audit.about(
-            action,
-            lambda: {"records": list(range(first, session.state.seq + 1))},
-            user=caller.user,
-            connection=caller.connection,
-            peer=str(caller.peer or ""),
-            session=session.id,
-            reason=reason,
-            before=before,
-            after=after,
-        )
+        await self.debugger.audit.settled(ticket)
 
     def _told(self, session: Session, caller: Caller, paths: list[str]) -> None:
         at = self.debugger.look(session).mark
@@ -239,7 +223,7 @@ class Changing:
         _tried(state, (note, *events))
         name = await self._branch(caller, session, cursor, what, params.receipt)
         shown = [plain(one, Bounds(text=2_000)) for one in events]
-        with self._about(caller, session, what, reason, None, shown):
+        with audited(self.debugger, caller, session, what, reason, after=shown):
             self.debugger.control(session, note, by(caller))
             for event in events:
                 self.debugger.control(session, event, by(caller))
@@ -256,7 +240,8 @@ class Changing:
         debugger = self.debugger
         session = driven(debugger, caller, params.session)
         name = await self._branch(caller, session, self._cursor(session, params.at), "say", params.receipt)
-        with self._about(caller, session, "say", params.reason, None, params.text):
+        with audited(debugger, caller, session, "say", params.reason, after=params.text) as deed:
+            deed.told = {}  # the session may take it, and go on, while this waits
             await debugger.names.say(session, params.text, caller.user)
         return {"queued": len(session.state.lane)} | name
 

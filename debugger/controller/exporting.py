@@ -5,7 +5,6 @@ A bundle waits in memory until its last page was fetched, its connection ends or
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from typing import Any, Final
 
 import trio
@@ -16,7 +15,7 @@ from debugger.bundle.secrets import Secrets
 from debugger.bundle.stops import Standing
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import find
-from debugger.controller.travel import timeline_of
+from debugger.controller.travel import sliced, timeline_of
 from debugger.protocol import params as p
 from debugger.protocol.commands import includes
 from debugger.protocol.errors import Failure
@@ -29,6 +28,8 @@ MOST_KEPT: Final = 4
 MOST_MAKING: Final = 2
 ROWS: Final = 1_000
 """Records that are listed before others run."""
+AT_ONCE: Final = 256_000
+"""Bytes of a bundle that are hashed before others run; of a larger one it is done in a thread."""
 OWN: Final = "override"
 """The role that may have the records as they are, with their secrets."""
 
@@ -39,7 +40,6 @@ class _Kept:
 
     session: str
     made: Made
-    hash: str
 
 
 @define(eq=False)
@@ -65,7 +65,7 @@ class Exporting:
         session = find(self.debugger, params.session)
         if params.of:
             kept = self._kept.get(caller.connection)
-            if kept is None or (kept.hash, kept.session) != (params.of, session.id):
+            if kept is None or (kept.made.hash, kept.session) != (params.of, session.id):
                 raise Failure("stale", "this bundle is not there any more: export anew", at="with.of")
         else:
             kept = await self._made(caller, session, redact=params.redact)
@@ -73,7 +73,7 @@ class Exporting:
         if params.start + len(page) >= len(kept.made.data):
             self._kept.pop(caller.connection, None)
         return {
-            "of": kept.hash,
+            "of": kept.made.hash,
             "total": len(kept.made.data),
             "start": params.start,
             "data": b64encode(page).decode(),
@@ -94,11 +94,11 @@ class Exporting:
         if len(made.data) > MOST:
             text = f"the bundle has {len(made.data):,} bytes; more than {MOST:,} are made of the journal: "
             raise Failure("too_large", f"{text}twinstep export --journal")
-        kept = self._kept[caller.connection] = _Kept(session.id, made, sha256(made.data).hexdigest())
-        about = {"redact": redact, "records": made.manifest.records, "sha256": kept.hash}
+        about = {"redact": redact, "records": made.manifest.records, "sha256": made.hash}
         await self.debugger.audit.write(
             "export", user=caller.user, connection=caller.connection, session=session.id, after=about
         )
+        kept = self._kept[caller.connection] = _Kept(session.id, made)
         return kept
 
     async def _make(self, caller: Caller, session: Session, *, redact: bool) -> Made:
@@ -109,13 +109,10 @@ class Exporting:
             if seq % ROWS == 0:
                 await trio.lowlevel.checkpoint()
         work = making(taken, Secrets.of(self.secrets()) if redact else None, self._standing(caller, session))
-        while True:
-            try:
-                next(work)
-            except StopIteration as done:
-                made: Made = done.value
-                return made
-            await trio.lowlevel.checkpoint()
+        draft = await sliced(work)
+        if draft.size <= AT_ONCE:
+            return draft.sealed()
+        return await trio.to_thread.run_sync(draft.sealed)
 
     def _standing(self, caller: Caller, session: Session) -> Standing:
         watched = self.debugger.watched.get(session.id)

@@ -7,7 +7,7 @@ from debugger.repl.naming import begins, tail
 from debugger.server import Caller
 from runtime.errors import InputError, JournalError
 from runtime.sessions.session import Session
-from runtime.step import Phase
+from runtime.step import REST, Phase
 from runtime.step.state import Hold
 
 SHOWN = 5
@@ -70,7 +70,8 @@ def hold_of(session: Session, generation: int | None = None) -> Hold:
     """Return the hold of a session, which must be the one that is meant. Raises Failure."""
     hold = session.state.hold
     if hold is None:
-        raise Failure("not_held", f"session {session.id} is running: pause it first")
+        does = "rests" if session.state.phase in REST else "is running"
+        raise Failure("not_held", f"session {session.id} {does}: pause it first")
     if generation is not None and generation != hold.generation:
         text = f"hold {generation} of session {session.id} is over; it stands in hold {hold.generation}"
         raise Failure("stale", text, at="with.generation")

@@ -108,11 +108,12 @@ class Pointing:
 
     async def _keep(self, caller: Caller, action: str, about: Any) -> None:
         debugger = self.debugger
-        self.keep()
+        with debugger.audit.about(action, user=caller.user, connection=caller.connection, after=about):
+            self.keep()
         debugger.tell(
             "breakpoint", {"id": about if isinstance(about, int) else None, "what": action, "why": caller.user}
         )
-        await debugger.audit.write(action, user=caller.user, connection=caller.connection, after=about)
+        await debugger.audit.settled()
 
     async def add(self, caller: Caller, params: p.Breakpoint) -> Any:
         """Set a breakpoint."""

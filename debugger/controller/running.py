@@ -9,6 +9,7 @@ from attrs import define, field
 
 from debugger.breakpoints.budget import Allowance
 from debugger.controller.attending import attached
+from debugger.controller.audited import audited
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, driven, hold_of
 from debugger.controller.grains import finish, until_of, until_true
@@ -186,11 +187,9 @@ class Running:
         debugger.leave_past(session)  # a prompt is open at the head, if anywhere
         if session.state.phase not in OPEN:
             raise Failure("refused", f"session {session.id} has no open prompt: it is {session.state.phase.value}")
-        with debugger.audit.about(
-            "cancel", user=caller.user, connection=caller.connection, session=session.id, reason=params.reason
-        ):
+        with audited(debugger, caller, session, "cancel", params.reason):
             debugger.control(session, ev.Cancelled(caller.user, params.reason), by(caller))
-        await debugger.audit.store.committed(session.ticket)
+        await debugger.audit.settled(session.ticket)
         return self._standing(session)
 
     async def lock(self, caller: Caller, params: p.Lock) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import trio
 
 from debugger.breakpoints import Hit
+from debugger.controller.audited import audited
 from debugger.controller.cursor import Cursor
 from debugger.controller.engine import Debugger
 from debugger.controller.finding import by, hold_of
@@ -139,16 +140,11 @@ async def branch(
     timeline = await timeline_of(debugger, session)
     hold_of(session)
     name = name or free(timeline)
-    await debugger.dispatcher.back(session, seq, name, by(caller), reason, receipt)
+    wanted = {"branch": name, "origin": seq, "receipt": receipt}
+    with audited(debugger, caller, session, "branch", reason, before=session.state.branch, after=wanted):
+        await debugger.dispatcher.back(session, seq, name, by(caller), reason, receipt)
     generation = hold_of(session).generation
-    await debugger.audit.write(
-        "branch",
-        user=caller.user,
-        connection=caller.connection,
-        session=session.id,
-        reason=reason,
-        after={"branch": name, "origin": seq, "receipt": receipt},
-    )
+    await debugger.audit.settled(session.ticket)
     hold_of(session, generation)  # whoever wants a change there must not make it elsewhere
     return name
 

@@ -43,7 +43,7 @@ class Traveling:
         session, generation = self._held(caller, params.session)
         walk, place = await here(self.debugger, session)
         _known(walk, params.call)
-        cause = f"back {params.count} {params.grain}{' of ' + params.call if params.call else ''}"
+        cause = _cause("back", params.count, params.grain, params.call)
         search = back(walk, place, ends(params.grain, params.call), params.count, cause, params.call)
         return stand(self.debugger, caller, session, generation, walk, await sliced(search))
 
@@ -89,7 +89,7 @@ class Traveling:
         """Take steps that were taken already."""
         over, call = ends(params.grain, params.call), params.call
         _known(cursor.walk, call)
-        cause = f"step {params.count} {params.grain}{' of ' + call if call else ''}"
+        cause = _cause("forward", params.count, params.grain, call)
         return await self._forward(caller, session, cursor, self._over(cursor, cause, over, params.count, call))
 
     async def finish(self, caller: Caller, session: Session, cursor: Cursor) -> Any:
@@ -117,6 +117,11 @@ class Traveling:
         generation = hold_of(session).generation
         landing = await sliced(search)
         return stand(self.debugger, caller, session, generation, cursor.walk, landing)
+
+
+def _cause(way: str, count: int, grain: str, call: str) -> str:
+    """Return what a stop in the past says of how one came there: `back 2 steps`, `forward 1 call of c1`."""
+    return f"{way} {count} {grain}{'s' if count != 1 else ''}{' of ' + call if call else ''}"
 
 
 def _known(walk: Walk, call: str) -> None:

@@ -4,7 +4,7 @@ What is asked for again unchanged stays as it is, with what it has counted: edit
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import trio
 from attrs import define, field, frozen
@@ -12,6 +12,8 @@ from attrs import define, field, frozen
 from debugger.dap.points import GROUP, Wanted
 from debugger.protocol.errors import Failure
 
+DIGITS: Final = 9
+"""Of the number of a process."""
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 """Puts a request to the daemon. Raises Failure."""
 
@@ -30,6 +32,8 @@ class Points:
     """The breakpoints of one connection, in sets with a name."""
 
     ask: Ask
+    group: str = ""
+    """The group that all of them are in, and no others."""
     _sets: dict[str, list[Point]] = field(factory=dict)
     _deleted: int = 0
     """Deletions of ours that were not told yet."""
@@ -45,6 +49,15 @@ class Points:
         """Make these the breakpoints of a set. One that cannot be had is not verified, and the others are."""
         left = list(self._sets.get(name, ()))
         made: list[Point] = []
+        try:
+            await self._replace(wanted, left, made)
+        finally:  # given up half way, all that are there stay known
+            self._sets[name] = [*made, *left]
+        await self.delete(left)
+        self._sets[name] = made
+        return made
+
+    async def _replace(self, wanted: Sequence[Wanted], left: list[Point], made: list[Point]) -> None:
         for one in wanted:
             same = next((old for old in left if old.id is not None and old.wanted.spec == one.spec), None)
             if same is not None and not one.wrong:
@@ -52,9 +65,6 @@ class Points:
                 made.append(Point(one, same.id))
             else:
                 made.append(await self._added(one))
-        self._sets[name] = made
-        await self.delete(left)
-        return made
 
     async def _added(self, one: Wanted) -> Point:
         if one.wrong:
@@ -87,10 +97,15 @@ class Points:
         return True
 
     async def clear(self) -> None:
-        """Delete all of them."""
+        """Delete all of them, also those whose request was given up before the daemon said their number."""
         points = list(self)
         self._sets.clear()
         await self.delete(points)
+        if self.group:
+            await self._delete(0)  # there is none: it is refused behind all that was asked for before
+            rows = (await self.ask("break.list", {}))["breakpoints"]
+            for number in [row["id"] for row in rows if row.get("group") == self.group]:
+                await self._delete(number)
 
     async def missing(self) -> list[Point]:
         """Return those that somebody else has deleted; they are no longer ours."""
@@ -103,8 +118,9 @@ class Points:
     async def sweep(self, alive: Callable[[int], bool]) -> None:
         """Delete what servers left behind that were killed."""
         for row in (await self.ask("break.list", {}))["breakpoints"]:
-            pid = str(row.get("group", "")).removeprefix(GROUP)
-            if row.get("group") != pid and pid.isdecimal() and not alive(int(pid)):
+            group = str(row.get("group", ""))
+            pid = group.removeprefix(GROUP).partition(":")[0]
+            if group.startswith(GROUP) and pid.isdecimal() and len(pid) <= DIGITS and not alive(int(pid)):
                 await self._delete(row["id"])
 
 

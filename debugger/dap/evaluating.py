@@ -14,7 +14,7 @@ from debugger.dap import requests as r
 from debugger.dap.debuggee import Call, Debuggee, Handler
 from debugger.dap.errors import Refused
 from debugger.dap.receipts import NEEDS_RECEIPT, confirmation
-from debugger.dap.threads import Thread
+from debugger.dap.threads import Thread, name_of
 from debugger.dap.values import Node, counts, kind_of, text_of
 from debugger.dap.variables import Variables
 from debugger.protocol.commands import COMMANDS
@@ -30,6 +30,8 @@ COMMAND: Final = ":"
 UNREADABLE: Final = "bad_expression"
 EXPLAINED: Final = frozenset({"help", "dry", "aliases", "history"})
 """Lines that are answered here."""
+FILES: Final[Mapping[str, str]] = {"export": "bug.twinstep", "test": "--test test_bug.py"}
+"""Lines that write a file, and how a terminal writes it."""
 WHOLE: Final = 1 << 20
 """Bytes of a value that is copied."""
 EDITS: Final = frozenset({"edit", "undo", "redo", "inject", "kill", "stream", "verdict", "fault"})
@@ -57,8 +59,10 @@ class Evaluating:
         try:
             return await self._value(thread, text, args.context)
         except Failure as exc:
-            if exc.code != UNREADABLE or not _named(text):
+            if exc.code != UNREADABLE:
                 raise
+            if not _named(text):
+                raise Refused(f"{exc}; nor is it a command: `help` lists them") from exc
         return await self._command(call, thread, text)
 
     # --- expressions
@@ -117,7 +121,7 @@ class Evaluating:
         if isinstance(act, Local):
             await trio.lowlevel.checkpoint()
             if act.verb not in EXPLAINED:
-                raise BadLine(f"{act.verb}: this needs a terminal; use `twinstep attach`")
+                raise BadLine(self._elsewhere(thread, act.verb))
             return explained(act.verb, act.given, self.debuggee.threads.place)[1]
         if act.command in ("attach", "detach"):
             raise BadLine(f"{act.command}: an editor does this itself")
@@ -134,6 +138,13 @@ class Evaluating:
         if act.command in EDITS:
             call.then.append(lambda: self.variables.invalidated(thread))
         return render.answer(act, result, self.debuggee.threads.place)
+
+    def _elsewhere(self, thread: Thread, verb: str) -> str:
+        """Return why a line is not done here, and where it is."""
+        name = name_of(self.debuggee.threads.standing(thread))
+        if verb in FILES:
+            return f"{verb}: the console writes no files; in a terminal: `twinstep export {name} {FILES[verb]}`"
+        return f"{verb}: this needs a terminal; use `twinstep attach`"
 
     async def custom(self, call: Call, name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do a command of the debugger's protocol (`agent/NAME`): its params, with `threadId` in place of a session."""

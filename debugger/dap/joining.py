@@ -21,6 +21,7 @@ from debugger.dap.capabilities import capabilities
 from debugger.dap.debuggee import ALL, Call, Debuggee, Handler
 from debugger.dap.errors import Refused
 from debugger.dap.events import Events
+from debugger.dap.points import GROUP
 from debugger.dap.threads import Thread, title
 from debugger.protocol import ROLES, Role
 from debugger.protocol.errors import Failure
@@ -150,10 +151,12 @@ class Joining:
         client = await (self.door.view(bundle, wanted, self.nursery) if bundle else self.door.dial(wanted))
         try:
             await self.door.vouch(os.getpid() if bundle else client.welcome.pid)
-        except Failure:
-            await client.aclose()
+        except BaseException:  # also where the editor is gone by now: nobody else would ever end it
+            with trio.CancelScope(shield=True):
+                await client.aclose()
             raise
         self.debuggee.client = client
+        self.debuggee.points.group = f"{GROUP}{os.getpid()}:{client.welcome.connection}"
         self.debuggee.threads.place = Place(user=self.door.user, role=client.role)
         self.background.start_soon(client.run)
         self.nursery.start_soon(self.events.run)

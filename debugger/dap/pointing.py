@@ -1,7 +1,6 @@
 """Requests that set breakpoints. Each replaces a whole set, and is answered when the daemon has said what it took."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ class Pointing:
 
     def _owner(self) -> dict[str, Any]:
         """Return whose breakpoints these are: of all sessions, or of the one of this connection."""
-        made: dict[str, Any] = {"group": f"{points.GROUP}{os.getpid()}"}
+        made: dict[str, Any] = {"group": self.debuggee.points.group}
         if not self.debuggee.every and len(self.debuggee.threads):
             made["session"] = points.glob_of(self.debuggee.threads.chosen().session)
         return made

@@ -15,7 +15,7 @@ from debugger.dap.errors import Refused
 from debugger.dap.listing import kind_at
 
 GROUP: Final = "dap:"
-"""What groups of ours begin with; the id of the server's process follows."""
+"""What groups of ours begin with; the id of the server's process follows, and then the connection to the daemon."""
 _HITS: Final = re.compile(r"\s*(==|=|>=|>|%)?\s*([0-9]{1,9})\s*")
 _GLOB: Final = re.compile(r"([*?\[])")
 TRUE: Final = "true:"

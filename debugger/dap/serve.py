@@ -5,7 +5,8 @@ token (`tokens`), and a process that descends from the daemon is refused though 
 """
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,12 +84,11 @@ async def listen(options: Options, host: str, port: int) -> list[trio.SocketList
 
 
 async def serve(options: Options, listeners: list[trio.SocketListener], stop: trio.Event) -> None:
-    """Serve editors until `stop` is set. Each connection then still takes its breakpoints back."""
+    """Serve editors until `stop` is set or this is cancelled. Each connection then still takes its breakpoints back."""
     listing = written(options.folder)
     there: list[Session] = []
 
-    async with trio.open_nursery() as background:
-        background.cancel_scope.shield = True
+    async with _leaving(stop) as (background, ending):
 
         async def converse(stream: trio.SocketStream) -> None:
             if not _room(there):
@@ -101,14 +101,14 @@ async def serve(options: Options, listeners: list[trio.SocketListener], stop: tr
             finally:
                 there.remove(session)
 
-        await _until(stop, partial(trio.serve_listeners, converse, listeners))
+        await _until(ending, partial(trio.serve_listeners, converse, listeners))
 
 
 def _room(there: list[Session]) -> bool:
     """Whether one more may come: where there are too many, the oldest that has attached to nothing has to go."""
     if len(there) < CONNECTIONS:
         return True
-    idle = next((one for one in there if one.debuggee.client is None), None)
+    idle = next((one for one in there if one.debuggee.client is None and not one.leaving), None)
     if idle is not None:
         idle.leave()
     return idle is not None
@@ -117,16 +117,35 @@ def _room(there: list[Session]) -> bool:
 async def converse(options: Options, stream: trio.abc.Stream, stop: trio.Event) -> None:
     """Serve one editor to its end, or until `stop` is set."""
     listing: Mapping[str, Any] = written(options.folder)
-    async with trio.open_nursery() as background:
-        background.cancel_scope.shield = True
-        await _until(stop, Session(stream, door(options), listing, background, options.complain).run)
+    async with _leaving(stop) as (background, ending):
+        await _until(ending, Session(stream, door(options), listing, background, options.complain).run)
 
 
-async def _until(stop: trio.Event, work: Callable[[], Awaitable[object]]) -> None:
+@asynccontextmanager
+async def _leaving(stop: trio.Event) -> AsyncIterator[tuple[trio.Nursery, trio.Event]]:
+    """Give a nursery for what still has to be done after the end, and the event of the end: `stop`, or a cancellation,
+    which must not reach into that nursery."""
+    ending = trio.Event()
+
+    async def wait() -> None:
+        try:
+            await stop.wait()
+        finally:
+            ending.set()
+
+    async with trio.open_nursery() as watching:
+        watching.start_soon(wait)
+        async with trio.open_nursery() as background:
+            background.cancel_scope.shield = True
+            yield background, ending
+        watching.cancel_scope.cancel()
+
+
+async def _until(ending: trio.Event, work: Callable[[], Awaitable[object]]) -> None:
     async with trio.open_nursery() as nursery:
 
         async def wait() -> None:
-            await stop.wait()
+            await ending.wait()
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(wait)

@@ -38,6 +38,8 @@ FLUSH_SECONDS: Final = 2.0
 PROGRESS_SECONDS: Final = 0.5
 """How long a request runs before an editor is told of its progress."""
 IDS: Final[Mapping[str, int]] = {code: number for number, code in enumerate(CODES, 1)}
+DIGITS: Final = 17
+"""Of the number of a request."""
 OTHER: Final = 1_000
 """The number of an error that is not one of the protocol's."""
 
@@ -96,25 +98,32 @@ class Session:
         finally:
             await trio.aclose_forcefully(self.stream)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to end."""
+        return self._over or self._work.cancel_called
+
     def leave(self) -> None:
         """End the connection; what was answered still leaves."""
         self._work.cancel()
 
     async def _serve(self) -> None:
         send, receive = trio.open_memory_channel[Begun](UNDER_WAY)
-        async with trio.open_nursery() as nursery:
-            joining = Joining(self.debuggee, self.door, nursery, self.background, self.leave)
-            self._handlers = self._handling(joining)
-            nursery.start_soon(self._patience)
-            nursery.start_soon(self._lane, receive)
-            try:
+        joining: Joining | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                joining = Joining(self.debuggee, self.door, nursery, self.background, self.leave)
+                self._handlers = self._handling(joining)
+                nursery.start_soon(self._patience)
+                nursery.start_soon(self._lane, receive)
                 await self._read(nursery, send)
-            finally:
-                with trio.CancelScope(shield=True):
+                nursery.cancel_scope.cancel()
+        finally:  # when nothing of it is done any more: what was under way could set a breakpoint behind the last look
+            with trio.CancelScope(shield=True):
+                if joining is not None:
                     await joining.forget()
-                    if self.debuggee.client is not None:
-                        await self.debuggee.client.aclose()
-            nursery.cancel_scope.cancel()
+                if self.debuggee.client is not None:
+                    await self.debuggee.client.aclose()
 
     def _handling(self, joining: Joining) -> dict[str, Handler]:
         sources = Sources(self.debuggee)
@@ -229,7 +238,7 @@ class Session:
         number = args.request_id
         if args.progress_id:
             text = args.progress_id.removeprefix("p")
-            number = int(text) if text.isdecimal() else None
+            number = int(text) if text.isdecimal() and len(text) < DIGITS else None
         scope = self._scopes.get(number) if number is not None and number != call.request.seq else None
         if scope is not None:
             scope.cancel()

@@ -230,7 +230,7 @@ class Stepping:
             "targets": [
                 {
                     "id": self.debuggee.references.put(thread.session, Target(record=row["at"] - 1)),
-                    "label": line(f"before record {row['at']}: {kind} {row.get('call', '')}", 120),
+                    "label": line(f"before record {row['at']}: {kind} {row.get('call', '')}".rstrip(), 120),
                     "line": number - 1 + first,
                 }
                 for row in rows

@@ -98,7 +98,8 @@ class Threads:
         """Return where a held session stands. Raises Refused for one that runs."""
         found = self.standing(thread)
         if not found.held:
-            raise Refused(f"session {name_of(found)} is running: pause it first")
+            does = "rests" if found.resting else "is running"
+            raise Refused(f"session {name_of(found)} {does}: pause it first")
         return found
 
 

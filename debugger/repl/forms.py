@@ -142,7 +142,7 @@ class Words:
         if not text and default is not None:
             return default
         if not _NUMBER.fullmatch(text):
-            self.wrong(f"needs {what}, a number" if not text else f"{text!r} is not {what}, a number")
+            self.wrong(f"needs {what}, a number" if not text else f"{text!r} is no number: needs {what}")
         return int(text)
 
     def numbers(self, what: str) -> list[int]:

@@ -91,7 +91,7 @@ def _list(words: Words, place: Place) -> tuple[Act, ...]:
 def _signed(words: Words) -> int:
     text = words.word()
     if not re.fullmatch("-?[0-9]{1,15}", text):
-        words.wrong(f"{text!r} is not where to begin, a number")
+        words.wrong(f"{text!r} is no number: needs where to begin")
     return int(text)
 
 

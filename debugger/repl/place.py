@@ -9,7 +9,9 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from debugger.repl.naming import Names
+from runtime.step import REST
 
+_RESTING: Final = frozenset(phase.value for phase in REST)
 VALUES: Final = 200
 """Values that were shown and still have a name (`$7`)."""
 
@@ -43,6 +45,11 @@ class Standing:
     """How many of its prompts were told to be over."""
     lane: bool = False
     """Whether messages waited when the last of them was over: their prompts come next."""
+
+    @property
+    def resting(self) -> bool:
+        """Whether no prompt is open."""
+        return self.phase in _RESTING
 
     @property
     def call(self) -> str:

@@ -35,7 +35,6 @@ from debugger.repl.shell import Shell
 from debugger.repl.texts import line as in_a_line
 from debugger.repl.texts import many
 from runtime.errors import TwinstepError
-from runtime.step import REST
 
 TWICE: Final = 1.0
 """Seconds within which a second Ctrl-C leaves."""
@@ -304,16 +303,12 @@ def head(place: Place) -> str:
     name = in_a_line(place.names.short(place.session), 40)
     turn = f" t{standing.turn}" if standing.turn else ""
     if not standing.held:
-        resting = standing.phase in _RESTING
-        return f"{name}{turn} {'closed' if standing.closed else standing.phase if resting else 'running'}"
+        return f"{name}{turn} {'closed' if standing.closed else standing.phase if standing.resting else 'running'}"
     step = in_a_line(standing.step.get("kind", ""), 40)
     by = in_a_line(standing.by.removeprefix("debugger:"), 40)
     if standing.past:
         return f"{name}{turn} {step} #{standing.at}/{standing.head} ⏪ by:{by}"
     return f"{name}{turn} {step} #{standing.at} ⏸ by:{by}"
-
-
-_RESTING: Final = frozenset(phase.value for phase in REST)
 
 
 def side(place: Place) -> str:

@@ -4,11 +4,9 @@ from typing import Any
 
 from debugger.repl.forms import Words
 from debugger.repl.place import Place, Standing
-from runtime.step import REST
 
 EVERY = "*"
 """All sessions."""
-_RESTING = frozenset(phase.value for phase in REST)
 
 
 def here(words: Words, place: Place) -> dict[str, Any]:
@@ -36,8 +34,8 @@ def stopped(words: Words, place: Place) -> Standing:
     name = standing.key or standing.session
     if standing.closed:
         words.refuse(f"session {name} is closed")
-    if not standing.held and standing.phase in _RESTING:
-        words.refuse(f"session {name} rests, nothing runs: `pause` holds it before what `say` sends")
+    if not standing.held and standing.resting:
+        words.refuse(f"session {name} rests: `pause` holds it, to look back or to stop at the next message")
     if not standing.held:
         words.refuse(f"session {name} is running: pause it first")
     return standing

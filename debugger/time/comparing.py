@@ -44,7 +44,11 @@ def comparing(one: Sequence[Taken], other: Sequence[Taken]) -> Generator[None, N
     before = one[shared - 1] if shared else None
     return {
         "common": row(before) if before is not None else None,
-        "parting": {"alike": alike, "a": _row(sides[0].steps, alike), "b": _row(sides[1].steps, alike)},
+        "parting": {
+            "alike": _begun(sides[0].steps[:alike]),
+            "a": _row(sides[0].steps, alike),
+            "b": _row(sides[1].steps, alike),
+        },
         "a": sides[0].shown(before, one),
         "b": sides[1].shown(before, other),
         "calls": _calls(*sides),
@@ -106,7 +110,7 @@ class _Side:
             "branch": cut(last.branch, TEXT),
             "head": last.seq,
             "number": last.number,
-            "steps": len(self.steps),
+            "steps": _begun(self.steps),
             "turns": self.turns,
             "requests": self.requests,
             "verdicts": self.verdicts,
@@ -124,6 +128,11 @@ def _used(before: State | None, now: State) -> Shown:
         name: getattr(now.usage, name) - (getattr(before.usage, name) if before is not None else 0)
         for name in ("prompt", "candidates", "cached", "thoughts", "tool", "total")
     }
+
+
+def _begun(taken: Sequence[Taken]) -> int:
+    """Return how many steps of the machine began with these records, as step numbers count them."""
+    return sum(one.step.begins for one in taken)
 
 
 def _row(steps: Sequence[Taken], place: int) -> Shown | None:

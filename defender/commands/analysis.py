@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from defender.commands import effects, score
+from defender.commands import score
 from defender.commands.calls import Call
 from defender.commands.grammar import MOST_BYTES
 from defender.commands.marks import ALL, shown
 from defender.findings import Assessment, Signal, strictest
 from runtime.vocab import Decision
 
+_PLAIN: Final = re.compile(r"[\w ./,:=@%+-]*")
 _BREAKS: Final = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _ODD: Final = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -20,6 +21,8 @@ _ODD: Final = re.compile(
 _MIXED: Final = re.compile(
     r"[A-Za-z][\u0370-\u03ff\u0400-\u04ff\uff01-\uff5e]|[\u0370-\u03ff\u0400-\u04ff\uff01-\uff5e][A-Za-z]"
 )
+LONG: Final = 300
+"""Characters from which on a text for Windows is read as shell text only at its beginning."""
 MOST_SIGNALS: Final = 12
 """Signals that an assessment keeps, the strictest first."""
 
@@ -84,11 +87,18 @@ def _read(command: str | bytes) -> tuple[str, list[Call], list[Signal]]:
     plain = text.isascii() and text.isprintable()
     if not plain:
         text = _cleaned(text, signals)
+    from defender.commands import windows
+
+    foreign = windows.looks(text)
     try:
         from defender.commands.reader import Reader
 
         reader = Reader()
+        reader.foreign = foreign and len(text) > LONG
         reader.read(text)
+        if not reader.signals and not _PLAIN.fullmatch(text) and not reader.agrees(text):
+            reason = "Two ways of reading the command do not find the same programs in it."
+            signals.append(Signal("command.two-readings", 0.68, reason, text, Decision.REVIEW))
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError, OverflowError, re.error) as error:
         signals.append(
             Signal(
@@ -97,9 +107,7 @@ def _read(command: str | bytes) -> tuple[str, list[Call], list[Signal]]:
         )
         return text, [], signals
     signals += reader.signals
-    from defender.commands import windows
-
-    if windows.looks(text):
+    if foreign:
         signals += windows.findings(text)
     return text, reader.calls, signals
 
@@ -152,6 +160,8 @@ def _weight(signal: Signal) -> tuple[bool, bool, float]:
 
 def analyse(command: str | bytes) -> Analysis:
     """Judge a shell command, and say what it would do: each simple command, the effect, hosts, addresses and paths."""
+    from defender.commands import effects
+
     text, calls, signals = _read(command)
     found = effects.of(text, calls, signals)
     steps = tuple(

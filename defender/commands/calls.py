@@ -48,13 +48,15 @@ class Call:
     signals: list[Signal] = Factory(list)
     effect: str = "local"
     _line: str | None = None
+    _name: str | None = None
 
     @property
     def name(self) -> str:
         """The program, without its folder and without marks."""
-        word = self.argv[0] if self.argv else ""
-        plain = without(word)
-        return plain.rsplit("/", 1)[-1] if plain != "/" else plain
+        if self._name is None:
+            plain = without(self.argv[0]) if self.argv else ""
+            self._name = plain.rsplit("/", 1)[-1] if plain != "/" else plain
+        return self._name
 
     @property
     def args(self) -> Sequence[str]:
@@ -69,8 +71,8 @@ class Call:
         return self._line
 
     def forget(self) -> None:
-        """Work the line out anew: the words have changed."""
-        self._line = None
+        """Work the name and the line out anew: the words have changed."""
+        self._line = self._name = None
 
 
 def flags(args: Sequence[str]) -> str:

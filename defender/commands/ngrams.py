@@ -12,7 +12,7 @@ from typing import Final
 
 SLOTS: Final = 65_536
 """Slots of the table."""
-MOST: Final = 3_072
+MOST: Final = 1_536
 """Bytes of a command that are looked at."""
 _FOUR: Final = 65_521
 _THREE: Final = 65_519

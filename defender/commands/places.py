@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 SECRETS: Final = re.compile(
-    r"/\.ssh/(?!known_hosts|config\b)|/id_(rsa|dsa|ecdsa|ed25519)\b(?!\.pub)|/etc/(g?shadow|master\.passwd|sudoers|security/opasswd)\b"
+    r"/\.ssh/(?!known_hosts|config\b|[^/]*\.pub$)|/id_(rsa|dsa|ecdsa|ed25519)\b(?!\.pub)|/etc/(g?shadow|master\.passwd|sudoers|security/opasswd)\b"
     r"|/\.gnupg\b|/\.aws(/|$)|/\.azure(/|$)|/\.config/gcloud|/\.oci(/|$)|/\.kube(/|$)|/\.docker/config\.json|/\.netrc\b|/\.pgpass\b|/\.my\.cnf\b"
-    r"|/\.git-credentials\b|/\.npmrc\b|/\.pypirc\b|/\.env(\.\w+)?$|/credentials(\.\w+)?$|\.(pem|ppk|p12|pfx|kdbx|jks)$"
+    r"|/\.git-credentials\b|/\.npmrc\b|/\.pypirc\b|/\.env(\.(?!example|sample|template|dist)\w+)?$|/credentials(\.\w+)?$|\.(pem|ppk|p12|pfx|kdbx|jks)$"
     r"|/\.password-store|/keychain|login\.keychain|/Keychains/|/\.vault-token|/Library/Cookies|/\.mozilla/firefox|Cookies\.binarycookies|/\.config/google-chrome"
     r"|/Login Data\b|/proc/(\d+|self|\*)/(environ|mem|maps)|/proc/kcore|/dev/k?mem\b|/\.(bash|zsh|sh|python|psql|mysql)_?history\b"
     r"|/serviceaccount/token|/etc/krb5\.keytab|\.keytab\b|/tmp/krb5cc|/\.bitcoin|/wallet\.dat|/etc/ssl/private|/etc/NetworkManager/system-connections"

@@ -5,16 +5,16 @@ arguments of wrappers. What it would print is followed as far as it is constant.
 texts; over a bound the text counts as not understood, which is never an allow.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from defender.commands import constants, judge
+from defender.commands import judge
 from defender.commands.calls import Call, Redirect
 from defender.commands.grammar import MOST_BYTES, parse
-from defender.commands.marks import ITEM, NETWORK, SECRET, UNKNOWN, marked, tags, without
+from defender.commands.marks import NETWORK, SECRET, UNKNOWN, marked, tags, without
+from defender.commands.nodes import comments_agree, here_document, text_of
 from defender.commands.places import SECRETS
-from defender.commands.salvage import dollars, split
+from defender.commands.salvage import NO_SECOND, dollars, heads, split
 from defender.commands.scope import Scope
 from defender.commands.words import Expansion
 from defender.findings import Signal
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_CALLS: Final = 300
 """Simple commands that are read of one text."""
+MOST_FOREIGN: Final = 10
+"""Simple commands that are read of a long text for another kind of shell, which is never allowed."""
 MOST_BROKEN: Final = 24
 """Simple commands of the tree from which on a text that cannot be parsed is not also split by hand."""
 MOST_TEXTS: Final = 60
@@ -59,6 +61,10 @@ class Reader:
         self.texts = 0
         self.nodes = 0
         self.full = False
+        self.heads: list[str] = []
+        self.foreign = False
+        """Whether the text is a long one for another kind of shell: then only its beginning is read."""
+        self.most_calls = MOST_CALLS
         self.words = Expansion(self)
 
     def unresolved(self, why: str, rule: str = "command.unresolved", reason: str = "", risk: float = 0.55) -> None:
@@ -94,6 +100,8 @@ class Reader:
             self.unresolved(text, "command.unresolved-text", "What a shell is told to run is not known in full.", 0.68)
             if not without(text).strip():
                 return tags(text)
+        if self.foreign and not self.texts:
+            self.most_calls = MOST_FOREIGN
         self.texts += 1
         if self.depth >= DEEPEST or self.texts > MOST_TEXTS:
             self.over(text)
@@ -109,7 +117,7 @@ class Reader:
         self.depth += 1
         try:
             root = parse(source)
-            if "#" in text and not _comments_agree(root, source):
+            if "#" in text and not comments_agree(root, source):
                 self.unresolved(text, "command.odd-comment", "It is not clear where a comment begins.", 0.7)
             if root.has_error:
                 return self._broken(root, text, stdin)
@@ -123,16 +131,23 @@ class Reader:
         self.unresolved(text, "command.unparsed", "The command cannot be parsed as shell text.", 0.62)
         self.statement(root, stdin)
         out = ""
-        for words, piped in split(text[:MOST_BYTES]) if len(self.calls) < MOST_BROKEN else ():
+        for words, piped in split(text[:MOST_BYTES]) if len(self.calls) < min(MOST_BROKEN, self.most_calls) else ():
             fields = [field for word in words for field in self.words.fields(word)]
             if fields:
                 out = self.simple(Call(fields, stdin=out if piped else stdin, piped=piped))
         return out or UNKNOWN
 
+    def agrees(self, text: str) -> bool:
+        """Whether a plain splitting of the text finds the same programs: a second opinion on the tree.
+
+        Asked only where the text would be allowed. Text with compound commands has no second opinion.
+        """
+        return NO_SECOND.search(text) is not None or heads(dollars(text)) == sorted(self.heads)
+
     def statement(self, node: "Node", stdin: str | None) -> str:
         """Read one statement; return what it prints."""
         self.nodes += 1
-        if self.nodes > MOST_NODES or len(self.calls) > MOST_CALLS:
+        if self.nodes > MOST_NODES or len(self.calls) > self.most_calls:
             self.over("")
             return UNKNOWN
         kind = node.type
@@ -146,15 +161,10 @@ class Reader:
         if one is not None:
             return one(self, node, stdin)
         if kind in _WORDS:
-            self.words.fields(self.source(node))
+            self.words.fields(text_of(node))
         elif node.is_named and kind not in {"comment", "heredoc_body", "heredoc_end", "heredoc_start"}:
             return self._all(node, stdin)
         return ""
-
-    @staticmethod
-    def source(node: "Node") -> str:
-        """Return the text of a node."""
-        return (node.text or b"").decode("utf-8", "replace")
 
     def _all(self, node: "Node", stdin: str | None) -> str:
         if node.child_count == 1:
@@ -227,26 +237,30 @@ class Reader:
         fields: list[str] = []
         assigned: list[tuple[str, str]] = []
         found = list(redirects)
-        raw, end = "", -1
+        raw, end, first = "", -1, True
         for child in node.children:
             kind = child.type
+            if first and kind == "command_name":
+                first = False
+                if self.depth == 1:
+                    self.heads.append(text_of(child))
             if kind == "command_name" or kind in _WORDS or kind == "$":
                 if raw and child.start_byte != end:
                     fields += [raw] if raw.isalnum() else self.words.fields(raw)
                     raw = ""
-                raw += self.source(child)
+                raw += text_of(child)
                 end = child.end_byte
             elif kind == "variable_assignment":
                 assigned.append(self._assignment(child, keep=False))
             elif kind.endswith("_redirect"):
                 found.append(child)
             elif kind in {"(", ")", "subshell"}:
-                self.unresolved(self.source(node))
+                self.unresolved(text_of(node))
                 self.statement(child, stdin)
             elif kind == "ERROR":
                 self.statement(child, stdin)
             else:
-                fields += self.words.fields(self.source(child))
+                fields += self.words.fields(text_of(child))
         if raw:
             fields += [raw] if raw.isalnum() else self.words.fields(raw)
         fields += more
@@ -261,20 +275,18 @@ class Reader:
             if node.type == "heredoc_redirect":
                 stdin = self._here(node)
             elif node.type == "herestring_redirect":
-                words = [self.words.text(self.source(child)) for child in node.named_children]
+                words = [self.words.text(text_of(child)) for child in node.named_children]
                 stdin = (words[0] if words else "") + "\n"
             else:
                 descriptor, sign = "", ""
                 targets: list[str] = []
                 for child in node.children:
                     if child.type == "file_descriptor":
-                        descriptor = self.source(child)
+                        descriptor = text_of(child)
                     elif child.type in _WORDS:
-                        targets += (
-                            self.words.fields(self.source(child)) if targets else [self.words.text(self.source(child))]
-                        )
+                        targets += self.words.fields(text_of(child)) if targets else [self.words.text(text_of(child))]
                     elif child.type == "ERROR":
-                        sign += self.source(child).strip()
+                        sign += text_of(child).strip()
                     elif not child.is_named:
                         sign += child.type
                 fields += targets[1:]
@@ -291,20 +303,10 @@ class Reader:
         return done, stdin
 
     def _here(self, node: "Node") -> str:
-        body, quoted, start, ended = "", False, "", False
-        for child in node.children:
-            if child.type == "heredoc_start":
-                start = self.source(child)
-                quoted = any(sign in start for sign in "'\"\\")
-                start = re.sub(r"['\"\\]", "", start)
-            elif child.type == "heredoc_end":
-                ended = self.source(child).strip() == start
-            elif child.type == "heredoc_body":
-                body = self.source(child)
-        if any(child.type == "<<-" for child in node.children):
-            body = "\n".join(line.lstrip("\t") for line in body.split("\n"))
-        if start in body.split("\n")[:-1] or not ended:
-            self.unresolved(start, "command.here-document", "It is not clear where the here-document ends.", 0.7)
+        body, quoted, clear = here_document(node)
+        if not clear:
+            text = text_of(node)
+            self.unresolved(text, "command.here-document", "It is not clear where the here-document ends.", 0.7)
         return body if quoted else self.words.here(body)
 
     def _redirected(self, node: "Node", stdin: str | None) -> str:
@@ -321,7 +323,7 @@ class Reader:
         for here in heres:
             for child in here.named_children:
                 if child.type in _WORDS:
-                    extra += self.words.fields(self.source(child))
+                    extra += self.words.fields(text_of(child))
                 elif child.type.endswith("_redirect"):
                     moves.append(child)
                 elif child.type not in {"heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor", "comment"}:
@@ -353,7 +355,7 @@ class Reader:
         return ""
 
     def _assignment(self, node: "Node", *, keep: bool) -> tuple[str, str]:
-        text = self.source(node)
+        text = text_of(node)
         name, _, value = text.partition("=")
         append = name.endswith("+")
         name = name.removesuffix("+")
@@ -361,7 +363,7 @@ class Reader:
             name = self.words.here(name)
         inner = node.named_children[-1] if node.named_children else None
         if inner is not None and inner.type == "array":
-            items = [field for child in inner.named_children for field in self.words.fields(self.source(child))]
+            items = [field for child in inner.named_children for field in self.words.fields(text_of(child))]
             if keep:
                 self.scope.set(name, {str(at): item for at, item in enumerate(items)}, append=append)
             return name, " ".join(items)
@@ -378,26 +380,32 @@ class Reader:
             if child.type == "variable_assignment":
                 pairs.append(self._assignment(child, keep="n" not in letters))
             elif child.type in _WORDS or child.type == "variable_name":
-                for field in self.words.fields(self.source(child)):
+                for field in self.words.fields(text_of(child)):
                     words.append(field)
                     if field.startswith("-"):
                         letters += field[1:]
         if "n" in letters:
             self.scope.references.update(pairs)
         kind = node.children[0].type if node.children else "declare"
+        if self.depth == 1:
+            self.heads.append(kind)
         if kind == "readonly" or "r" in letters:
             self.scope.fixed.update(name for name, _ in pairs)
         return self.simple(Call([kind, *words], assigned=pairs, stdin=stdin))
 
     def _unset(self, node: "Node", stdin: str | None) -> str:
-        names = [self.source(child) for child in node.named_children]
+        names = [text_of(child) for child in node.named_children]
+        if self.depth == 1:
+            self.heads.append("unset")
         for name in names:
             self.scope.values.pop(name, None)
             self.scope.functions.pop(name, None)
         return self.simple(Call(["unset", *names], stdin=stdin))
 
     def _test(self, node: "Node", stdin: str | None) -> str:
-        text = self.source(node)
+        text = text_of(node)
+        if self.depth == 1:
+            self.heads.append("[")
         if "$(" in text or "`" in text or "<(" in text:
             self.words.here(text.replace("'", " "))
         return self.simple(Call(["test"], stdin=stdin))
@@ -406,10 +414,10 @@ class Reader:
         parts = node.named_children
         if len(parts) < 2:
             return ""
-        name = self.source(parts[0])
+        name = text_of(parts[0])
         body = parts[-1]
         self.scope.functions[name] = (body, b"")
-        found = self.source(body)
+        found = text_of(body)
         if name in found and ("|" in found or "&" in found) and judge.calls_itself(name, found):
             self.block("command.fork-bomb", "A function that starts itself again and again fills the machine.", found)
             return ""
@@ -459,11 +467,11 @@ class Reader:
         name, items, body = "", [], None
         for child in node.named_children:
             if child.type == "variable_name" and not name:
-                name = self.source(child)
+                name = text_of(child)
             elif child.type in {"do_group", "compound_statement"}:
                 body = child
             elif child.type in _WORDS:
-                items += self.words.fields(self.source(child))
+                items += self.words.fields(text_of(child))
         if body is None:
             return ""
         out = ""
@@ -486,7 +494,7 @@ class Reader:
                 for name in ("i", "j", "k", "n"):
                     self.scope.values.pop(name, None)
                 return self.statement(child, stdin)
-            text = self.source(child)
+            text = text_of(child)
             if "$(" in text or "`" in text:
                 self.words.arithmetic(text)
         return ""
@@ -512,7 +520,7 @@ class Reader:
     def simple(self, call: Call) -> str:
         """Read one simple command; return what it prints into the next, after its redirections."""
         call.depth, call.how = self.depth, self.how
-        if len(self.calls) > MOST_CALLS:
+        if len(self.calls) > self.most_calls:
             self.over(call.line)
             return UNKNOWN
         argv = call.argv
@@ -570,21 +578,6 @@ class Reader:
         return "" if gone else out
 
 
-def _comments_agree(root: "Node", source: bytes) -> bool:
-    """Whether each comment begins where a shell begins one: behind a blank or an operator."""
-    waiting = [root]
-    for _ in range(MOST_NODES):
-        if not waiting:
-            return True
-        node = waiting.pop()
-        if node.type == "comment":
-            before = source[node.start_byte - 1 : node.start_byte] if node.start_byte else b" "
-            if before not in b" \t\n;&|()":
-                return False
-        waiting += node.named_children
-    return False
-
-
 _Statement = Callable[[Reader, "Node", str | None], str]
 _STATEMENTS: Final[dict[str, _Statement]] = {
     "pipeline": Reader._pipeline,
@@ -604,5 +597,3 @@ _STATEMENTS: Final[dict[str, _Statement]] = {
     "heredoc_redirect": Reader._heredoc_alone,
     "herestring_redirect": Reader._heredoc_alone,
 }
-
-__all__ = ["ITEM", "Reader", "constants"]

@@ -10,6 +10,9 @@ _KEYWORDS: Final = frozenset(
     "if then else elif fi for while until do done case esac in select { } ! [[ ]] function time".split()
 )
 _ESCAPED: Final = re.compile(r"\\([\\`$])")
+_ASSIGNS: Final = re.compile(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=")
+NO_SECOND: Final = re.compile(r"\b(for|while|until|if|case|select|function|time|coproc)\b|<<|\(\s*\)|\[\[|\(\(|#|=\(")
+"""Text of which a plain splitting says nothing."""
 MOST: Final = 30
 """Commands that are taken out of one text."""
 
@@ -32,6 +35,11 @@ def split(text: str) -> list[tuple[list[str], bool]]:
         elif char == "#":
             while at < end and text[at] not in "\n\r":
                 at += 1
+        elif char in "<>" and text[at + 1 : at + 2] == "(":
+            close = closing(text, at + 2, "(", ")")
+            close = end if close < 0 else close + 1
+            words.append(text[at:close])
+            at = close
         elif char in "<>":
             at = _past_target(text, at, words)
         else:
@@ -77,6 +85,18 @@ def dollars(text: str) -> str:
             out.append(char)
             at += 1
     return "".join(out)
+
+
+def heads(text: str) -> list[str]:
+    """Return the first words of the simple commands, as they are written, sorted; assignments are no commands."""
+    found = []
+    for words, _ in split(text):
+        rest = [word for word in words if word not in {"!", "{", "}"}]
+        while rest and _ASSIGNS.match(rest[0]):
+            rest.pop(0)
+        if rest:
+            found.append(rest[0])
+    return sorted(found)
 
 
 def _past_target(text: str, at: int, words: list[str]) -> int:

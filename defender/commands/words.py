@@ -488,6 +488,9 @@ class Expansion:
             if sign == "?":
                 return UNKNOWN
             return other + value if value in HOLES else other
+        if rest == "@P":
+            self.runner.unresolved(f"${{{name}@P}}")
+            return self.here(value)
         if marked(value):
             self.text(rest.lstrip(":#%/^,@"))
             return tags(value)
@@ -510,14 +513,14 @@ class Expansion:
     def _edit(self, value: str, rest: str) -> str:
         if marked(value):
             return value
-        if rest in {"^^", ",,", "^", ",", "@U", "@L", "@u", "@Q", "@E", "@P", "@a", "@A"}:
+        if rest in {"^^", ",,", "^", ",", "@U", "@L", "@u", "@Q", "@E", "@a", "@A"}:
             if rest in {"^^", "@U"}:
                 return value.upper()
             if rest in {",,", "@L"}:
                 return value.lower()
             if rest == "@E":
                 return unescape(value)
-            if rest in {"@P", "@a", "@A"}:
+            if rest in {"@a", "@A"}:
                 return UNKNOWN
             return (
                 value[:1].upper() + value[1:]

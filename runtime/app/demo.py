@@ -74,7 +74,7 @@ class Show:
         """Print where the session stands."""
         turn, hold = state.turn, state.hold
         print(
-            f"   session {state.session[:8]}, step {state.seq}, branch {state.branch}, {state.phase.value}",
+            f"   session {state.session[:8]}, record {state.seq}, branch {state.branch}, {state.phase.value}",
             file=self.out,
         )
         if hold is not None:

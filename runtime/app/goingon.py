@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import trio
-from attrs import define, evolve
+from attrs import define, evolve, field
 
+from debugger.repl.texts import many
 from runtime import config as settings
 from runtime.app import composition
 from runtime.app.clock import SystemChance
@@ -29,7 +30,7 @@ from runtime.step.line import Line
 from runtime.step.receipts import ReceiptNeeded
 from runtime.step.records import unpack
 from runtime.step.replay import Replaying
-from runtime.vocab import ApprovalMode
+from runtime.vocab import ApprovalMode, Decision
 
 BY: Final = "replay"
 ONLY: Final = ("live", "live_tools", "receipt", "out", "approval_mode", "skip_trust", "fake_responses")
@@ -96,6 +97,7 @@ class GoingOn:
     steps: int = 0
     requests: int = 0
     runs: int = 0
+    refused: list[str] = field(factory=list)
 
     async def run(self, parts: Parts) -> State:
         """Begin the copy, change what was asked for, and wait until its prompt is over."""
@@ -116,9 +118,19 @@ class GoingOn:
         return session.state
 
     def _count(self, session: Session, step: Step) -> None:
-        self.steps += step.kind.counts
+        self.steps += step.begins
         self.requests += any(isinstance(one, effects.Ask) for one in step.effects)
         self.runs += any(isinstance(one, effects.RunTool) for one in step.effects)
+        self._count_refusal(step)
+
+    def _count_refusal(self, step: Step) -> None:
+        """Remember the tool of a call that was refused. What the record does not have is named by `Recorded`."""
+        event, turn = step.event, step.before.turn
+        if turn is None or (self.recorded is not None and not self.recorded.live):
+            return
+        if isinstance(event, ev.Invalid) or (isinstance(event, ev.Judged) and event.verdict.decision is Decision.BLOCK):
+            call = turn.call(event.call)
+            self.refused.append(call.name if call is not None else event.call)
 
 
 def edit_of(given: argparse.Namespace, state: State) -> ev.Edited | None:
@@ -215,6 +227,7 @@ def _show(made: GoingOn, state: State, out: TextIO) -> int:
         "calls_answered": answered,
         "calls_made": made.runs - answered,
         "calls_not_recorded": missed,
+        "calls_refused": made.refused,
         "phase": state.phase.value,
         "answer": state.answer,
         "error": ending.message if ending.exit_code else "",
@@ -224,14 +237,17 @@ def _show(made: GoingOn, state: State, out: TextIO) -> int:
         print(json.dumps(whole), file=out)
         return ending.exit_code
     print(
-        f"{state.session}: a copy of {event.parent} after record {event.at} ({event.reason}) took {made.steps} steps; "
-        f"{made.requests} model requests were made, {answered} calls answered from the record, "
+        f"{state.session}: a copy of {event.parent} after record {event.at} ({event.reason}) took "
+        f"{many(made.steps, 'step')}; {many(made.requests, 'model request')} made, "
+        f"{many(answered, 'call')} answered from the record, "
         f"{made.runs - answered} run; it ends in {state.phase.value}; journal: {made.target}",
         file=out,
     )
     if missed:
         what = "run" if made.given.live_tools else "refused"
         print(f"not in the record, {what}: {', '.join(missed)}", file=out)
+    if made.refused:
+        print(f"refused: {', '.join(made.refused)}", file=out)
     if state.answer:
         print(cleaned(state.answer, raw=False), file=out)
     if ending.exit_code:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from debugger.bundle.names import SUFFIX
+from debugger.repl.texts import many
 from runtime.app.journals import listed, reading
 from runtime.errors import InputError, JournalError, TwinstepError
 from runtime.step import Phase, State, Step
@@ -143,8 +144,9 @@ def _show(session: str, steps: Iterator[Step], path: Path, given: Any, out: Text
         return
     ended = "ends" if state.phase is not Phase.CLOSED else "was closed"
     print(
-        f"{session}: {count} records replayed, every state as recorded; {requests} model requests stand in it, "
-        f"none was made; it {ended} in {state.phase.value}, state {state.digest.hex()}",
+        f"{session}: {many(count, 'record')} replayed, every state as recorded; "
+        f"{many(requests, 'model request')} {'stands' if requests == 1 else 'stand'} in it, none was made; "
+        f"it {ended} in {state.phase.value}, state {state.digest.hex()}",
         file=out,
     )
 

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from debugger.bundle.secrets import SHORT, names_secret
+from debugger.bundle.prose import names_secret
+from debugger.bundle.secrets import SHORT
 from runtime.config.openclaw import load
 from runtime.config.openclaw.redact import secrets
 from runtime.errors import TwinstepError

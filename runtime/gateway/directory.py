@@ -20,7 +20,7 @@ from runtime.gateway.entries import Entry, Kept, Loose, Note, Past, Run, Spent
 from runtime.gateway.frames import invalid
 from runtime.gateway.keeping import kept
 from runtime.gateway.measures import counts_of, day_of, shortened, size_of
-from runtime.gateway.transcript import Line, Transcript, inject, rewrites, tally
+from runtime.gateway.transcript import Line, Transcript, inject, tally
 from runtime.ports import Chance, Clock
 from runtime.sessions.roster import Roster
 from runtime.sessions.session import Session
@@ -396,8 +396,6 @@ class Directory:
             since = step.before.seq
             transcript = Transcript(session.id, PROVIDER, model, run=run, seq=since, since=since)
             self.transcripts[session.id] = transcript
-        if transcript.since and rewrites(step.event) and (entry := self.of(session.id)) is not None:
-            transcript.preceded(self._read(entry, transcript.since))
         lines = transcript.step(step, self.clock.wall())
         if not lines:
             return

@@ -5,7 +5,8 @@ stays, also where the prompt failed and left the model's history; what a branch 
 of it. What is not from a step (`chat.inject`) stands after the record that it came after.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from attrs import define, evolve, field, frozen
 
 from runtime.gateway.entries import Note
-from runtime.step import Event, Step
+from runtime.step import Step
 from runtime.step import events as ev
 from runtime.step.table import CallPhase, Phase
 from runtime.vocab import Content, JsonObject, Message, ToolResult
@@ -62,7 +63,7 @@ class Transcript:
 
     `left` has the messages of the branches that were left, by their names: a session may go on with them. `seq` is the
     last record that was taken in. One that begins at the record `since` lacks what was before it, until
-    `preceded` gives it that.
+    `preceded` gives it that; what rewrites what was said waits for this too.
     """
 
     session: str
@@ -74,6 +75,8 @@ class Transcript:
     since: int = 0
     branch: str = ""
     left: dict[str, list[Line]] = field(factory=dict)
+    _waiting: list[tuple[list[Line], Callable[[], None]]] = field(factory=list)
+    """Messages, and what is to be done to all that was said up to them."""
 
     def read(self, steps: Iterable[tuple[Step, int]], notes: Sequence[Note] = ()) -> None:
         """Take in steps with the time of their records, and what was put between them (sorted by `after`)."""
@@ -100,17 +103,16 @@ class Transcript:
             case ev.StreamEnded() if step.after.phase in (Phase.CALLS, Phase.TURN_END):
                 self._answered(step, now)
             case ev.Branched(branch, origin):
-                self.left[self.branch] = self.lines
-                self.lines = [line for line in self.left.get(step.before.branch, self.lines) if line.seq <= origin]
-                self.branch = branch
+                self._rewrite(partial(self._leave, step.before.branch, branch, origin))
                 return []
             case ev.Forked():
                 self._copied(step, now)
             case ev.Edited(path="history"):
-                self._cut(len(step.before.history) - len(step.after.history))
+                self._rewrite(partial(self._cut, len(step.before.history) - len(step.after.history)))
                 return []
             case ev.Compressed() | ev.Compacted() if step.after.history is not step.before.history:
-                self._shortened(len(step.before.history) - len(step.after.history))
+                self._rewrite(partial(self._shortened, len(step.before.history) - len(step.after.history)))
+                known = len(self.lines)
                 self._compacted(step, now)
             case ev.Edited() | ev.Finished() | ev.Judged() | ev.Invalid() | ev.Denied() | ev.Cancelled() | ev.Fault():
                 self._results(step, now)
@@ -118,11 +120,31 @@ class Transcript:
 
     def preceded(self, earlier: "Transcript") -> None:
         """Take in what was before the record at which this one began, from a transcript that ends there."""
-        known = len(earlier.lines)
-        self.lines = [*earlier.lines, *(_numbered(line, line.number + known) for line in self.lines)]
-        self.left = {**earlier.left, **self.left}
-        self.branch = self.branch or earlier.branch
-        self.since = 0
+        waiting, own = self._waiting, self.lines
+        self.lines, self.left, self.branch = earlier.lines, earlier.left, earlier.branch or self.branch
+        self.since, self._waiting = 0, []
+        for lines, rewrite in waiting:
+            self._follow(lines)
+            rewrite()
+        self._follow(own)
+
+    def _follow(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self.lines.append(_numbered(line, len(self.lines) + 1))
+
+    def _rewrite(self, rewrite: Callable[[], None]) -> None:
+        """Do something to all that was said, or remember it where that is not known yet."""
+        if not self.since:
+            rewrite()
+            return
+        self._waiting.append((self.lines, rewrite))
+        self.lines = []
+
+    def _leave(self, of: str, branch: str, origin: int) -> None:
+        """Follow a session that went back to record `origin` of the branch `of`, to go on as `branch`."""
+        self.left[self.branch] = self.lines
+        self.lines = [line for line in self.left.get(of, self.lines) if line.seq <= origin]
+        self.branch = branch
 
     def began_anew(self, now: int) -> None:
         """Mark that the conversation begins here under an id that had another one before (`Directory.reset`)."""
@@ -260,13 +282,6 @@ def _used(step: Step) -> dict[str, Any]:
         "cacheWrite": 0,
         "cost": dict(NO_COST),
     }
-
-
-def rewrites(event: Event) -> bool:
-    """Whether an event changes what was said before it."""
-    return isinstance(event, (ev.Branched, ev.Compressed, ev.Compacted)) or (
-        isinstance(event, ev.Edited) and event.path == "history"
-    )
 
 
 def _numbered(line: Line, number: int) -> Line:

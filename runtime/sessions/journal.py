@@ -48,6 +48,11 @@ class Journal:
         for stored in self.store.records(session, after):
             yield unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq)
 
+    def paced(self, session: str) -> Iterator[Record | None]:
+        """Read all records of a session, one by one; None stands where others may run."""
+        for stored in self.store.paced(session):
+            yield unpack(stored.body, self.codec, self.store.blob, self.name, stored.seq) if stored else None
+
     def records(self, session: str, after: int = 0, most: int | None = None) -> list[Record]:
         """Read the records of a session with a sequence number above `after`, `most` of them."""
         return list(islice(self.read(session, after), most))

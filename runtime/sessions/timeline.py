@@ -82,18 +82,19 @@ class Timeline(Line):
             )
         replaying = Replaying(State(self.session.id), self.journal.name)
         for record in self._records(upto):
-            self.take(replaying.take(record), record)
-            if record.seq % SLICE == 0:
+            if record is not None:
+                self.take(replaying.take(record), record)
+            if record is None or record.seq % SLICE == 0:
                 await trio.lowlevel.checkpoint()
         if self.last < upto:
             raise JournalError(f"{self.journal.name}: session {self.session.id} has no record {self.last + 1}")
 
-    def _records(self, upto: int) -> Iterator[Record]:
+    def _records(self, upto: int) -> Iterator[Record | None]:
         if not upto:
             return
-        for record in self.journal.read(self.session.id):
+        for record in self.journal.paced(self.session.id):
             yield record
-            if record.seq >= upto:
+            if record is not None and record.seq >= upto:
                 return
 
     def add(self, step: Step, record: Record) -> None:

@@ -1,8 +1,9 @@
 """What happened outside after a record and is not undone by going back to it. Pure.
 
-A receipt lists the effects that the state gone back to knows nothing of: those on the way from it to the end of the
-branch that is left, those on other branches that came off it, and those under way at it that would be done again. As
-long as one of them is irreversible, nobody may go back before a person confirmed exactly this list, by its digest.
+A receipt lists the effects that the state gone back to knows nothing of: all that were done since that record, on
+whatever branch, those on the way to the end of the branch that is left, and those under way at it that would be done
+again. What happened earlier on other branches was confirmed by whoever came to this one. As long as one of them is
+irreversible, nobody may go back before a person confirmed exactly this list, by its digest.
 """
 
 from collections.abc import Collection, Iterator
@@ -82,21 +83,12 @@ def receipt(past: Past, at: int, undone: Collection[int] = ()) -> Receipt:
     """
     behind = frozenset(past.path(at))
     left = (seq for seq in past.path(len(past.steps)) if seq not in behind)
-    numbers = sorted({*left, *_descendants(past, at), *_again(past, at)})
+    numbers = sorted({*left, *range(at + 1, len(past.steps) + 1), *_again(past, at)})
     entries = tuple(
         entry for seq in numbers if past.steps[seq - 1].effects for entry in _entries(past, seq, seq in undone)
     )
     told = [[one.seq, one.kind, one.call, one.tool, one.effect, one.line, one.undone] for one in entries]
     return Receipt(at, entries, digest(encode([past.state(at).session, at, told])).hex())
-
-
-def _descendants(past: Past, at: int) -> set[int]:
-    """The records that came of record `at`, on whatever branch."""
-    found = {at}
-    for seq, parent in enumerate(past.parents[at:], at + 1):
-        if parent in found:
-            found.add(seq)
-    return found - {at}
 
 
 def _again(past: Past, at: int) -> Iterator[int]:

@@ -9,7 +9,7 @@ files of one or a few sessions; for many there is SQLite.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from runtime.errors import JournalCorrupt, JournalError, LocalError
 from runtime.ports import StoredRecord, StoredSession
@@ -17,6 +17,11 @@ from runtime.stores import lines, lock
 from runtime.stores.appender import Appender, Disk
 from runtime.stores.backlog import ENTRY_SIZE, LAST_SEQ, Bound, Codec, Wall, check_session, now, out_of_order, tail
 from runtime.stores.writer import PATIENCE, RETRY, Writer
+
+PACE_BYTES: Final = 256_000
+"""Roughly how much of other sessions is passed over before others run: well below a millisecond."""
+LINE_BYTES: Final = 400
+"""What a line costs beside its bytes, in bytes."""
 
 
 class JsonLines(Writer):
@@ -108,7 +113,11 @@ class JsonLines(Writer):
 
     def records(self, session: str, after: int = 0) -> Iterator[StoredRecord]:
         """Read a session's records with `seq` > `after`. Raises JournalCorrupt behind the last one that is good."""
-        last = 0
+        return (one for one in self.paced(session, after) if one is not None)
+
+    def paced(self, session: str, after: int = 0) -> Iterator[StoredRecord | None]:
+        """Read them as `records` does; None stands after each PACE_BYTES of other lines."""
+        last = passed = 0
         mine = lines.matching(lines.RECORD, session)
         gone = lines.forgetting(session)
         begin = self._beginning(session)
@@ -116,6 +125,10 @@ class JsonLines(Writer):
             if not content.startswith(mine) or offset < begin:
                 if content == gone and offset > begin:  # forgotten while it is read
                     return
+                passed += len(content) + LINE_BYTES
+                if passed >= PACE_BYTES:
+                    passed = 0
+                    yield None
                 continue
             _, seq, body = lines.split_record(content)
             if seq <= last:

@@ -117,6 +117,10 @@ class MemoryStore(Backlog):
         self._check_open()
         return iter([record for record in self.kept.records.get(session, ()) if record.seq > after])
 
+    def paced(self, session: str, after: int = 0) -> Iterator[StoredRecord | None]:
+        """Read them as `records` does: nothing is passed over."""
+        return self.records(session, after)
+
     def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
         """Return the newest committed snapshot with `seq` ≤ `upto`, or None."""
         self._check_open()

@@ -124,6 +124,10 @@ class Sqlite(Writer):
                 return
             page = again[1:]
 
+    def paced(self, session: str, after: int = 0) -> Iterator[StoredRecord | None]:
+        """Read them as `records` does: an index leads to them."""
+        return self.records(session, after)
+
     def latest_snapshot(self, session: str, upto: int | None = None) -> tuple[int, bytes] | None:
         """Return the newest snapshot with `seq` ≤ `upto` that is not damaged, or None."""
         limit = LAST_SEQ if upto is None else upto

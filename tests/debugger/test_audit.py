@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from debugger.audit import KIND, MOST, TAIL, Audit, Entry, hashed, verified
@@ -253,10 +254,11 @@ async def test_what_is_refused_after_its_entry_is_followed_by_an_entry_that_says
     with pytest.raises(Refused):
         doing(audit, fails=True, reason="why", made=lambda: {"records": [7]})
     assert (await audit.verify()).faults == ()
-    done, tried, refused = (await audit.entries(10))[2:]
-    assert [(one.action, one.user, one.session) for one in (done, tried)] == [("edit", "ann", "s")] * 2
+    first, done, tried, refused = (await audit.entries(10))[2:]
+    assert [(one.action, one.user, one.session) for one in (first, tried)] == [("edit", "ann", "s")] * 2
+    assert (done.action, done.session, done.before) == ("done", "s", {"number": 3, "action": "edit"})
     assert (refused.action, refused.user, refused.session) == ("refused", "ann", "s")
-    assert (refused.before, refused.after) == ({"number": 4, "action": "edit"}, {"records": [7]})
+    assert (refused.before, refused.after) == ({"number": 5, "action": "edit"}, {"records": [7]})
     assert refused.reason == "no room for it"
 
 
@@ -275,7 +277,19 @@ async def test_an_entry_that_something_was_refused_comes_before_the_next_where_t
     store.refuses = False
     doing(audit, fails=False)
     await audit.verify()
-    assert [(one.number, one.action) for one in await audit.entries(10)] == [(1, "edit"), (2, "refused"), (3, "edit")]
+    assert [one.action for one in await audit.entries(10)] == ["edit", "refused", "edit", "done"]
+
+
+async def test_what_is_given_up_in_the_middle_is_refused_and_says_what_was_done(autojump_clock: MockClock) -> None:
+    audit, _, _ = await filled(0)
+    with trio.move_on_after(1), audit.about("fork", user="ann") as deed:
+        deed.told = {"files": "/copy"}
+        deed.session = "made"
+        await trio.sleep_forever()
+    await audit.settled()
+    entry, refused = await audit.entries(10)
+    assert (refused.action, refused.reason, refused.session) == ("refused", "it was given up", "made")
+    assert (refused.before, refused.after) == ({"number": entry.number, "action": "fork"}, {"files": "/copy"})
 
 
 async def test_a_broken_store_says_what_broke_first(autojump_clock: MockClock) -> None:

@@ -219,7 +219,7 @@ RULES: Final = (
         BLOCK,
         0.92,
         "Every repository would run programs of that folder.",
-        "git config --global core.hooksPath /tmp/h",
+        "git config --global core.hooksPath ~/hooks",
         "git config user.name x",
         pattern=r"config .*(--global|--system).*core\.(hooksPath|hookspath|sshCommand|fsmonitor|pager|editor)\b.* \S",
     ),

@@ -570,23 +570,4 @@ RULES: Final = (
         "ls -l /etc",
         pattern=r" -\w*R\w* +(/etc|/|/root|/home|/usr|/var|/opt)/?$",
     ),
-    Rule(
-        "command.looks-for-words",
-        "grep egrep rg ag zgrep ack",
-        REVIEW,
-        0.7,
-        "Looks for passwords in files.",
-        "grep -ri password /",
-        "grep -n main x.c",
-        pattern=r"(?i)passw(or)?d|passwd|\bpwd?=|api[_-]?key|secret|private.key|credential|access.?key|auth.?token|BEGIN .*PRIVATE",
-    ),
-    Rule(
-        "command.file-attributes",
-        "SetFile setfile chflags setfattr",
-        REVIEW,
-        0.68,
-        "Changes what a file seems to be.",
-        "SetFile -a V x",
-        "GetFileInfo x",
-    ),
 )

@@ -3,7 +3,8 @@
 import re
 from typing import TYPE_CHECKING, Final
 
-from defender.commands.calls import operands
+from defender.commands.calls import flags, operands
+from defender.commands.marks import marked
 from defender.commands.places import TEMPORARY
 from defender.commands.rules import BLOCK, REVIEW, Rule
 
@@ -491,5 +492,38 @@ RULES: Final = (
         "gcc exploit.c -o x",
         "gcc main.c -o x",
         pattern=r"(?i)exploit(?!_number|-db)|shellcode|reverse.?shell|meterpreter|mimikatz|pypykatz|backdoor|rootkit|keylog|ransom|linpeas|linenum|lazagne|psexec|secretsdump|ldapdomaindump|adidnsdump|kerberoast|bloodhound|inject(?:ion|or)?\b|\brop_|privesc|priv_esc|\bsuid\b|\bbind.?shell|xmrig|minerd|stratum\+tcp|cobalt.?strike|C2\b",
+    ),
+    Rule(
+        "command.decodes-unknown",
+        "base64 base32 basenc xxd uudecode b64decode",
+        REVIEW,
+        0.62,
+        "Decodes what nobody has seen.",
+        "cat x | base64 -d",
+        "base64 -d x",
+        test=lambda call, _: (
+            call.stdin is not None
+            and marked(call.stdin)
+            and bool(re.search(r"d|D|r", flags(call.args)) or "--decode" in call.args)
+        ),
+    ),
+    Rule(
+        "command.looks-for-words",
+        "grep egrep rg ag zgrep ack",
+        REVIEW,
+        0.7,
+        "Looks for passwords in files.",
+        "grep -ri password /",
+        "grep -n main x.c",
+        pattern=r"(?i)passw(or)?d|passwd|\bpwd?=|api[_-]?key|secret|private.key|credential|access.?key|auth.?token|BEGIN .*PRIVATE",
+    ),
+    Rule(
+        "command.file-attributes",
+        "SetFile setfile chflags setfattr",
+        REVIEW,
+        0.68,
+        "Changes what a file seems to be.",
+        "SetFile -a V x",
+        "GetFileInfo x",
     ),
 )

@@ -1,6 +1,6 @@
 """Figures of the judgement of commands, as one JSON object: folds, own cases, time. `--train` writes the weights anew.
 
-python -m tests.acceptance.defender.commands [--shared ../shared] [--train] [--quick]
+python -m tests.acceptance.defender.commands [--shared ../shared] [--train] [--write] [--quick]
 
 Reads the data and the measuring scripts of `../shared`. The rules are the same in all folds; the model is trained anew
 without the sources of the fold. Rules were written after reading rows of train and dev: for them the folds are kind.
@@ -20,6 +20,10 @@ from runtime.vocab import Decision
 
 Row = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "explanation" / "defender-commands.md"
+BEGIN = "<!-- figures of commands: made by tests.acceptance.defender.commands --write, do not edit -->"
+_COLUMNS = ("auc", "recall_at_1pct", "attacks_not_allowed", "benign_blocked")
+END = "<!-- end of figures of commands -->"
 
 
 def _load(path: Path) -> list[Row]:
@@ -103,11 +107,48 @@ def _time(texts: list[str], call: Callable[[str], object]) -> dict[str, float]:
     }
 
 
+def _page(found: dict[str, Any]) -> str:
+    """The figures as they stand on the page."""
+    folds = found["folds"]
+    rows = [
+        " | ".join([f"| {name}", *(f"{fold[key]:.3f}" for key in _COLUMNS)]) + " |"
+        for name, fold in folds.items()
+        if name != "mean"
+    ]
+    own, took = found["decisions"]["dev"], found["time"]
+    counts = Counter(pair.partition("->")[0] for pair, count in own["own"].items() for _ in range(count))
+    posix, every = took["dev_posix"], took["dev"]
+    mean = f"| **mean** | **{folds['mean']['auc']:.3f}** | **{folds['mean']['recall_at_1pct']:.3f}** | | |"
+    lines = [
+        "| fold left out | AUC | recall at 1 % false positives | attacks not allowed | benign blocked |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+        mean,
+        "",
+        f"Of the {counts['block']} own cases of `dev/` to be blocked {own['own'].get('block->block', 0)} are blocked",
+        f"and {own['own_block_allowed']} allowed; of the {counts['allow']} to be allowed",
+        f"{own['own_allow_blocked']} are blocked. Processor time, one command of `dev/`: p50 {posix['p50_us']:.0f} µs,",
+        f"p99 {posix['p99_us']:.0f} µs for POSIX shells; with the scripts for PowerShell among them, up to 3 KB,",
+        f"{every['p50_us']:.0f} µs and {every['p99_us']:.0f} µs.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _write(found: dict[str, Any]) -> None:
+    text = PAGE.read_text("utf-8")
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    if not tail:
+        raise ValueError(f"{PAGE} has no place for figures.")
+    PAGE.write_text(f"{head}{BEGIN}\n\n{_page(found)}\n{END}{tail}", "utf-8")
+
+
 def main() -> None:
     """Print the figures."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     asked.add_argument("--train", action="store_true", help="write the weights that are shipped, from train/ alone")
+    asked.add_argument("--write", action="store_true", help="put the figures into the page")
     asked.add_argument("--quick", action="store_true", help="no folds")
     given = asked.parse_args()
     data = given.shared / "data" / "defender"
@@ -125,6 +166,8 @@ def main() -> None:
         "dev": _time([row["text"] for row in dev], analysis.assess),
         "dev_posix": _time(posix, analysis.assess),
     }
+    if given.write and not given.quick:
+        _write(found)
     json.dump(found, sys.stdout, indent=1)
     print()
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debugger.bundle.errors import CannotExport
-from debugger.bundle.secrets import MOST, SHORT, Secrets, forms, names_secret, told_in
+from debugger.bundle.prose import names_secret
+from debugger.bundle.secrets import MOST, SHORT, Secrets, forms, told_in
 from debugger.schema import is_secret
 from runtime.step import Phase, advance
 from runtime.step import events as ev
@@ -225,7 +226,7 @@ def test_too_many_secrets_are_refused() -> None:
     [
         ("Authorization: Bearer abc.def", {"Bearer abc.def", "abc.def"}),
         ("> x-api-key: k123456", {"k123456"}),
-        ("GET / HTTP/1.1\r\nCookie: a=b; c=d \r\nHost: x\r\n", {"a=b; c=d"}),
+        ("GET / HTTP/1.1\r\nCookie: a=b; c=d \r\nHost: x\r\n", {"a=b", "a=b; c=d"}),
         ("Content-Type: text/plain", set()),
         ("export GEMINI_API_KEY=abc123\nHOME=/root", {"abc123"}),
         ("AWS_SECRET_ACCESS_KEY='abc 123'", {"'abc 123'", "abc 123"}),
@@ -235,15 +236,52 @@ def test_too_many_secrets_are_refused() -> None:
         ('{"properties": {"token": {"type": "string"}}}', set()),
         ("the token: please keep it", set()),
         ("{" * 5_000, set()),
+        ("it said api_key: s3cr3t-9 and went on", {"s3cr3t-9"}),
+        ("api_key: swordfish\nport: 80", {"swordfish"}),
+        ("call it with api-key=s3cr3t, then wait", {"s3cr3t"}),
+        ("(password=swordfish)", {"swordfish"}),
+        ("my API key: AIza77, keep it.", {"AIza77"}),
+        ("log in with token: ghp_4f5a.", {"ghp_4f5a"}),
+        ("and botToken = '123:abc'", {"123:abc"}),
+        ('the log has {"api_key": "sw0rd fish", "n": 1} in it', {"sw0rd fish"}),
+        (r"twice: {\"token\": \"t0ken1\"}", {"t0ken1"}),
+        ("curl -H 'Authorization: Bearer sk-abc.1' https://x", {"sk-abc.1"}),
+        ('{"headers": "Authorization: Basic dXNlcjpwdw=="}', {"dXNlcjpwdw=="}),
+        ("sent as Bearer eyJh.eyJz.Sf1K", {"eyJh.eyJz.Sf1K"}),
+        ("run it with --password hunter22 --verbose", {"hunter22"}),
     ],
 )
 def test_a_text_tells_its_secrets_by_their_names(text: str, found: set[str]) -> None:
     assert set(told_in(text)) == found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The token: it is what the server gives you. A password: nobody knows it.",
+        "Password: required, token: optional, secret: none",
+        "the bearer of this letter, bearer authentication, Bearer tokens",
+        "def login(self, password=None, token: str = '', secret: Optional[str] = None) -> None:",
+        "self.token = self.config.token; token=get_token(); password = password; key = value",
+        "if token == expected and secret != other: pass",
+        "export it as token=$TOKEN, token=${TOKEN}, api_key=<your key>, password=***, --token <token>",
+        "max_tokens=100000, tokens: 123456, keyboard: 10203040, monkey=banana1",
+        "private_key: /home/ann/.ssh/id_ed25519, cookie: https://example.org/cookies1",
+        "the secret of a good token: patience and an answer to it",
+        '{"token": {"type": "string"}} and "token": "string"',
+    ],
+)
+def test_ordinary_text_about_secrets_tells_none(text: str) -> None:
+    assert list(told_in(f"so {text}")) == []
+
+
 def test_a_hostile_text_is_searched_in_its_own_time() -> None:
     """Patterns that go back and forth would take hours for these."""
-    for text in ("authorization: x" + " " * 200_000 + "y", "A=" + "\t" * 200_000 + "b", "a://" + ":" * 200_000):
+    hostile = ["authorization: x" + " " * 200_000 + "y", "A=" + "\t" * 200_000 + "b", "a://" + ":" * 200_000]
+    hostile += [
+        part * (200_000 // len(part)) for part in ("token-", "token='", 'token="\\', "token=x", "bearer ", "key: ")
+    ]
+    for text in hostile:
         list(told_in(text))
 
 

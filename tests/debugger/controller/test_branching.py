@@ -13,6 +13,7 @@ from runtime.sessions.session import Session
 from runtime.step import Phase, StepKind
 from runtime.step import events as ev
 from tests.debugger.controller.test_roles import told as missing
+from tests.fakes.stores import FullStore
 from tests.fakes.studio import House, Person, studio
 from tests.fakes.world import calls, text
 
@@ -387,3 +388,60 @@ async def test_what_is_meant_for_one_request_is_taken_back_on_the_branch_where_i
         await goes_on(ann)
         await house.world.rest(session)
         assert [one.model for one in house.world.model.requests[2:]] == ["once", "test-model"]
+
+
+async def test_every_change_of_time_has_its_entry_before_it_is_done(autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with studio(*READ, store=store) as house:
+        _, ann, _ = await after_the_tool(house)
+        for command, params, order in (
+            ("mark", {"name": "good"}, ["document", "record", "document"]),
+            ("branch", {"at": 5, "name": "b"}, ["document", "record", "record", "document"]),
+            ("switch", {"branch": "main"}, ["document", "record", "record", "document"]),
+            ("fork", {"name": "copy"}, ["document", "record", "record", "document"]),
+        ):
+            taken = len(store.taken)
+            await ann.ask(command, session="s", **params)
+            assert store.taken[taken : taken + 4][: len(order)] == order, command
+            entry, done = [one for one in await house.debugger.audit.entries(20) if one.action in (command, "done")][
+                -2:
+            ]
+            assert (entry.action, entry.session, done.before) == (
+                command,
+                "s",
+                {"number": entry.number, "action": command},
+            )
+        assert done.after == {"session": "copy", "files": ""}
+        await ann.ask("new", key="k")
+        entry, done = (await house.debugger.audit.entries(20))[-2:]
+        assert (entry.action, entry.after["key"], done.session) == ("new", "k", "k")
+
+
+@pytest.mark.parametrize("command", ["branch", "fork"])
+async def test_a_receipt_that_was_not_confirmed_is_a_refusal_in_the_audit(
+    command: str, autojump_clock: MockClock
+) -> None:
+    async with studio(*SHELL) as house:
+        session, ann, _ = await after_the_tool(house)
+        head = session.state.seq
+        await ann.ask("back", session="s", count=2)
+        why = await ann.refused(command, session="s")
+        await house.debugger.audit.settled()
+        entry, refused = (await house.debugger.audit.entries(20))[-2:]
+        assert (entry.action, refused.action, refused.reason) == (command, "refused", str(why))
+        assert (session.state.seq, refused.after) == (head, {} if command == "fork" else {"records": []})
+
+
+@pytest.mark.parametrize("command", ["branch", "switch", "mark", "fork"])
+async def test_without_room_for_its_entry_nothing_of_time_is_changed(command: str, autojump_clock: MockClock) -> None:
+    store = FullStore()
+    async with studio(*READ, store=store) as house:
+        session, ann, _ = await after_the_tool(house)
+        await ann.ask("branch", session="s", at=5, name="b")
+        head, taken, sessions = session.state, len(store.taken), set(house.debugger.roster.live)
+        store.refuses = True
+        every: dict[str, dict[str, Any]] = {"branch": {"at": 5}, "switch": {"branch": "main"}, "mark": {"name": "x"}}
+        params = every.get(command, {})
+        assert (await ann.refused(command, session="s", **params)).code == "journal_full"
+        store.refuses = False
+        assert (session.state, store.taken[taken:], set(house.debugger.roster.live)) == (head, [], sessions)

@@ -182,7 +182,7 @@ async def test_a_running_session_is_paused_before_it_is_edited(autojump_clock: M
     async with studio() as house:
         ann = await house.driver(house.open())
         why = await ann.refused("edit", session="s", at=1, changes=[change("model", "m")])
-        assert (why.code, str(why)) == ("not_held", "session s is running: pause it first")
+        assert (why.code, str(why)) == ("not_held", "session s rests: pause it first")
 
 
 async def test_a_dry_edit_shows_what_would_change(autojump_clock: MockClock) -> None:
@@ -344,8 +344,8 @@ async def test_a_block_can_be_overridden_before_it_is_applied_and_says_so(autoju
         judged = [one for one in records if isinstance(one.event, ev.Judged)]
         assert [(one.actor, one.event.verdict.rule) for one in judged] == [("debugger:ann", "debugger.override")]  # type: ignore[union-attr]
         audited = await ann.ask("audit", session="s", verify=True)
-        assert [one["action"] for one in audited["entries"]] == ["attach", "stop", "verdict allow"]
-        assert audited["entries"][-1]["reason"] == "seen with bob"
+        assert [one["action"] for one in audited["entries"]] == ["attach", "stop", "verdict allow", "done"]
+        assert audited["entries"][-2]["reason"] == "seen with bob"
         assert audited["verified"]["faults"] == []
 
 
@@ -451,7 +451,9 @@ async def test_what_was_done_to_a_session_is_in_the_audit_and_in_the_journal(aut
     async with studio([calls(("read", {"n": 1}))], [text("done")]) as house:
         session, ann, told, call = await at_call(house)
         await ann.ask("edit", session="s", at=told["at"], changes=[change(f"calls.{call}.args.n", 2)], reason="to see")
-        entry = (await ann.ask("audit", session="s"))["entries"][-1]
+        entry, done = (await ann.ask("audit", session="s"))["entries"][-2:]
+        assert (done["action"], done["before"]) == ("done", {"number": entry["number"], "action": "edit"})
+        assert done["after"] == {"records": [session.state.seq]}
         assert (entry["action"], entry["user"], entry["reason"]) == ("edit", "ann", "to see")
         assert entry["before"] == [change(f"calls.{call}.args.n", 2)]
         assert [(one["old"], one["new"]) for one in entry["after"]["changes"] if one["path"].endswith("args.n")] == [

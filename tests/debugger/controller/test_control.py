@@ -95,7 +95,7 @@ async def test_a_session_that_runs_has_nothing_to_continue(autojump_clock: MockC
     async with studio() as house:
         ann = await house.driver(house.open())
         why = await ann.refused("continue", session="s", generation=0)
-        assert (why.code, str(why)) == ("not_held", "session s is running: pause it first")
+        assert (why.code, str(why)) == ("not_held", "session s rests: pause it first")
 
 
 # --- steps of four grains

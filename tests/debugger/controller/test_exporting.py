@@ -135,6 +135,15 @@ async def test_a_bundle_that_is_too_large_is_for_the_journal(
         assert str(refusal).endswith("twinstep export --journal")
 
 
+async def test_a_large_bundle_is_hashed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "AT_ONCE", 0)
+    async with studio(*TALK) as house:
+        ann = await house.client()
+        await stopped(house, ann)
+        _, taken = again(await export(ann))
+        assert taken[-1].seq == house.roster.live["s"].state.seq
+
+
 async def test_only_some_bundles_wait_to_be_fetched(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "MOST_KEPT", 1)
     async with studio(*TALK) as house:

@@ -123,7 +123,7 @@ async def test_a_breakpoint_holds_a_session_that_nobody_drives_for_five_minutes(
         if not attended:
             assert session.state.answer == "a"
             actions = [one.action for one in await house.debugger.audit.entries(10)]
-            assert actions == ["connect", "break.add", "stop", "dead-man.resume"]
+            assert actions == ["connect", "break.add", "done", "stop", "dead-man.resume", "done"]
 
 
 async def test_an_observer_keeps_nothing_held(autojump_clock: MockClock) -> None:

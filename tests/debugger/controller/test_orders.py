@@ -45,7 +45,8 @@ async def test_an_edit_among_the_commands_is_one_like_any_other(autojump_clock: 
         house.world.say(session)
         assert (await house.world.rest(session)).answer == "done"
         assert {request.model for request in house.world.model.requests} == {"other"}
-        assert [one["action"] for one in (await ann.ask("audit", session="s"))["entries"]] == ["attach", "stop", "edit"]
+        actions = [one["action"] for one in (await ann.ask("audit", session="s"))["entries"]]
+        assert actions == ["attach", "stop", "edit", "done"]
 
 
 async def test_commands_run_while_nobody_is_there(autojump_clock: MockClock) -> None:

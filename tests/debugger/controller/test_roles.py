@@ -206,7 +206,11 @@ async def test_the_audit_tells_who_did_what_in_order_and_its_chain_is_whole(auto
         await ann.leave()
         audit = await bob.ask("audit", limit=100, verify=True)
         assert audit["verified"]["faults"] == []
-        assert [(one["action"], one["user"]) for one in audit["entries"]] == [
+        outcomes = [one for one in audit["entries"] if one["action"] == "done"]
+        assert [one["before"]["action"] for one in outcomes] == [
+            *("break.add", "edit", "undo", "fault model 429 x1", "verdict allow", "say", "cancel", "dead-man.resume")
+        ]
+        assert [(one["action"], one["user"]) for one in audit["entries"] if one not in outcomes] == [
             ("connect", "ann"),
             ("attach", "ann"),
             ("connect", "bob"),
@@ -224,7 +228,7 @@ async def test_the_audit_tells_who_did_what_in_order_and_its_chain_is_whole(auto
             ("detach", "bob"),
             ("disconnect", "ann"),
         ]
-        assert [one["number"] for one in audit["entries"]] == list(range(1, 17))
+        assert [one["number"] for one in audit["entries"]] == list(range(1, 25))
         assert (await bob.ask("audit", session="s", limit=2))["entries"] == [
             one for one in audit["entries"] if one["session"] == "s"
         ][-2:]

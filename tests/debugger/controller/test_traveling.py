@@ -189,7 +189,7 @@ async def test_a_session_that_runs_has_no_past_to_stand_in(
     async with studio(*TWO) as house:
         ann = await house.driver(house.open())
         why = await ann.refused(command, session="s", **params)
-        assert (why.code, str(why)) == ("not_held", "session s is running: pause it first")
+        assert (why.code, str(why)) == ("not_held", "session s rests: pause it first")
 
 
 async def test_all_who_look_see_the_same_and_are_told_of_each_move(autojump_clock: MockClock) -> None:

@@ -7,7 +7,7 @@ async with studio(...) as house, editing(house) as editor:
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
@@ -43,7 +43,11 @@ class Editor:
     _reader: Reader = field(factory=Reader)
 
     async def listen(self) -> None:
-        """Take in whatever comes."""
+        """Take in whatever comes, until this end is closed."""
+        with suppress(trio.ClosedResourceError):
+            await self._listen()
+
+    async def _listen(self) -> None:
         last = 0
         while data := await self.stream.receive_some(65_536):
             self._reader.feed(bytes(data))

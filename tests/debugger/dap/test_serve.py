@@ -48,6 +48,50 @@ async def test_connections_that_do_nothing_keep_nobody_out(tmp_path: Path) -> No
                 await stream.aclose()
 
 
+async def test_however_many_come_at_once_only_so_many_are_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 0
+    room = serve._room
+
+    def watched(there: list[Any]) -> bool:
+        nonlocal most
+        most = max(most, len(there))
+        return room(there)
+
+    monkeypatch.setattr(serve, "_room", watched)
+    (listener,) = await serve.listen(options(tmp_path), "127.0.0.1", 0)
+    stop = trio.Event()
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            port = listener.socket.getsockname()[1]
+            streams = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(60)]
+            nursery.start_soon(serve.serve, options(tmp_path), [listener], stop)
+            try:
+                served = [await initialized(stream) for stream in streams]
+                late = await trio.open_tcp_stream("127.0.0.1", port)
+                streams.append(late)
+                assert await initialized(late)
+                assert sum(served) > 0
+                assert most <= 2 * serve.CONNECTIONS  # for each that comes one was told to go
+            finally:
+                stop.set()
+            for stream in streams:
+                await stream.aclose()
+
+
+async def test_a_server_that_is_cancelled_ends_though_editors_are_connected(tmp_path: Path) -> None:
+    (listener,) = await serve.listen(options(tmp_path), "127.0.0.1", 0)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve.serve, options(tmp_path), [listener], trio.Event())
+            stream = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+            assert await initialized(stream)
+            nursery.cancel_scope.cancel()
+        await stream.aclose()
+    assert nursery.cancel_scope.cancelled_caught
+
+
 async def test_an_address_that_is_taken_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (listener,) = await serve.listen(options(tmp_path), "127.0.0.1", 0)
     port = listener.socket.getsockname()[1]

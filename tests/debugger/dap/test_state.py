@@ -170,6 +170,30 @@ async def test_a_console_line_that_lets_the_session_go_is_told_as_such(autojump_
         assert (await editor.told("stopped"))["reason"] == "step"
 
 
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        (":export bug.twinstep", "in a terminal: `twinstep export s bug.twinstep`"),
+        (":test test_bug.py", "in a terminal: `twinstep export s --test test_bug.py`"),
+        ("quit", "quit: this needs a terminal"),
+        ("frobnicate", "`frobnicate` is unknown"),
+        ("frobnicate", "nor is it a command: `help` lists them"),
+    ],
+)
+async def test_what_the_console_does_not_do_says_what_does(typed: str, why: str, autojump_clock: MockClock) -> None:
+    async with studio([text("done")]) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ready()
+        assert why in await editor.refused("evaluate", expression=typed, context="repl")
+
+
+async def test_a_session_that_rests_is_not_said_to_run(autojump_clock: MockClock) -> None:
+    async with studio([text("done")]) as house, editing(house) as editor:
+        house.open("s")
+        await editor.ready()
+        assert await editor.refused("stepBack", threadId=1) == "session s rests: pause it first"
+
+
 async def test_commands_of_the_protocol_are_requests_of_their_own(autojump_clock: MockClock) -> None:
     async with standing() as (_, editor):
         assert (await editor.ask("agent/why", threadId=1))["sentence"]

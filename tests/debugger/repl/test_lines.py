@@ -319,7 +319,7 @@ BAD = [
     ("catch text", 'needs /REGEX/ or "text"'),
     ("lp call.run turn", "needs a template in quotes"),
     ("condition", "needs the number of a breakpoint, a number"),
-    ("condition x y", "'x' is not the number of a breakpoint, a number"),
+    ("condition x y", "'x' is no number: needs the number of a breakpoint"),
     ("enable", "needs the number of a breakpoint"),
     ("delete", "needs numbers of breakpoints, or a path, a number"),
     ("p", "needs an expression"),
@@ -327,7 +327,7 @@ BAD = [
     ("p __import__('os')", "print:"),
     ("p $9", "there is no $9"),
     ("p len($3)", "$3 is an object"),
-    ("list x", "'x' is not where to begin"),
+    ("list x", "'x' is no number: needs where to begin"),
     ("info", "needs a topic"),
     ("info weather", "'weather' is no topic"),
     ("info c", "'c' is no topic"),
@@ -337,7 +337,7 @@ BAD = [
     ('set model = {"a": }', "at character 6"),
     ("set model = NaN", "NaN is no JSON"),
     ("set model = $8", "there is no $8"),
-    ("move history.3 to x", "'x' is not the place where it goes, a number"),
+    ("move history.3 to x", "'x' is no number: needs the place where it goes"),
     ("return", "needs a call"),
     ("model", "needs the name of a model"),
     ("commit", "nothing was begun"),
@@ -377,7 +377,7 @@ def test_what_needs_a_stop_says_how_to_come_to_one_where_nothing_runs() -> None:
     rests = evolve(RUNNING, sessions={"s-42": evolve(HELD, held=False, phase="done", key="agent:main:one")})
     with pytest.raises(BadLine) as refused:
         read("step", rests)
-    assert str(refused.value).startswith("step: session agent:main:one rests, nothing runs: `pause` holds it")
+    assert str(refused.value).startswith("step: session agent:main:one rests: `pause` holds it")
     assert "Usage" not in str(refused.value)  # the line was written well
 
 

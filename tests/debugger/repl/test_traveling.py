@@ -66,7 +66,7 @@ async def test_the_past_is_shown_where_one_stands_in_it(autojump_clock: MockCloc
         code, shown = await one.run("back 2", "p tool.phase")
         assert code == 0
         assert "s stood before call.run" in shown
-        assert "back 2 step [debugger:ann]" in shown
+        assert "back 2 steps [debugger:ann]" in shown
         assert '= "scheduled"' in shown
         standing = one.shell.place.standing
         assert f"#{standing.at}/{standing.head} ⏪ by:ann" in head(one.shell.place)

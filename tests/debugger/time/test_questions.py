@@ -178,6 +178,17 @@ def test_branches_that_did_the_same_are_alike_to_the_end() -> None:
     assert made["parting"]["alike"] == made["a"]["steps"] == made["b"]["steps"]
 
 
+def test_steps_of_a_branch_are_counted_as_step_numbers_count_them() -> None:
+    run = Run.opened().calling("read_file").judged(READ).ran(READ)
+    end, before = run.state.seq, run.state.seq - 2
+    run = back_to(run, before).until(Phase.DONE)
+    line = line_of(run.steps)
+    made = found(comparing(line.path(end), line.path()))
+    common = made["common"]["number"]
+    assert [made[side]["steps"] for side in ("a", "b")] == [made[side]["number"] - common for side in ("a", "b")]
+    assert len(line.path()) - len(line.path(before)) > made["b"]["steps"]  # an outcome belongs to the step that began
+
+
 # --- lists
 
 

@@ -9,7 +9,7 @@ from defender.commands import analyse, assess, explain
 from defender.commands.interpreters import LANGUAGES
 from defender.commands.rules import Rule, code, table
 from defender.commands.windows import RULES as WINDOWS
-from defender.commands.windows import findings, looks
+from defender.commands.windows import WindowsRule, findings, looks
 from runtime.vocab import Decision
 
 GROUPS = tomllib.loads(Path(__file__).with_name("cases.toml").read_text(encoding="utf-8"))["group"]
@@ -57,9 +57,9 @@ def test_rule_about_code_finds_its_example_and_spares_the_other(rule: code.CodeR
 
 
 @pytest.mark.parametrize("rule", WINDOWS, ids=lambda rule: rule.id)
-def test_rule_about_windows_finds_its_example_and_spares_the_other(rule: object) -> None:
-    assert rule.id in {signal.rule for signal in findings(rule.example)}  # type: ignore[attr-defined]
-    assert rule.id not in {signal.rule for signal in findings(rule.spared)}  # type: ignore[attr-defined]
+def test_rule_about_windows_finds_its_example_and_spares_the_other(rule: WindowsRule) -> None:
+    assert rule.id in {signal.rule for signal in findings(rule.example)}
+    assert rule.id not in {signal.rule for signal in findings(rule.spared)}
 
 
 def test_no_posix_case_is_taken_for_windows() -> None:
@@ -68,7 +68,8 @@ def test_no_posix_case_is_taken_for_windows() -> None:
 
 
 def test_names_of_rules_are_dotted_words() -> None:
-    for rule in (*table(), *code.RULES, *WINDOWS):
+    every: list[Rule | code.CodeRule | WindowsRule] = [*table(), *code.RULES, *WINDOWS]
+    for rule in every:
         assert rule.id.partition(".")[0] in {"command", "windows"}
         assert rule.reason.endswith(".")
         assert 0.5 <= rule.risk < 1

@@ -109,10 +109,11 @@ def test_no_quoting_hides_a_command(how: str, words: tuple[str, ...]) -> None:
 
 
 WORDS = st.sampled_from(
-    "rm ls -rf / ~ ' \" ` $ $( ) { } ( ; & | < > << <<E E \n \\ # ! [[ ]] if then fi for do done case esac in function f()"
-    " ${x:-y} ${x//a/b} ${!x} $((1+ )) $'\\x41' {a,b} {1..9} x=1 x+=y a[0]=1 \"$@\" $1 eval sh -c base64 -d xargs find -exec"
-    " \\; + sudo env -S git -c alias.x=!y echo printf %s curl http://h/ | sh tee /tmp/x . source trap EXIT alias \u200b \r \ue0f0"
-    " \ud800 %TEMP% C:\\ powershell -enc AAAA".split(" ")
+    "rm ls -rf / ~ ' \" ` $ $( ) { } ( ; & | < > << <<E E \n \\ # ! [[ ]] if then fi for do done case "
+    "esac in function f() ${x:-y} ${x//a/b} ${!x} $((1+ )) $'\\x41' {a,b} {1..9} x=1 x+=y a[0]=1 \"$@\" "
+    "$1 eval sh -c base64 -d xargs find -exec \\; + sudo env -S git -c alias.x=!y echo printf %s curl "
+    "http://h/ | sh tee /tmp/x . source trap EXIT alias \u200b \r \ue0f0 \ud800 %TEMP% C:\\ powershell "
+    "-enc AAAA".split(" ")
 )
 
 
@@ -205,6 +206,8 @@ def test_what_a_sub_shell_sets_is_gone_behind_it(command: str) -> None:
         "test -v 'a[$(rm -rf /)]'",
         "unset 'a[$(rm -rf /)]'",
         "x='a[$(rm -rf /)]'; echo $((x))",
+        "x='$(rm -rf /)'; echo ${x@P}",
+        "git --git-dir=/tmp/x status",
         "PATH=.:$PATH ls",
         "export LD_PRELOAD; ls",
         "cat <<E\\\nF\nE\nrm -rf /",

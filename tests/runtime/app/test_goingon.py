@@ -145,6 +145,21 @@ async def test_live_goes_on_with_everything(place: Path) -> None:
     assert "the file of today" in str(line.at(line.last).history[2].parts)
 
 
+@pytest.mark.parametrize("kind", [StepKind.TURN_START, StepKind.MODEL_REQUEST])  # without its tools, and with them
+async def test_a_call_that_may_not_run_any_more_is_named(place: Path, kind: StepKind) -> None:
+    path = await recorded(place)
+    start = before(path, kind)
+    shell = {"functionCall": {"name": "run_shell_command", "args": {"command": "true"}, "id": "c1"}}
+    line = [str(path), "--from", str(start), "--live", "--skip-trust", "--out", str(place / "new.jsonl")]
+    line += ["--fake-responses", answers(place, [shell], [{"text": "well"}])]
+    line += ["--receipt", line_of(path, None).receipt(start).digest]
+    out = io.StringIO()
+    assert in_thread(run, line, out) == 0
+    first, refused, answer = out.getvalue().splitlines()
+    assert "2 model requests made, 0 calls answered from the record, 0 run" in first
+    assert (refused, answer) == ("refused: run_shell_command", "well")
+
+
 @pytest.mark.parametrize("words", [(), ("--json",)])
 async def test_a_prompt_that_fails_says_why_and_ends_like_a_run(
     place: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]

@@ -9,6 +9,7 @@ from runtime.errors import InputError, JournalFull, LocalError
 from runtime.gateway.entries import Entry, Loose, Past
 from runtime.gateway.frames import GatewayError
 from runtime.gateway.measures import CONTENT_BYTES, day_of, shortened
+from runtime.sessions.session import Session
 from runtime.step import Phase
 from runtime.stores.memory import Kept
 from tests.fakes.gateway import MODEL, House, serving
@@ -111,6 +112,37 @@ async def test_a_branch_takes_back_what_was_said_before_a_restart_too(autojump_c
         session = house.desk.directory.roster.live[house.entry(KEY).session]
         await house.world.back(session, back, "other", "tester")
         assert texts(house, KEY) == ["one", "Hi."]
+
+
+async def onto(house: House, session: Session, branch: str) -> None:
+    """Go on with another branch, with what happened since confirmed."""
+    timeline = await house.world.dispatcher.timeline(session)
+    head = next(one.head for one in timeline.branches() if one.name == branch)
+    await house.world.dispatcher.switch(session, branch, "tester", timeline.receipt(head).digest)
+
+
+async def test_going_back_and_forth_reads_no_journal_before_somebody_looks(autojump_clock: MockClock) -> None:
+    kept = Kept()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept) as house:
+        await house.turn(KEY, "one", "r1")
+        back = house.desk.directory.roster.live[house.entry(KEY).session].state.seq
+        await house.turn(KEY, "two", "r2")
+        await house.written()
+    async with serving([text("Hi.")], families=FAMILIES, kept=kept, chance=later()) as house:
+        directory, key = house.desk.directory, house.entry(KEY).session
+        session = directory.roster.get(key)
+        await house.world.back(session, back, "other", "tester")
+        await house.turn(KEY, "three", "r3")
+        await onto(house, session, "main")
+        await house.turn(KEY, "four", "r4")
+        await onto(house, session, "other")
+        assert directory.transcripts[key].since > 0
+        lines = directory.transcript(house.entry(KEY)).lines
+        assert directory.transcripts[key].since == 0
+        assert [line.text for line in lines] == ["one", "Hi.", "three", "Hi."]
+        assert [line.number for line in lines] == [1, 2, 3, 4]
+        await onto(house, session, "main")
+        assert texts(house, KEY) == ["one", "Hi.", "two", "Hi.", "four", "Hi."]
 
 
 async def test_a_fork_has_a_key_of_its_own_and_what_was_said_before(autojump_clock: MockClock) -> None:

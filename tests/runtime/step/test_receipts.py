@@ -111,6 +111,27 @@ def test_switching_lists_what_happened_on_the_branch_that_is_left() -> None:
     assert [one.tool for one in run.line.receipt(other).entries] == ["run_shell_command"]
 
 
+def test_nobody_goes_round_a_receipt_by_way_of_a_third_branch() -> None:
+    run = shell()
+    main, start = run.here, 1
+    run.back(main).judged(SHELL).ran(SHELL)
+    happened = run.line.receipt(main).needed
+    run.back(start, "b2")
+    assert run.line.receipt(main).needed == happened
+    with pytest.raises(ReceiptNeeded):
+        run.back(main, "b3", receipt="")
+
+
+def test_what_came_off_before_the_record_and_ran_after_it_is_listed() -> None:
+    run = shell()
+    start, main = 1, run.here
+    run.back(start).calling("run_shell_command").judged(SHELL).ran(SHELL)
+    happened = run.line.receipt(main).needed
+    assert [one.tool for one in happened] == ["run_shell_command"]
+    run.back(start, "b2")
+    assert run.line.receipt(main).needed == happened
+
+
 def test_an_effect_that_is_taken_back_with_it_needs_nobody() -> None:
     run = shell()
     here = run.here

@@ -7,7 +7,7 @@ import pytest
 
 from runtime.errors import JournalError, LocalError
 from runtime.ports import StoredRecord
-from runtime.stores.jsonlines import JsonLines
+from runtime.stores.jsonlines import PACE_BYTES, JsonLines
 from tests.runtime.stores.places import record
 
 
@@ -151,3 +151,17 @@ async def test_a_group_larger_than_a_piece_is_written_whole(tmp_path: Path) -> N
         assert [store.blob(str(number)) for number in range(1, 31)] == [
             b"%d" % number * 1000 for number in range(1, 31)
         ]
+
+
+async def test_others_may_run_while_much_of_other_sessions_is_passed_over(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal.jsonl")
+    long = b'{"text":"' + b"x" * PACE_BYTES + b'"}'
+    async with JsonLines(path) as store:
+        store.append(StoredRecord("mine", 1, b"{}"))
+        for seq in (1, 2, 3):
+            store.append(StoredRecord("other", seq, long))
+        await store.committed(store.append(StoredRecord("mine", 2, b"{}")))
+        paced = [None if one is None else one.seq for one in store.paced("mine")]
+        assert paced == [1, None, None, None, 2]
+        assert [one.seq for one in store.records("mine")] == [1, 2]
+        assert list(store.paced("mine", 1))[-1] == StoredRecord("mine", 2, b"{}")
