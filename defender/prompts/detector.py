@@ -38,7 +38,7 @@ class Reading:
     at: float
 
 
-def judge(text: str | bytes, second: SecondStage | None = None) -> Assessment:
+def judge(text: object, second: SecondStage | None = None) -> Assessment:
     """Return the assessment of a text (see `defender.prompts.assess`)."""
     if isinstance(text, bytes | bytearray | memoryview):
         text = bytes(text[: 4 * MOST + 4]).decode("utf-8", "replace")

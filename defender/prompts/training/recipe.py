@@ -84,7 +84,8 @@ def packed(fitted: Fitted, review: float, block: float) -> bytes:
     tables: Array = (np.clip(np.rint(fitted.grams / scale), -_FULL, _FULL) + ZERO).astype(np.uint8)
     extras = {name: round(float(EXTRA * weight), 4) for name, weight in zip(names(), fitted.signs, strict=True)}
     said = {"kinds": KINDS, "scale": scale, "bias": fitted.bias, "extras": extras, "review": review, "block": block}
-    return json.dumps(said).encode() + b"\n" + tables.tobytes()
+    body: bytes = tables.tobytes()
+    return json.dumps(said).encode() + b"\n" + body
 
 
 def model(fitted: Fitted) -> Model:
