@@ -36,7 +36,7 @@ async def approve(address: Address, role: Role, request: str) -> str:
         trouble = Failure("denied", f"{address.url}: takes an approval only from its own machine.")
     except* (TwinstepError, *BELOW) as group:
         trouble = told(address.url, group)
-    if trouble is not None:
+    if trouble is not None:  # raised behind the block: what is raised inside comes out as a group
         raise trouble
     if not answer:
         raise Failure("late", f"{address.url}: did not answer as a gateway within {SECONDS:g} seconds.")
