@@ -60,7 +60,7 @@ def _anchored() -> dict[bytes, tuple[int, ...]]:
 
 @cache
 def _also() -> tuple[tuple[frozenset[bytes], tuple[str, ...]], ...]:
-    """Return for each pattern the words and the signs of which a text must hold one beside an anchor; none: any text."""
+    """Return for each pattern the words and the signs of which a text must hold one beside an anchor, if any."""
     said = tuple(row.also.split() for row in rows())
     return tuple(
         (frozenset(one.encode() for one in some if one.isalnum()), tuple(one for one in some if not one.isalnum()))
