@@ -6,8 +6,10 @@ about: `defender.prompts.training`.
 """
 
 import json
+from collections.abc import Collection
 from functools import cache
 from math import exp, sqrt
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -26,11 +28,11 @@ LEAST: Final = 30
 class Model:
     """Weights as they are used.
 
-    `tables` gives per kind of gram its 65,536 offset weights, `adds` what each sign adds, by its place.
+    `tables` gives per kind of gram its 65,536 offset weights, a byte each, `adds` what each sign adds, by its place.
     """
 
     kinds: tuple[str, ...]
-    tables: tuple[list[int], ...]
+    tables: tuple[bytes, ...]
     scale: float
     bias: float
     adds: tuple[float, ...]
@@ -55,10 +57,9 @@ class Model:
         for kind, table in zip(self.kinds, self.tables, strict=True):
             row = grams(form, int(kind[1:])) if kind[0] == "c" else chained[kind]
             span = len(form) if kind[0] == "c" else len(found)
-            look = table.__getitem__
             for part in range(parts):
-                seen = set(row[span * part // parts : span * (part + 1) // parts])
-                sums[part] += sum(map(look, seen)) - ZERO * len(seen)
+                seen = dict.fromkeys(row[span * part // parts : span * (part + 1) // parts])
+                sums[part] += _added(table, seen) - ZERO * len(seen)
                 counts[part] += len(seen)
         return sums, counts
 
@@ -66,6 +67,11 @@ class Model:
         """Return a raw score on the common scale: `review` becomes 0.5 and `block` 0.8."""
         slope = _BLOCK_LOGIT / (self.block - self.review)
         return 1 / (1 + exp(-max(-60.0, min(60.0, slope * (raw - self.review)))))
+
+
+def _added(table: bytes, seen: Collection[int]) -> int:
+    """Return the sum of what a table holds at some slots."""
+    return sum(itemgetter(*seen)(table)) if len(seen) > 1 else sum(table[slot] for slot in seen)
 
 
 _BLOCK_LOGIT: Final = 1.3862943611198906
@@ -79,7 +85,7 @@ def read(data: bytes) -> Model:
     kinds = tuple(said["kinds"])
     if len(body) != SLOTS * len(kinds):
         raise ValueError(f"The weights have {len(body)} bytes; {len(kinds)} tables need {SLOTS * len(kinds)}.")
-    tables = tuple(list(body[at * SLOTS : (at + 1) * SLOTS]) for at in range(len(kinds)))
+    tables = tuple(body[at * SLOTS : (at + 1) * SLOTS] for at in range(len(kinds)))
     adds = tuple(float(said["extras"].get(name, 0.0)) for name in names())
     return Model(kinds, tables, said["scale"], said["bias"], adds, said["review"], said["block"])
 

@@ -48,6 +48,10 @@ CONFUSABLE: Final = {**_CYRILLIC, **_GREEK, **_ARMENIAN, **_CHEROKEE, **_LATIN}
 """Letters of other scripts that are drawn as a Latin one; used only inside words that also hold Latin letters."""
 
 
+_ASCII: Final = bytes(range(128))
+"""What is taken out before a text is searched for letters beyond ASCII: of most texts little is left."""
+
+
 @frozen
 class Normal:
     """A text as it is read: the plain form, what was hidden in the tag block, how many characters were dropped."""
@@ -71,18 +75,22 @@ def normalise(text: str) -> Normal:
     if text.isascii():
         return Normal(text)
     coded = text.encode("utf-8", "replace")
+    beyond = coded.translate(None, _ASCII)
+    letters = beyond.decode()
     decoded, turned, dropped = "", 0, 0
-    if any(map(coded.__contains__, _LEADS)):
+    if any(map(beyond.__contains__, _LEADS)):
         decoded = "".join(_compiled(_TAGS).findall(text)).translate(_FROM_TAG)
         if "\u202e" in text:
             text, turned = _compiled(_OVERRIDE).subn(lambda found: (found[1] or found[2] or "")[::-1], text)
         before = len(text)
         text = _compiled(_INVISIBLE).sub("", text)
         dropped = before - len(text)
-    if _compiled(_COMPATIBLE).search(text):
+        letters = _compiled(_INVISIBLE).sub("", letters)
+    if _compiled(_COMPATIBLE).search(letters):
         text = _compiled(_MARKS).sub("", unicodedata.normalize("NFKC", text))
+        letters = text
     mixed = 0
-    if _compiled(_FOREIGN).search(text):
+    if _compiled(_FOREIGN).search(letters):
         text, mixed = _latin(text)
     return Normal(text, decoded, dropped, turned, mixed)
 

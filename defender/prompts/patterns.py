@@ -25,7 +25,7 @@ class Pattern:
     """One row: its rule is `prompt.<id>`; `example` is hit by the expression and `counter` is not.
 
     `anchors` are words of which every hit holds one (folded as `ngrams.words` folds), `also` others of which it holds
-    one as well: a text without them is not searched.
+    one as well: a text without them is not searched. What is no word in `also` (`@`, `()`) is looked for as it stands.
     """
 
     id: str
@@ -59,9 +59,19 @@ def _anchored() -> dict[bytes, tuple[int, ...]]:
 
 
 @cache
-def _also() -> tuple[frozenset[bytes], ...]:
-    """Return for each pattern the words of which a text must hold one beside an anchor; none means any text."""
-    return tuple(frozenset(row.also.encode().split()) for row in rows())
+def _also() -> tuple[tuple[frozenset[bytes], tuple[str, ...]], ...]:
+    """Return for each pattern the words and the signs of which a text must hold one beside an anchor, if any."""
+    said = tuple(row.also.split() for row in rows())
+    return tuple(
+        (frozenset(one.encode() for one in some if one.isalnum()), tuple(one for one in some if not one.isalnum()))
+        for some in said
+    )
+
+
+@cache
+def _known() -> frozenset[bytes]:
+    """Return all words that decide whether a pattern is tried."""
+    return frozenset(_anchored()).union(*(words for words, _ in _also()))
 
 
 @cache
@@ -80,14 +90,21 @@ def _compiled() -> tuple[Any, ...]:
     return made
 
 
-def candidates(ascii_: bool, found: Iterable[bytes]) -> list[int]:
-    """Return the places of the patterns that a text may hold, ascending, going by its words."""
+def candidates(text: str, found: Iterable[bytes]) -> list[int]:
+    """Return the places of the patterns that a text may hold, ascending, going by its words `found` and its signs."""
     anchored, also = _anchored(), _also()
-    seen = set(found)
-    places = {place for word in anchored.keys() & seen for place in anchored[word]}
-    if not ascii_:
+    seen = _known().intersection(found)
+    places = {place for word in seen if word in anchored for place in anchored[word]}
+    if not text.isascii():
         places.update(anchored[BEYOND])
-    return sorted(place for place in places if not also[place] or not also[place].isdisjoint(seen))
+    return sorted(place for place in places if _beside(*also[place], text, seen))
+
+
+def _beside(words: frozenset[bytes], signs: tuple[str, ...], text: str, seen: frozenset[bytes]) -> bool:
+    """Whether a text holds one of the words or signs that must stand beside an anchor."""
+    if not words and not signs:
+        return True
+    return not words.isdisjoint(seen) or any(map(text.__contains__, signs))
 
 
 def hits(text: bytes, places: Iterable[int]) -> list[int]:

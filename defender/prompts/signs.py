@@ -13,7 +13,7 @@ def names() -> tuple[str, ...]:
 
 def possible(text: str, found: list[bytes]) -> list[int]:
     """Return the places of what a text may show, going by its words `found`; the rest it does not show."""
-    return candidates(text.isascii(), found)
+    return candidates(text, found)
 
 
 def shown(text: str, places: list[int]) -> list[int]:

@@ -86,8 +86,7 @@ def _decoded(text: str, form: bytes, found: list[bytes]) -> Iterator[View]:
         yield from _changed("escapes", text, _re(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))").sub(_escape, text))
     if not _HINTS.isdisjoint(found):
         yield from _turned(text, found)
-    digits = kinds.translate(_DIGIT)
-    if (b"a0" in digits or b"0a" in digits) and _leet(found):
+    if _mixes(form, kinds.translate(_DIGIT), _enough(found)) and _leet(found):
         yield from _changed("leet", text, _re(_LEET_WORD).sub(_unleet, text))
     if b"a a a a" in kinds:
         yield from _changed("spaced", text, _spaced(text))
@@ -156,10 +155,21 @@ def _turned(text: str, found: list[bytes]) -> Iterator[View]:
         yield View("reversed", text[::-1])
 
 
+def _mixes(form: bytes, digits: bytes, least: int) -> bool:
+    """Whether letters and digits meet, in ASCII (where each mixed word is such a place) at least so often."""
+    if form.isascii():
+        return digits.count(b"a0") + digits.count(b"0a") >= least
+    return b"a0" in digits or b"0a" in digits
+
+
+def _enough(found: list[bytes]) -> int:
+    return max(3, len(found) // _LEETED)
+
+
 def _leet(found: list[bytes]) -> bool:
     """Whether so many words hold letters and digits that it is a way of writing: a tenth, three at least."""
     mixed = sum(b"0" in word and not word.isdigit() and len(word) <= _LONG for word in found)
-    return mixed >= max(3, len(found) // _LEETED)
+    return mixed >= _enough(found)
 
 
 _LEET_WORD: Final = r"[A-Za-z013457@$]*[A-Za-z][A-Za-z013457@$]*|(?<!\w)[013457]{1,3}(?!\w)"

@@ -64,3 +64,7 @@ def test_letters_in_other_dress_become_plain() -> None:
 def test_entities_are_resolved() -> None:
     assert normalise("&#73;t &#x69;s &lt;b&gt;").text == "It is <b>"
     assert normalise("R&D and a & b").text == "R&D and a & b"
+
+
+def test_what_was_dropped_does_not_put_other_letters_into_other_dress() -> None:
+    assert normalise("a\u034fb \u00bd").text == "ab \u00bd"
