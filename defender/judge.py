@@ -67,8 +67,8 @@ class DefenderJudge:
     """Judges with `inner` and the engine of a desk, which is made when it is first needed.
 
     `person` names the way of a trusted person's messages. `glance` returns what needs no engine at all. `influence`
-    returns the join of all that a session's model has before it, None where nobody knows. `heard` are told each
-    decision that is more than an allow.
+    returns the join of all that a session's model has before it, None where nobody knows. `touches` says whether a call
+    names what belongs to the defender. `heard` are told each decision that is more than an allow.
     """
 
     inner: Judge
@@ -77,6 +77,7 @@ class DefenderJudge:
     person: str = "person"
     glance: "Callable[[], Glance]" = field(default=lambda: GLANCE)
     influence: Callable[[str], Provenance | None] = field(default=lambda session: None)
+    touches: Callable[[Asked], bool] = field(default=lambda asked: False)
     heard: "list[Callable[[Decided], None]]" = field(factory=list)
     _desk: "Desk | None" = None
 
@@ -109,7 +110,7 @@ class DefenderJudge:
         commands, urls = tuple(commands_of(asked)), tuple(urls_of(asked))
         reaches = asked.spec.flow.effect in ("egress", "privileged") or asked.spec.kind == "execute"
         harmless = not commands and not urls and not reaches and asked.provenance.trusted
-        if harmless and asked.spec.name not in self.glance().floored:
+        if harmless and asked.spec.name not in self.glance().floored and not self.touches(asked):
             return verdict
         return await self._called(session, verdict, asked, commands, urls, reaches=reaches)
 
