@@ -26,7 +26,8 @@ OWN: Final = "own"
 @define(eq=False)
 class Desk:
     """One for a process. `provenance` judges where the values of a call came from, `analyse` says what a command does,
-    `integrity` how this host is, `own` what belongs to the defender, `recorder` keeps decisions; each may be missing. `complain` hears what went wrong."""
+    `integrity` how this host is, `own` what is the defender's, `recorder` keeps decisions; each may be missing.
+    `complain` hears what went wrong."""
 
     engine: Engine
     book: PolicyBook
@@ -43,7 +44,10 @@ class Desk:
         return self.book.current
 
     def beside(self, asked: Asked, commands: Sequence[str], *, reaches: bool) -> Iterator[tuple[str, Assessment]]:
-        """Yield what provenance, the defender's own places and integrity say of a call; `reaches`: its effect is one that leaves the workspace."""
+        """Yield what provenance, the defender's own places and integrity say of a call.
+
+        `reaches`: its effect is one that leaves the workspace.
+        """
         if self.provenance is not None and not asked.provenance.trusted:
             provenance, analyse = self.provenance, self.analyse
 

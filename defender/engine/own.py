@@ -4,7 +4,7 @@ A session's own tools must not read the keys, nor change any of it, whoever appr
 
     own.secret     a key, or a folder with one, is read: block
     own.state      ledger, anchor, baseline, keys are written: block
-    own.settings   policy, settings, folders that are trusted are written, or a file with a gateway's token is read: review
+    own.settings   policy, settings, trusted folders are written, or a file with a gateway's token is read: review
     own.above      a command takes a whole folder in which they lie: review
     own.command    a command line of this program that decides for people (`quarantine release`, `integrity accept` ...)
 
@@ -16,13 +16,16 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from defender.findings import Assessment, Signal
 from runtime.ports import Asked
 from runtime.vocab import Decision
+
+if TYPE_CHECKING:
+    from defender.engine.reach import Analysed
 
 CLEAR: Final = Assessment(0.0, Decision.ALLOW)
 MOST_PATHS: Final = 400
@@ -37,7 +40,7 @@ LISTS: Final = frozenset(
 )
 """Programs that show names only, or nothing."""
 READS: Final = LISTS | frozenset(
-    "cat head tail less more grep egrep fgrep rg wc sha256sum md5sum file diff cmp jq sort uniq cut nl strings od xxd".split()
+    "cat head tail less more grep egrep fgrep rg wc sha256sum md5sum file diff cmp jq sort uniq cut nl od".split()
 )
 _FINDS: Final = frozenset("-exec -execdir -ok -okdir -delete -fprint -fprintf -fls".split())
 _SETTINGS: Final = re.compile(
@@ -64,27 +67,6 @@ AS_IF: Final = ("/home/user/project", "/home/user")
 _WORDS: Final = re.compile(r"[=:,@]")
 
 
-class Step(Protocol):
-    """What is used of a simple command of an analysis."""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The program and its arguments."""
-
-
-class Analysed(Protocol):
-    """What is used of `defender.commands.Analysis`."""
-
-    @property
-    def command(self) -> str: ...  # noqa: D102
-    @property
-    def steps(self) -> Sequence[Step]: ...  # noqa: D102
-    @property
-    def reads(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def writes(self) -> tuple[str, ...]: ...  # noqa: D102
-
-
 @frozen
 class Own:
     """Absolute paths: `secrets` may not be read, `state` not written, `settings` only with a person's yes."""
@@ -109,7 +91,7 @@ class Own:
                     found = _worse(found, said)
         return found
 
-    def of_commands(self, asked: Asked, commands: Iterable[Analysed]) -> Assessment:
+    def of_commands(self, asked: Asked, commands: "Iterable[Analysed]") -> Assessment:
         """Judge what the commands of a call name, and whether one of them is this program."""
         found, seen = CLEAR, set[str]()
         base = os.path.join(asked.workspace or "/", str(asked.args.get("dir_path") or asked.args.get("workdir") or ""))
@@ -164,7 +146,7 @@ class Own:
                         yield real.lower()
 
     def _of(self, path: str, *, reads: bool, writes: bool, lists: bool) -> Assessment:
-        """Judge one path that a call reads, writes, or of which it takes what lies below (not where it only `lists`)."""
+        """Judge a path that a call reads, writes, or of which it takes what lies below (unless it only `lists`)."""
         above = CLEAR
         for secret in self.secrets:
             if _inside(path, secret.lower()):
@@ -199,7 +181,7 @@ def _inside(path: str, folder: str) -> bool:
     )
 
 
-def _plain(one: Analysed) -> Assessment:
+def _plain(one: "Analysed") -> Assessment:
     """Judge the text of a command in which a name may stand that no word has whole: beside what is not known."""
     text = re.sub(r"['\"\\]", "", one.command).lower()
     holes = not one.steps or any("<" in word for step in one.steps for word in step.words)
@@ -234,7 +216,7 @@ def _program(words: Sequence[str]) -> Assessment:
     return CLEAR
 
 
-def _only_lists(one: Analysed) -> bool:
+def _only_lists(one: "Analysed") -> bool:
     return all(step.words and os.path.basename(step.words[0]) in LISTS for step in one.steps)
 
 

@@ -37,8 +37,10 @@ RISKS: Final[Mapping[str, float]] = {
 }
 """What each rule says of a risk by itself. All are above what is allowed and below what is blocked."""
 PERSISTENT: Final = re.compile(
-    r"(?i)(?:^|[\s/'\"=>])(?:GEMINI|AGENTS|CLAUDE|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOTSTRAP)\.md\b|"
-    r"(?:^|[\s/'\"=>])\.(?:gemini|openclaw|claude|vscode|git|github|husky|ssh|env|bashrc|profile|zshrc)(?:[/.\s'\"]|$)"
+    r"(?i)(?:^|[\s/'\"=>@\\])(?:GEMINI|AGENTS?|CLAUDE(?:\.local)?|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOT|BOOTSTRAP|SYSTEM)"
+    r"\.md\b|(?:^|[\s/'\"=>@\\])\.(?:gemini|openclaw|claude|cursor\w*|agents?|vscode|idea|git|git(?:hub|config|modules|attributes)|"
+    r"husky|ssh|env|envrc|bash\w*|profile|zsh\w*|z?login|npmrc|yarnrc|pypirc|netrc|mcp|config|local|twinstep|"
+    r"pre-commit-config)(?:[/.\s'\"]|$)"
 )
 """Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})

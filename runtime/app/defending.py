@@ -259,6 +259,19 @@ class FileLabeller:
 
     async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
         """Return the labels of a result, each with its integrity, and note what the call wrote."""
+        try:
+            return await self._made(asked).labels(session, asked, result, began)
+        except Exception:  # noqa: BLE001 - what is not known is not trusted
+            return (mark(Integrity.UNTRUSTED, f"tool:{asked.spec.name}"),)
+
+    async def begin(self, session: str, asked: Asked, began: int) -> None:
+        """Note what a call may write, before it runs."""
+        flow = asked.spec.flow
+        if flow.effect not in ("none", "fetch") and ("command" in flow.sinks or not asked.provenance.trusted):
+            with suppress(JournalError, ValueError):  # then its labels say that nothing is known
+                await self._made(asked).begin(session, asked, began)
+
+    def _made(self, asked: Asked) -> Labeller:
         from defender.taint.files import FileLabels, under
 
         workspace = Path(asked.workspace)
@@ -268,10 +281,7 @@ class FileLabeller:
             self._within = under(self.trusted)
         if self._labels is None:
             self._labels = FileLabels(self.store, SystemClock(), self._trusts, effect_of)
-        try:
-            return await self._labels.labels(session, asked, result, began)
-        except JournalError:  # what is not known is not trusted
-            return (mark(Integrity.UNTRUSTED, f"tool:{asked.spec.name}"),)
+        return self._labels
 
     def _trusts(self, path: str) -> bool:
         return self._within(path)
