@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from attrs import define, evolve, field, frozen
 
 from defender.findings import Assessment
@@ -50,6 +51,8 @@ class Glance:
 GLANCE: Final = Glance()
 COMMAND_ARGS: Final = ("command", "cmd", "script", "data", "text", "literal")
 """Arguments of tools of kind `execute` that hold what a shell is to do."""
+INLINE: Final = 2_048
+"""Characters of commands that are read at once."""
 ADDRESS: Final = r"https?://[^\s\"'<>\\`]{1,2000}"
 MOST_EVIDENCE: Final = 8
 """Lines of evidence in a verdict."""
@@ -80,6 +83,7 @@ class DefenderJudge:
     touches: Callable[[Asked], bool] = field(default=lambda asked: False)
     heard: "list[Callable[[Decided], None]]" = field(factory=list)
     _desk: "Desk | None" = None
+    _threads: trio.CapacityLimiter | None = None
 
     @property
     def desk(self) -> "Desk":
@@ -127,7 +131,7 @@ class DefenderJudge:
         from defender.engine.ports import Kind, Subject
 
         desk = self.desk
-        beside = list(desk.beside(asked, commands, reaches=reaches))
+        beside = await self._beside(desk, asked, commands, reaches=reaches)
         subject = Subject(
             Kind.CALL,
             tool=asked.spec.name,
@@ -137,6 +141,25 @@ class DefenderJudge:
             consented=verdict.decision is Decision.ALLOW and verdict.rule in desk.policy().consent,
         )
         return await self._judged(session, verdict, subject, call=asked.call, interactive=asked.interactive)
+
+    async def _beside(
+        self, desk: "Desk", asked: Asked, commands: Sequence[str], *, reaches: bool
+    ) -> "list[tuple[str, Assessment]]":
+        """Return what stands beside the engine's findings; long commands are read in a thread, not for ever."""
+        if sum(map(len, commands)) <= INLINE:
+            return list(desk.beside(asked, commands, reaches=reaches))
+        from defender.engine.engine import undecided
+
+        said: list[tuple[str, Assessment]] | None = None
+        with trio.move_on_after(desk.policy().limits.deadline_ms / 1000):
+            if self._threads is None:
+                self._threads = trio.CapacityLimiter(2)
+            said = await trio.to_thread.run_sync(
+                lambda: list(desk.beside(asked, commands, reaches=reaches)),
+                abandon_on_cancel=True,
+                limiter=self._threads,
+            )
+        return said if said is not None else [("engine", undecided("deadline", "The command was not read in time."))]
 
     async def result(
         self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance

@@ -47,6 +47,8 @@ COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
 LOOKING: Final = frozenset({"action", "sessionId", "offset", "limit", "timeout"})
 """Arguments by which a command that runs is looked at. What feeds it has others."""
+MOST_INSIDE: Final = 20_000
+"""Characters of a path or a command; what is longer lies nowhere."""
 MOST_CHAIN: Final = 6
 MOST_TRUSTED: Final = 100
 """Trusted results, the newest, that may name an address."""
@@ -98,7 +100,7 @@ def _inside(asked: Asked, flow: Flow) -> bool:
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (len(value) > MOST_INSIDE and name != "input"):
             return False
         if name not in COMMANDS and not all(_below(folder, path) for path in patched(value) or [value]):
             return False
