@@ -131,13 +131,12 @@ class DefenderJudge:
         from defender.engine.ports import Kind, Subject
 
         desk = self.desk
-        beside = await self._beside(desk, asked, commands, reaches=reaches)
         subject = Subject(
             Kind.CALL,
             tool=asked.spec.name,
             commands=tuple(commands),
             urls=tuple(urls) if asked.spec.flow.effect in ("fetch", "egress") else (),
-            beside=tuple(beside),
+            later=lambda: self._beside(desk, asked, commands, reaches=reaches),
             consented=verdict.decision is Decision.ALLOW and verdict.rule in desk.policy().consent,
         )
         return await self._judged(session, verdict, subject, call=asked.call, interactive=asked.interactive)
@@ -145,21 +144,16 @@ class DefenderJudge:
     async def _beside(
         self, desk: "Desk", asked: Asked, commands: Sequence[str], *, reaches: bool
     ) -> "list[tuple[str, Assessment]]":
-        """Return what stands beside the engine's findings; long commands are read in a thread, not for ever."""
+        """Return what stands beside the engine's findings; long commands are read in a thread."""
         if sum(map(len, commands)) <= INLINE:
             return list(desk.beside(asked, commands, reaches=reaches))
-        from defender.engine.engine import undecided
+        if self._threads is None:
+            self._threads = trio.CapacityLimiter(2)
 
-        said: list[tuple[str, Assessment]] | None = None
-        with trio.move_on_after(desk.policy().limits.deadline_ms / 1000):
-            if self._threads is None:
-                self._threads = trio.CapacityLimiter(2)
-            said = await trio.to_thread.run_sync(
-                lambda: list(desk.beside(asked, commands, reaches=reaches)),
-                abandon_on_cancel=True,
-                limiter=self._threads,
-            )
-        return said if said is not None else [("engine", undecided("deadline", "The command was not read in time."))]
+        def read() -> list[tuple[str, Assessment]]:
+            return list(desk.beside(asked, commands, reaches=reaches))
+
+        return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._threads)
 
     async def result(
         self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance

@@ -4,6 +4,7 @@ It knows what becomes of a decision; how it is made is the engine's matter. Noth
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import asdict, define, evolve, field
@@ -48,22 +49,23 @@ class Desk:
 
         `reaches`: its effect is one that leaves the workspace.
         """
+        analysed = lru_cache(self.analyse) if self.analyse is not None else None
         if self.provenance is not None and not asked.provenance.trusted:
-            provenance, analyse = self.provenance, self.analyse
+            provenance = self.provenance
 
             def decided() -> object:
-                known = asked if analyse is None else narrowed(asked, commands, analyse)
+                known = asked if analysed is None else narrowed(asked, commands, analysed)
                 return provenance(known)
 
             yield PROVENANCE, self._asked(PROVENANCE, decided)
         if self.own is not None:
-            own, looked = self.own, self.analyse
+            own = self.own
 
             def touched() -> object:
                 args = own.of_args(asked)
-                if not commands or looked is None:
+                if not commands or analysed is None:
                     return args
-                run = own.of_commands(asked, [looked(command) for command in commands])
+                run = own.of_commands(asked, [analysed(command) for command in commands])
                 return run if run.score > args.score else args
 
             said = self._asked(OWN, touched)
