@@ -154,6 +154,9 @@ class FileLabels:
             joined = await self._joined(asked, command, effect := self.effect(command))
             if effect != "none" and not joined.trusted:
                 self._ran(asked, command, began, FOR_EVER, joined.tainted)
+        elif "data" in flow.sinks and not asked.provenance.trusted and any(asked.args.get(one) for one in flow.sinks):
+            tainted = asked.provenance.tainted  # what runs is fed: what it writes from now on follows from that
+            self._span(Span(_real(asked.workspace), began - COARSE_MS, FOR_EVER, tainted))
         elif flow.effect == "local" and not asked.provenance.trusted:
             noted = dict[str, Known | None]()
             for place in _places(asked):

@@ -11,11 +11,14 @@ import trio
 
 from defender.taint import files
 from defender.taint.files import FileLabels, under
+from runtime.app import labelfile
+from runtime.app.labelfile import LabelFile
 from runtime.ports import Asked
 from runtime.provenance import NOTHING, Provenance
 from runtime.stores.memory import MemoryStore
 from runtime.tools.declarations import SPECS
-from runtime.vocab import ToolResult
+from runtime.tools.flows import FEEDS
+from runtime.vocab import EffectClass, ToolResult, ToolSpec
 
 SPEC = {spec.name: spec for spec in SPECS}
 WEB = Provenance(("untrusted/web:e.example",))
@@ -267,3 +270,27 @@ async def test_the_time_of_a_command_counts_where_it_wrote_and_above(tmp_path: P
     assert not NOTHING.plus(await desk.keeper.labels("s", read, ToolResult(output="x"), began)).trusted
     above = Asked(SPEC["run_shell_command"], {"command": "cat sub/*.txt"}, workspace=str(one))
     assert not NOTHING.plus(await desk.keeper.labels("s", above, ToolResult(output="x"), began)).trusted
+
+
+async def test_what_a_running_command_writes_after_it_was_fed_is_tainted(desk: Desk) -> None:
+    spec = ToolSpec("process", "", {}, EffectClass.IRREVERSIBLE, "execute", flow=FEEDS)
+    fed = Asked(spec, {"action": "write", "data": "x"}, provenance=WEB, workspace=str(desk.folder))
+    await desk.keeper.begin("s", fed, Wall().wall())
+    (desk.folder / "c.txt").write_text("x")
+    assert await Desk(desk.folder, desk.store).integrity("read_file", file_path="c.txt") == "untrusted"
+
+
+async def test_where_the_labels_found_no_room_no_file_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = LabelFile(tmp_path / "labels.jsonl")
+    (tmp_path / "own.txt").write_text("own")
+    monkeypatch.setattr(labelfile, "LARGEST", 10)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("x")
+        asked = Asked(SPEC["write_file"], {"file_path": name, "content": "x"}, provenance=WEB, workspace=str(tmp_path))
+        await FileLabels(kept, Wall(), under([tmp_path]), effect).labels("s", asked, ToolResult(output=""), 0)
+    later = FileLabels(kept, Wall(), under([tmp_path]), effect)
+    for name in ("b.txt", "own.txt"):
+        asked = Asked(SPEC["read_file"], {"file_path": name}, workspace=str(tmp_path))
+        assert not NOTHING.plus(await later.labels("s", asked, ToolResult(output="x"), 0)).trusted
