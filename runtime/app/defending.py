@@ -136,21 +136,22 @@ class Defending:
         """Return what belongs to the defender itself, which no tool of a session may read or change."""
         if self._own is None:
             from defender.engine.own import Own
-            from runtime.app.keeping import places_of
 
             home = (self.environ.get("HOME") or "/").rstrip("/") or "/"
-            kept = places_of(self.environ, self.settings.get("quarantine"), self.place)
+            given = self.settings.get("quarantine") or {}  # as `places_of`, without loading what keeps
             state, data, config = (
-                f"{given if given.startswith('/') else f'{home}/{usual}'}/twinstep"
-                for given, usual in (
+                f"{said if said.startswith('/') else f'{home}/{usual}'}/twinstep"
+                for said, usual in (
                     (self.environ.get("XDG_STATE_HOME", ""), ".local/state"),
                     (self.environ.get("XDG_DATA_HOME", ""), ".local/share"),
                     (self.environ.get("XDG_CONFIG_HOME", ""), ".config"),
                 )
             )
-            keys = [str(Path(kept.start).parent), kept.anchor, f"{data}/integrity-anchor", f"{data}/ledger-anchor"]
+            keys = [f"{config}/ledger", f"{data}/integrity-anchor", f"{data}/ledger-anchor"]
+            keys += [str(given["anchor"])] if given.get("anchor") else []
             keys += [f"{state}/guard-device.key", f"{state}/guard-tokens.json"]
-            state_of = [kept.folder, *(f"{state}/{name}" for name in ("ledger", "integrity", "defender", "debugger"))]
+            state_of = [f"{state}/{name}" for name in ("ledger", "integrity", "defender", "debugger")]
+            state_of += [str(given["ledger"])] if given.get("ledger") else []
             wanted = [str(self.path), config, *(str(self.folder / name) for name in (POLICY, LABELS))]
             self._own = Own(_real(keys), _real([*state_of, str(self.folder), data]), _real(wanted), home)
         return self._own

@@ -7,7 +7,9 @@ import pytest
 
 from defender.commands import analyse
 from defender.engine.own import MOST_WORDS, Own
+from defender.integrity.baseline import places as baseline_places
 from runtime.app.defending import Defending
+from runtime.app.keeping import places_of
 from runtime.policy.modes import ApprovalJudge
 from runtime.ports import Asked
 from runtime.tools.declarations import SPECS
@@ -202,3 +204,15 @@ async def test_what_was_approved_in_advance_leaves_the_defenders_own_alone(name:
     assert (await judge.call("s", asked)).decision is R
     asked = Asked(SPEC["write_file"], {"file_path": "a.txt", "content": ""}, workspace=f"{HOME}/work")
     assert (await judge.call("s", asked)).decision is A
+
+
+@pytest.mark.parametrize("given", [{}, {"ledger": "/l", "anchor": "/a"}])
+def test_what_is_guarded_is_where_things_are_kept(given: dict[str, str]) -> None:
+    environ = {"HOME": HOME, "XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "relative"}
+    made = Defending("enforce", Path(STATE) / "defender", "x", {"quarantine": given}, environ).own()
+    kept = places_of(environ, given, "x")
+    assert str(Path(kept.start).parent) in made.secrets
+    assert kept.anchor in made.secrets
+    assert kept.folder in made.state
+    assert baseline_places(environ).folder in made.state
+    assert baseline_places(environ).anchor in made.secrets
