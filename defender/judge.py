@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from attrs import define, evolve, field, frozen
 
 from defender.findings import Assessment
@@ -50,6 +51,8 @@ class Glance:
 GLANCE: Final = Glance()
 COMMAND_ARGS: Final = ("command", "cmd", "script", "data", "text", "literal")
 """Arguments of tools of kind `execute` that hold what a shell is to do."""
+INLINE: Final = 2_048
+"""Characters of commands that are read at once."""
 ADDRESS: Final = r"https?://[^\s\"'<>\\`]{1,2000}"
 MOST_EVIDENCE: Final = 8
 """Lines of evidence in a verdict."""
@@ -67,8 +70,8 @@ class DefenderJudge:
     """Judges with `inner` and the engine of a desk, which is made when it is first needed.
 
     `person` names the way of a trusted person's messages. `glance` returns what needs no engine at all. `influence`
-    returns the join of all that a session's model has before it, None where nobody knows. `heard` are told each
-    decision that is more than an allow.
+    returns the join of all that a session's model has before it, None where nobody knows. `touches` says whether a call
+    names what belongs to the defender. `heard` are told each decision that is more than an allow.
     """
 
     inner: Judge
@@ -77,8 +80,10 @@ class DefenderJudge:
     person: str = "person"
     glance: "Callable[[], Glance]" = field(default=lambda: GLANCE)
     influence: Callable[[str], Provenance | None] = field(default=lambda session: None)
+    touches: Callable[[Asked], bool] = field(default=lambda asked: False)
     heard: "list[Callable[[Decided], None]]" = field(factory=list)
     _desk: "Desk | None" = None
+    _threads: trio.CapacityLimiter | None = None
 
     @property
     def desk(self) -> "Desk":
@@ -109,7 +114,7 @@ class DefenderJudge:
         commands, urls = tuple(commands_of(asked)), tuple(urls_of(asked))
         reaches = asked.spec.flow.effect in ("egress", "privileged") or asked.spec.kind == "execute"
         harmless = not commands and not urls and not reaches and asked.provenance.trusted
-        if harmless and asked.spec.name not in self.glance().floored:
+        if harmless and asked.spec.name not in self.glance().floored and not self.touches(asked):
             return verdict
         return await self._called(session, verdict, asked, commands, urls, reaches=reaches)
 
@@ -126,16 +131,29 @@ class DefenderJudge:
         from defender.engine.ports import Kind, Subject
 
         desk = self.desk
-        beside = list(desk.beside(asked, commands, reaches=reaches))
         subject = Subject(
             Kind.CALL,
             tool=asked.spec.name,
             commands=tuple(commands),
             urls=tuple(urls) if asked.spec.flow.effect in ("fetch", "egress") else (),
-            beside=tuple(beside),
+            later=lambda: self._beside(desk, asked, commands, reaches=reaches),
             consented=verdict.decision is Decision.ALLOW and verdict.rule in desk.policy().consent,
         )
         return await self._judged(session, verdict, subject, call=asked.call, interactive=asked.interactive)
+
+    async def _beside(
+        self, desk: "Desk", asked: Asked, commands: Sequence[str], *, reaches: bool
+    ) -> "list[tuple[str, Assessment]]":
+        """Return what stands beside the engine's findings; long commands are read in a thread."""
+        if sum(map(len, commands)) <= INLINE:
+            return list(desk.beside(asked, commands, reaches=reaches))
+        if self._threads is None:
+            self._threads = trio.CapacityLimiter(2)
+
+        def read() -> list[tuple[str, Assessment]]:
+            return list(desk.beside(asked, commands, reaches=reaches))
+
+        return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._threads)
 
     async def result(
         self, session: str, spec: ToolSpec, args: JsonObject, result: ToolResult, provenance: Provenance

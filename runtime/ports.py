@@ -137,6 +137,9 @@ class Judge(Protocol):
 class Labeller(Protocol):
     """Says where the results of calls come from, where that takes more than the flow of the tool: files keep labels."""
 
+    async def begin(self, session: str, asked: Asked, began: int) -> None:
+        """Note what a call may write, before it runs: a process that dies meanwhile leaves no file unlabelled."""
+
     async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
         """Return the labels of a result, each with its integrity, and note what the call wrote. Quick; raises nothing.
 

@@ -20,9 +20,13 @@ _ROOT: Final = frozenset(
     " mount umount insmod modprobe rmmod iptables nft ufw sysctl setcap chattr crontab at batch mkfs fdisk parted shutdown reboot halt poweroff"
     " apt apt-get yum dnf pacman zypper apk brew snap dpkg rpm docker podman kubectl kill killall pkill setenforce auditctl chown".split()
 )
-_AWAY: Final = NETWORKED | frozenset(
-    "git npm pnpm yarn npx pip pip3 pipx gem cargo go ping ping6 traceroute mail mailx sendmail mutt aws gcloud az gh glab hub psql mysql mosh"
-    " autossh redis-cli mongo mongosh kubectl helm terraform docker podman apt apt-get yum dnf brew snap pacman apk zypper nmap twine uv".split()
+_AWAY: Final = (
+    NETWORKED
+    | frozenset("getent resolvectl gpg ssh-keyscan ntpdate showmount smbclient rpcinfo finger xdg-open open".split())
+    | frozenset(
+        "git npm pnpm yarn npx pip pip3 pipx gem cargo go ping ping6 traceroute mail mailx sendmail mutt aws gcloud az gh glab hub psql mysql mosh"
+        " autossh redis-cli mongo mongosh kubectl helm terraform docker podman apt apt-get yum dnf brew snap pacman apk zypper nmap twine uv".split()
+    )
 )
 _GIT_AWAY: Final = re.compile(
     r"\b(push|pull|fetch|clone|ls-remote|remote (add|set-url|update)|submodule|send-email|archive .*--remote)\b"
@@ -30,6 +34,16 @@ _GIT_AWAY: Final = re.compile(
 _WRITES: Final = frozenset(
     "rm rmdir unlink mv cp touch mkdir tee truncate dd ln install chmod chown shred sed patch tar unzip rsync".split()
 )
+
+
+_TEXTUAL: Final = frozenset("echo printf grep egrep rg cat cut sort test [".split())
+"""Programs in whose arguments an address is a text."""
+_CODE: Final = re.compile(
+    r"\b(?:urllib|urlopen|requests\.|httpx|aiohttp|http\.client|httplib|socket|Socket|Net::|LWP|open-uri|fetch\(|net/http|"
+    r"XMLHttpRequest|axios|https?\.(?:get|request)|fsockopen|curl_|TcpClient|WebClient|"
+    r"Invoke-(?:WebRequest|RestMethod))|/(?:inet|dev)/(?:tcp|udp)"
+)
+"""Code that connects to somewhere, in the words of a command."""
 
 
 def of(
@@ -48,6 +62,8 @@ def of(
             away = True
             hosts += _named(call) or ([] if URL.search(call.line) else [""])
         root = root or name in _ROOT
+        if call.decision is not Decision.ALLOW and name != "git" and name not in _WRITES | _TEXTUAL:
+            away = away or bool(URL.search(call.line)) or _CODE.search(call.line) is not None
         for move in call.redirects:
             socket = re.match(r"/dev/(?:tcp|udp)/([^/]+)/", move.target)
             if socket:

@@ -14,6 +14,7 @@ from defender.commands.marks import DECODED, NETWORK, SECRET, UNKNOWN, marked, t
 from defender.commands.places import ACCOUNTS, DISKS, HARMLESS, LOGS, STARTS, SYSTEM, TEMPORARY
 from defender.commands.rules import about, index
 from defender.commands.scope import HOME
+from defender.commands.words import MOST_BRACKETS
 from defender.commands.wrappers import Carried, Wrapper, loader, plain
 from defender.findings import Signal
 from runtime.vocab import Decision
@@ -264,6 +265,8 @@ def _named(reader: "Reader", call: Call) -> None:
     if not any(sign in word for sign in "*?[") or word in {"[", "[["}:
         return
     reader.unresolved(word, "command.name-by-pattern", "The program is named by a pattern.", 0.74)
+    if word.count("[") > MOST_BRACKETS:
+        return
     try:
         found = re.search(f"(?m)^(?:{translate(word)[4:-3]})$", _programs())
     except re.error:

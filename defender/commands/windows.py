@@ -295,9 +295,17 @@ RULES: Final = (
 )
 
 
+_BLANKS: Final = re.compile(r"\s{9,}")
+"""More blanks than anybody writes: patterns that begin with them would try each."""
+
+
+def _few(found: re.Match[str]) -> str:
+    return "\n" if "\n" in found[0] else "        "
+
+
 def looks(text: str) -> bool:
     """Whether a text is a command of Windows rather than of a POSIX shell."""
-    text = text[:MOST]
+    text = _BLANKS.sub(_few, text[:MOST])
     return _SIGNS.search(text) is not None or ("^" in text and _SIGNS.search(text.replace("^", "")) is not None)
 
 
@@ -314,7 +322,7 @@ def decoded(text: str) -> str:
 
 def findings(text: str) -> list[Signal]:
     """Return what the rules find in a command of Windows; at least that it is one."""
-    text = re.sub(r"[\^`](?=\S)", "", text[:MOST])
+    text = re.sub(r"[\^`](?=\S)", "", _BLANKS.sub(_few, text[:MOST]))
     text = re.sub(r"(?<=\w)\"\"(?=\w)|(?<=\w)''(?=\w)|'\s*\+\s*'|\"\s*\+\s*\"", "", text)
     text = text.encode("utf-8", "replace").decode()
     places = set(_patterns().Match(text) or ())

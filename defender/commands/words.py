@@ -68,6 +68,12 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(one, text) if "\\" in text else text
 
 
+MOST_STEPS: Final = 200_000
+"""Characters that are looked at for the braces of one word; one that needs more is not read."""
+MOST_BRACKETS: Final = 100
+"""Brackets of a pattern; one with more is not worked out."""
+
+
 def closing(text: str, start: int, opener: str, closer: str) -> int:
     """Return where what is opened before `start` is closed, past quotes and nesting; -1 if nowhere."""
     depth, at, end = 1, start, len(text)
@@ -115,7 +121,7 @@ def _end_of_quoted(text: str, at: int) -> int:
 
 def braces(text: str) -> list[str]:
     """Return what `{a,b}` and `{1..3}` outside of quotes make of a word, at most MOST_FIELDS."""
-    at = 0
+    at = spent = 0
     while at < len(text):
         char = text[at]
         if char == "\\":
@@ -136,6 +142,9 @@ def braces(text: str) -> list[str]:
                 break
         elif char == "{":
             end = closing(text, at + 1, "{", "}")
+            spent += (end if end > 0 else len(text)) - at
+            if spent > MOST_STEPS:
+                raise ValueError("too many braces")
             choices = _choices(text[at + 1 : end]) if end > 0 else []
             if choices:
                 rest = braces(text[end + 1 :])
@@ -181,6 +190,8 @@ def _spread(found: re.Match[str]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _glob(pattern: str) -> re.Pattern[str]:
+    if pattern.count("[") > MOST_BRACKETS:
+        raise ValueError("too many brackets")
     return re.compile(translate(pattern))
 
 

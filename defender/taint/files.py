@@ -38,6 +38,11 @@ MOST_HASHED: Final = 8 * 2**20
 """Bytes of a file that is hashed; a larger one is known by its path only."""
 MOST_LOOKED_AT: Final = 200
 """Paths of one command or result that are looked at; where there are more, all counts that is known of the folder."""
+MOST_SHOWN: Final = 2_000
+"""Names in a result that are looked for; where there are more, all counts that is known of the folder."""
+MOST_FOLDERS: Final = 8
+"""Folders of one command for which its time is kept."""
+FOR_EVER: Final = 2**62
 WRITTEN_SECONDS: Final = 5.0
 GRACE_MS: Final = 2_000
 """How long after its call a command may still be writing."""
@@ -47,6 +52,10 @@ _TOKEN: Final = re.compile(r"[^\s'\"`;|&<>(){}=,]+")
 BACKGROUND: Final = ("is_background", "background", "yieldMs")
 """Arguments by which a command runs on after its call."""
 PATHS: Final = ("file_path", "absolute_path", "path", "dir_path")
+FOLDERS: Final = ("dir_path", "workdir", "cwd", "directory")
+"""Arguments by which a command runs elsewhere."""
+PROGRAMS: Final = ("/usr/", "/bin/", "/sbin/", "/lib", "/dev/", "/opt/")
+"""Where programs and devices lie: to name one is to read nothing that somebody brought."""
 
 Effect = Callable[[str], str]
 """What a command does: none, local, egress, privileged; anything else is not known."""
@@ -107,6 +116,7 @@ class FileLabels:
     _files: dict[str, Known] = field(factory=dict)
     _hashes: dict[str, str] = field(factory=dict)
     _spans: list[Span] = field(factory=list)
+    _begun: dict[tuple[str, str], dict[str, Known | None]] = field(factory=dict)
     _read: bool = False
     _ticket: int = 0
 
@@ -115,12 +125,15 @@ class FileLabels:
         self._load()
         spec, flow = asked.spec, asked.spec.flow
         own = f"tool:{spec.name}"
+        before = self._begun.pop((session, asked.call), {})
         if "command" in flow.sinks and isinstance(asked.args.get("command"), str):
             joined = await self._commanded(asked, str(asked.args["command"]), began)
         elif flow.effect == "local":
             joined = asked.provenance
             if result.error is None:
-                await self._wrote(asked)
+                await self._wrote(asked, began)
+            else:
+                self._undo(before)
         elif flow.effect == "none" and flow.result == "trusted":
             joined = await self._seen(asked, result)
         elif flow.result == "trusted":
@@ -132,6 +145,36 @@ class FileLabels:
         await self._written()
         return tuple(dict.fromkeys((mark(joined.integrity, own), *joined.tainted)))
 
+    async def begin(self, session: str, asked: Asked, began: int) -> None:
+        """Note before a call runs what it may write, so that a process that dies leaves no file unlabelled."""
+        self._load()
+        flow = asked.spec.flow
+        if "command" in flow.sinks and isinstance(asked.args.get("command"), str):
+            command = str(asked.args["command"])
+            joined = await self._joined(asked, command, effect := self.effect(command))
+            if effect != "none" and not joined.trusted:
+                self._ran(asked, command, began, FOR_EVER, joined.tainted)
+        elif "data" in flow.sinks and not asked.provenance.trusted and any(asked.args.get(one) for one in flow.sinks):
+            tainted = asked.provenance.tainted  # what runs is fed: what it writes from now on follows from that
+            self._span(Span(_real(asked.workspace), began - COARSE_MS, FOR_EVER, tainted))
+        elif flow.effect == "local" and not asked.provenance.trusted:
+            noted = dict[str, Known | None]()
+            for place in _places(asked):
+                noted[place] = known = self._files.get(place)
+                joined = asked.provenance.plus(known.labels if known is not None else ())
+                self._keep(Known(place, joined.tainted, known.hash if known is not None else ""))
+            if len(self._begun) < MOST_SPANS:
+                self._begun[session, asked.call] = noted
+        await self._written()
+
+    def _undo(self, before: "dict[str, Known | None]") -> None:
+        """Take back what was noted of a call that wrote nothing."""
+        for path, known in before.items():
+            if known is None:
+                self._forget(path)
+            else:
+                self._keep(known)
+
     async def _written(self) -> None:
         """Wait until the labels are on disk, so that no file outlives its own; not for ever."""
         ticket, self._ticket = self._ticket, 0
@@ -142,41 +185,70 @@ class FileLabels:
     async def _seen(self, asked: Asked, result: ToolResult) -> Provenance:
         """What a reading tool shows: the file or folder it was asked for, and the files that its output names."""
         named = [str(asked.args[key]) for key in PATHS if asked.args.get(key)]
-        places = [_whole(asked.workspace, one) for one in named] or [os.path.realpath(asked.workspace or ".")]
+        places = [_whole(asked.workspace, one) for one in _bare(named)] or [_real(asked.workspace)]
         if self._clean(asked.workspace) and all(map(self.trusted, places)):
             return NOTHING
-        shown = _TOKEN.findall(result.output or "") if not _is_file(places) else []
-        return await self._join(asked.workspace, [*places, *(_whole(asked.workspace, one) for one in set(shown))])
+        if _is_file(places):
+            return await self._join(asked.workspace, places)
+        shown = _shown(result.output or "")
+        found = dict.fromkeys(_whole(base, one) for one in shown[:MOST_SHOWN] for base in (asked.workspace, *places))
+        joined = await self._join(asked.workspace, [*places, *filter(os.path.isfile, found)])
+        if len(shown) > MOST_SHOWN:
+            joined = joined.plus(tuple(label for place in places for known in self._below(place) for label in known))
+        return joined
 
     async def _commanded(self, asked: Asked, command: str, began: int) -> Provenance:
         """What a command says: by what it does, the files that it names, and its own influence."""
         effect = self.effect(command)
-        if effect == "egress":
-            joined = asked.provenance.plus((mark(Integrity.UNTRUSTED, "web"),))
-        elif effect in ("none", "local"):
-            joined = await self._named(asked, command)
-            joined = joined.join(asked.provenance) if effect == "local" else joined
-        else:
-            joined = asked.provenance.plus((mark(Integrity.UNTRUSTED, "command"),))
+        joined = await self._joined(asked, command, effect)
         if effect != "none" and not joined.trusted:
             ended = self.clock.wall() + GRACE_MS
             later = "&" in command.replace("&&", "") or any(asked.args.get(key) for key in BACKGROUND)
-            end = 2**62 if later else ended
-            self._span(Span(_real(asked.workspace), began - COARSE_MS, end, joined.tainted))
+            self._ran(asked, command, began, FOR_EVER if later else ended, joined.tainted)
+        elif effect != "none":
+            self._ran(asked, command, began, 0, ())
         return joined
+
+    async def _joined(self, asked: Asked, command: str, effect: str) -> Provenance:
+        if effect == "egress":
+            return asked.provenance.plus((mark(Integrity.UNTRUSTED, "web"),))
+        if effect not in ("none", "local"):
+            return asked.provenance.plus((mark(Integrity.UNTRUSTED, "command"),))
+        joined = await self._named(asked, command)
+        return joined.join(asked.provenance) if effect == "local" else joined
+
+    def _ran(self, asked: Asked, command: str, began: int, end: int, labels: tuple[str, ...]) -> None:
+        """Note when a command ran, in its folder and in those that it names; without labels, take that back."""
+        base = _real(_base(asked))
+        named = (_nearest(place) for place in _paths(base, command))
+        folders = dict.fromkeys((base, *(one for one in named if one and not _within(one, base))))
+        for folder in list(folders)[:MOST_FOLDERS]:
+            key = (folder, began - COARSE_MS)
+            if labels:
+                self._span(Span(*key, end, labels))
+            elif any((one.folder, one.begin) == key for one in self._spans):
+                self._spans = [one for one in self._spans if (one.folder, one.begin) != key]
+                self._put(f"span:{folder}:{key[1]}", None)
 
     async def _named(self, asked: Asked, command: str) -> Provenance:
         """The join of the files that a command can have read; of all that is known where it does not name them."""
-        if self._clean(asked.workspace):
-            return NOTHING if self.trusted(_real(asked.workspace)) else _untrusted()
-        tokens = [one for one in _TOKEN.findall(command)[1:] if not one.startswith("-")]
-        places = [_whole(asked.workspace, one) for one in tokens]
-        if places and all(os.path.isfile(one) for one in places):
-            return await self._join(asked.workspace, places)
-        return NOTHING.plus(tuple(label for known in self._below(asked.workspace) for label in known))
+        base = _base(asked)
+        places = _paths(base, command)
+        near = [one for place in places if (one := _nearest(place))]
+        joined = NOTHING if all(map(self.trusted, (_real(base), *near))) else _untrusted()
+        if self._clean(base):
+            return joined
+        if places and len(places) <= MOST_LOOKED_AT and all(map(os.path.isfile, places)):
+            return joined.join(await self._join(base, places))
+        for folder in dict.fromkeys((_real(base), *(one for one in near if not os.path.isfile(one)))):
+            joined = joined.plus(tuple(label for known in self._below(folder) for label in known))
+        return joined.join(await self._join(base, [one for one in places if os.path.isfile(one)]))
 
-    async def _wrote(self, asked: Asked) -> None:
-        places = [_whole(asked.workspace, one) for one in targets(asked.args)]
+    async def _wrote(self, asked: Asked, began: int) -> None:
+        places = _places(asked)
+        if not asked.provenance.trusted and not all(map(os.path.isfile, places)):  # the tool found another file
+            end = self.clock.wall() + COARSE_MS
+            self._span(Span(_real(asked.workspace), began - COARSE_MS, end, asked.provenance.tainted))
         if asked.provenance.trusted and not any(place in self._files for place in places):
             return
         whole = "content" in asked.args
@@ -219,8 +291,12 @@ class FileLabels:
 
     def _below(self, workspace: str) -> Iterator[tuple[str, ...]]:
         folder = _real(workspace)
-        yield from (known.labels for known in self._files.values() if _within(known.path.rstrip("/"), folder))
-        yield from (span.labels for span in self._spans if span.folder == folder)
+        for known in self._files.values():
+            if _within(known.path.rstrip("/"), folder) or (known.path.endswith("/") and _within(folder, known.path)):
+                yield known.labels
+        for span in self._spans:
+            if _within(span.folder, folder) or _within(folder, span.folder):
+                yield span.labels
         if not self.trusted(folder):
             yield (mark(Integrity.UNTRUSTED, "file"),)
 
@@ -256,6 +332,7 @@ class FileLabels:
             self._put(path, None)
 
     def _span(self, span: Span) -> None:
+        self._spans = [one for one in self._spans if (one.folder, one.begin) != (span.folder, span.begin)]
         last = self._spans[-1] if self._spans else None
         if len(self._spans) >= MOST_SPANS and last is not None:
             begin = min(one.begin for one in self._spans if one.folder == span.folder or one is last)
@@ -276,6 +353,42 @@ def targets(args: Any) -> list[str]:
     """Return the paths that a writing call names, those in a patch too."""
     found = [str(args[key]) for key in PATHS if isinstance(args.get(key), str) and args[key]]
     return [*found, *patched(str(args.get("input", "")))]
+
+
+def _bare(named: Sequence[str]) -> list[str]:
+    """The names of files as the tools take them, too: models copy a leading `@` from prompts."""
+    return [*named, *(one[1:].lstrip("/\\") for one in named if one.startswith("@") and len(one) > 1)]
+
+
+def _places(asked: Asked) -> list[str]:
+    found = [_whole(asked.workspace, one) for one in _bare(targets(asked.args))]
+    return [one for one in found if os.path.lexists(one)] or found
+
+
+def _base(asked: Asked) -> str:
+    """The folder in which a command runs."""
+    given = next((asked.args[key] for key in FOLDERS if isinstance(asked.args.get(key), str)), "")
+    return os.path.join(asked.workspace or ".", os.path.expanduser(str(given)[:4_096].replace("\0", "")))
+
+
+def _paths(base: str, command: str) -> list[str]:
+    """The places that the words of a command can mean."""
+    words = (re.sub(r"^-\w(?=[/~])", "", one) for one in _TOKEN.findall(os.path.expandvars(command))[1:])
+    return list(dict.fromkeys(_whole(base, one) for one in words if not one.startswith("-")))
+
+
+def _nearest(place: str) -> str:
+    """The place itself, or the folder above it that is there; nothing where that is the root, or for programs."""
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    return "" if place == "/" or f"{place}/".startswith(PROGRAMS) else place
+
+
+def _shown(output: str) -> list[str]:
+    """The names of files that a result may show: words, and lines, since names have spaces too."""
+    lines = [line.strip() for line in output.splitlines()]
+    told = [piece for line in lines for piece in (line.partition(": ")[2], line.partition(":")[0], line) if piece]
+    return list(dict.fromkeys((*told, *_TOKEN.findall(output))))
 
 
 def _untrusted() -> Provenance:

@@ -4,6 +4,7 @@ A run that judges nothing loads none of it: `judged` wraps the runtime's own jud
 something has to be looked at.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from runtime.vocab import ToolResult
 
 if TYPE_CHECKING:
     from defender.engine.desk import Desk
+    from defender.engine.own import Own
     from defender.engine.ports import Decided, Lookup
     from defender.engine.reach import Analysed
     from defender.findings import Assessment
@@ -64,6 +66,7 @@ class Defending:
     _keeping: "Keeping | None" = None
     _watch: "Watch | None" = None
     _token: trio.lowlevel.TrioToken | None = None
+    _own: "Own | None" = None
 
     @property
     def path(self) -> Path:
@@ -123,10 +126,38 @@ class Defending:
                 provenance=_provenance,
                 analyse=_analysed,
                 integrity=self._watched(),
+                own=self.own(),
                 recorder=self._keeping,
                 complain=self.complain,
             )
         return self._desk
+
+    def own(self) -> "Own":
+        """Return what belongs to the defender itself, which no tool of a session may read or change."""
+        if self._own is None:
+            from defender.engine.own import Own
+
+            home = (self.environ.get("HOME") or "/").rstrip("/") or "/"
+            given = self.settings.get("quarantine") or {}  # as `places_of`, without loading what keeps
+            state, data, config = (
+                f"{said if said.startswith('/') else f'{home}/{usual}'}/twinstep"
+                for said, usual in (
+                    (self.environ.get("XDG_STATE_HOME", ""), ".local/state"),
+                    (self.environ.get("XDG_DATA_HOME", ""), ".local/share"),
+                    (self.environ.get("XDG_CONFIG_HOME", ""), ".config"),
+                )
+            )
+            keys = [f"{config}/ledger", f"{data}/integrity-anchor", f"{data}/ledger-anchor"]
+            keys += [str(given["anchor"])] if given.get("anchor") else []
+            keys += [f"{state}/guard-device.key", f"{state}/guard-tokens.json"]
+            state_of = [f"{state}/{name}" for name in ("ledger", "integrity", "defender", "debugger")]
+            state_of += [str(given["ledger"])] if given.get("ledger") else []
+            wanted = [str(self.path), config, *(str(self.folder / name) for name in (POLICY, LABELS))]
+            self._own = Own(_real(keys), _real([*state_of, str(self.folder), data]), _real(wanted), home)
+        return self._own
+
+    def _touches(self, asked: Asked) -> bool:
+        return self.own().of_args(asked).score > 0
 
     def _watched(self) -> "Callable[[], Assessment] | None":
         """Return what says how this host is, or None where nobody made a baseline (`twinstep defender integrity`)."""
@@ -182,7 +213,14 @@ class Defending:
         from defender.judge import DefenderJudge, Mode
 
         return DefenderJudge(
-            inner, self.desk, Mode(self.mode), person, influence=influence, glance=self.glance, heard=self.heard
+            inner,
+            self.desk,
+            Mode(self.mode),
+            person,
+            influence=influence,
+            touches=self._touches,
+            glance=self.glance,
+            heard=self.heard,
         )
 
     def labeller(self, trusted: Sequence[Path]) -> "Callable[[Store], Labeller] | None":
@@ -222,6 +260,19 @@ class FileLabeller:
 
     async def labels(self, session: str, asked: Asked, result: ToolResult, began: int) -> tuple[str, ...]:
         """Return the labels of a result, each with its integrity, and note what the call wrote."""
+        try:
+            return await self._made(asked).labels(session, asked, result, began)
+        except Exception:  # noqa: BLE001 - what is not known is not trusted
+            return (mark(Integrity.UNTRUSTED, f"tool:{asked.spec.name}"),)
+
+    async def begin(self, session: str, asked: Asked, began: int) -> None:
+        """Note what a call may write, before it runs."""
+        flow = asked.spec.flow
+        if flow.effect not in ("none", "fetch") and ("command" in flow.sinks or not asked.provenance.trusted):
+            with suppress(JournalError, ValueError):  # then its labels say that nothing is known
+                await self._made(asked).begin(session, asked, began)
+
+    def _made(self, asked: Asked) -> Labeller:
         from defender.taint.files import FileLabels, under
 
         workspace = Path(asked.workspace)
@@ -231,10 +282,7 @@ class FileLabeller:
             self._within = under(self.trusted)
         if self._labels is None:
             self._labels = FileLabels(self.store, SystemClock(), self._trusts, effect_of)
-        try:
-            return await self._labels.labels(session, asked, result, began)
-        except JournalError:  # what is not known is not trusted
-            return (mark(Integrity.UNTRUSTED, f"tool:{asked.spec.name}"),)
+        return self._labels
 
     def _trusts(self, path: str) -> bool:
         return self._within(path)
@@ -269,6 +317,11 @@ def defending(
     if chosen is not None and not chosen.is_absolute():
         raise SettingsError(f"{place}.policy must be a whole path, not {path!r}")
     return Defending(mode, folder / FOLDER, place, given, environ, complain, policy_path=chosen, pinned=tuple(keys))
+
+
+def _real(places: Sequence[str]) -> tuple[str, ...]:
+    """Return places as they are written and as they really are."""
+    return tuple(dict.fromkeys([*places, *(os.path.realpath(one) for one in places)]))
 
 
 def detectors(name: str) -> Any:

@@ -17,7 +17,8 @@ from attrs import define
 from runtime.errors import JournalError
 
 LARGEST: Final = 64 << 20
-"""Bytes from which on no line is added."""
+"""Bytes from which on no line is added. Then no file is trusted any more, until a person takes this one away."""
+FULL: Final = "untrusted/more"
 
 
 @define(eq=False)
@@ -31,13 +32,15 @@ class LabelFile:
         found: dict[str, bytes] = {}
         try:
             with self.path.open("rb") as file:
+                full = os.fstat(file.fileno()).st_size > LARGEST
                 for line in file:
                     self._take(line, kind, found)
         except FileNotFoundError:
             return
         except OSError as exc:
             raise JournalError(f"{self.path}: cannot be read: {exc.strerror}") from exc
-        yield from found.items()
+        found["full"] = json.dumps({"path": "/", "labels": [FULL]}).encode() if full else b""
+        yield from ((key, body) for key, body in found.items() if body)
 
     def _take(self, line: bytes, kind: str, found: dict[str, bytes]) -> None:
         try:

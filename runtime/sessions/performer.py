@@ -195,11 +195,13 @@ class Performer:
             "execution_failed", f"The tool did not end within {TOOL_SECONDS:.0f} s and was stopped."
         )
         began, started = self.clock.wall(), self.clock.mono()
+        asked = asked_of(session.state, tool.spec, call)
+        if self.labeller is not None:
+            await self.labeller.begin(session.id, asked, began)
         with session.deadlines.within(TOOL_SECONDS, "tool", call.id):
             result = await self._guarded(tool, call.args, context)
         took = (self.clock.mono() - started) // 1_000_000
         fatal = result.error is not None and result.error.type == "no_space_left"
-        asked = asked_of(session.state, tool.spec, call)
         labels = labels_of(asked, result)
         if self.labeller is not None and not marked(result.labels):
             labels = (*await self.labeller.labels(session.id, asked, result, began), *result.labels)

@@ -11,9 +11,9 @@ from trio.testing import MockClock
 from defender.engine.desk import Desk
 from defender.engine.ports import Decided, Kind
 from defender.findings import Assessment, Signal
-from defender.judge import GLANCE, REFUSED, WAY_OUT, DefenderJudge, Glance, Mode, commands_of, urls_of
+from defender.judge import GLANCE, INLINE, REFUSED, WAY_OUT, DefenderJudge, Glance, Mode, commands_of, urls_of
 from defender.policy.book import PolicyBook
-from defender.policy.model import CHANNELS, Policy, ToolRule
+from defender.policy.model import CHANNELS, Limits, Policy, ToolRule
 from runtime.ports import Asked
 from runtime.provenance import Integrity, Provenance, mark
 from runtime.vocab import Decision, EffectClass, Flow, Message, ToolResult, ToolSpec, Verdict
@@ -325,3 +325,25 @@ def test_addresses_in_a_value_that_contains_itself_do_not_hang() -> None:
     args: dict[str, Any] = {"url": "https://a.example"}
     args["self"] = args
     assert [*urls_of(asked(args=args, spec=FETCH))] == ["https://a.example"]
+
+
+async def test_a_flood_of_calls_is_bounded_before_anything_is_looked_at() -> None:
+    seen = list[str]()
+
+    def provenance(call: Asked) -> Assessment:
+        seen.append(call.call)
+        return Assessment(0.0, Decision.ALLOW)
+
+    house = House(policy=Policy(limits=Limits(concurrent=1, queue=4)), provenance=provenance)
+    judge = house.judge()
+    verdicts = list[Verdict]()
+
+    async def one(n: int) -> None:
+        verdicts.append(await judge.call("s", asked(f"ls {n} " + "a" * INLINE, provenance=TAINTED)))
+
+    async with trio.open_nursery() as nursery:
+        for n in range(200):
+            nursery.start_soon(one, n)
+    assert len(verdicts) == 200
+    assert len(seen) <= 5
+    assert sum(one.rule == "engine.queue-full" for one in verdicts) >= 195

@@ -69,3 +69,41 @@ def test_a_change_in_another_folder_is_not_local() -> None:
 
 def test_relative_paths_are_taken_from_the_folder_of_the_analysis() -> None:
     assert analyse("echo hi > x").writes == (f"{AS_IF}/x",)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cp a GEM''INI.md",
+        "echo x > 'GEMI'NI.md",
+        "cp a .g'it'/config",
+        "cd ../other && cp a.txt b.txt",
+        "cd sub && mkdir ../../../y/z",
+        "; ".join(f"touch ./a{n}" for n in range(40)),
+    ],
+)
+def test_what_speaks_to_a_later_session_or_lies_elsewhere_is_not_local(command: str) -> None:
+    assert effect(command) == "privileged"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://e.example\").read())'",
+        "node -e 'fetch(\"http://e.example\")'",
+        "perl -e 'use Socket; x'",
+        "getent hosts a.e.example",
+        "resolvectl query a.e.example",
+        "tool --from https://e.example/x",
+        "gawk 'BEGIN{s=\"/inet/tcp/0/e.example/80\"}'",
+    ],
+)
+def test_what_asks_other_machines_brings_their_words(command: str) -> None:
+    assert analyse(command).effect == "egress"
+
+
+@pytest.mark.parametrize(
+    "command", ["git commit -m 'see https://e.example'", "grep -rn https:// .", "echo https://x > a"]
+)
+def test_an_address_that_is_a_text_is_not_asked(command: str) -> None:
+    assert analyse(command).effect in ("none", "local")

@@ -132,6 +132,10 @@ def test_the_workspace_is_free_but_not_what_speaks_to_a_later_session() -> None:
         "~/.ssh/id",
         "/workshop/a",
         "GEMINI.md",
+        "@GEMINI.md",
+        ".envrc",
+        ".bash_profile",
+        ".mcp.json",
         "x/AGENTS.md",
         ".git/hooks/pre-commit",
     ):

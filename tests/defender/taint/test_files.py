@@ -11,11 +11,14 @@ import trio
 
 from defender.taint import files
 from defender.taint.files import FileLabels, under
+from runtime.app import labelfile
+from runtime.app.labelfile import LabelFile
 from runtime.ports import Asked
 from runtime.provenance import NOTHING, Provenance
 from runtime.stores.memory import MemoryStore
 from runtime.tools.declarations import SPECS
-from runtime.vocab import ToolResult
+from runtime.tools.flows import FEEDS
+from runtime.vocab import EffectClass, ToolResult, ToolSpec
 
 SPEC = {spec.name: spec for spec in SPECS}
 WEB = Provenance(("untrusted/web:e.example",))
@@ -167,3 +170,127 @@ async def test_the_paths_of_a_patch_are_written(desk: Desk) -> None:
 async def test_no_path_is_an_exception(desk: Desk, path: str) -> None:
     await desk.call("read_file", WEB, file_path=path)
     await desk.call("replace", WEB, file_path=path, old_string="a", new_string="b")
+
+
+async def test_a_process_that_dies_between_file_and_label_leaves_the_label(desk: Desk) -> None:
+    asked = Asked(
+        SPEC["write_file"], {"file_path": "a.txt", "content": "x"}, provenance=WEB, workspace=str(desk.folder)
+    )
+    await desk.keeper.begin("s", asked, Wall().wall())
+    (desk.folder / "a.txt").write_text("x")
+    shell = Asked(SPEC["run_shell_command"], {"command": "curl -o b.txt x"}, workspace=str(desk.folder))
+    await desk.keeper.begin("s", shell, Wall().wall())
+    (desk.folder / "b.txt").write_text("x")
+    later = Desk(desk.folder, desk.store)
+    assert await later.integrity("read_file", file_path="a.txt") == "untrusted"
+    assert await later.integrity("read_file", file_path="b.txt") == "untrusted"
+    assert await later.integrity("read_file", file_path="own.txt") == "trusted"
+
+
+async def test_a_call_that_failed_leaves_a_file_as_trusted_as_it_was(desk: Desk) -> None:
+    asked = Asked(SPEC["replace"], {"file_path": "own.txt"}, call="c", provenance=WEB, workspace=str(desk.folder))
+    began = Wall().wall()
+    await desk.keeper.begin("s", asked, began)
+    await desk.keeper.labels("s", asked, ToolResult.failed("edit_no_change", "no"), began)
+    assert await desk.integrity("read_file", file_path="own.txt") == "trusted"
+
+
+async def test_a_time_is_over_when_its_command_is(desk: Desk) -> None:
+    asked = Asked(SPEC["run_shell_command"], {"command": "odd"}, provenance=WEB, workspace=str(desk.folder))
+    began = Wall().wall() - 10_000
+    await desk.keeper.begin("s", asked, began)
+    assert [one.end for one in desk.keeper._spans] == [files.FOR_EVER]
+    await desk.keeper.labels("s", asked, ToolResult(output=""), began)
+    assert [one.end for one in desk.keeper._spans] != [files.FOR_EVER]
+
+
+async def test_names_with_spaces_and_names_below_the_searched_folder_are_found(desk: Desk) -> None:
+    (desk.folder / "sub").mkdir()
+    await desk.call("write_file", WEB, file_path="sub/my mail.txt", content="x")
+    assert await desk.integrity("grep_search", "File: my mail.txt\nL1: x", pattern="x", dir_path="sub") == "untrusted"
+    assert await desk.integrity("grep_search", "File: sub/my mail.txt\nL1: x", pattern="x") == "untrusted"
+    assert await desk.integrity("grep_search", "File: own.txt\nL1: x", pattern="x") == "trusted"
+
+
+async def test_a_name_as_the_tools_take_it_is_the_same_file(desk: Desk) -> None:
+    asked = Asked(
+        SPEC["write_file"], {"file_path": "@a.txt", "content": "x"}, provenance=WEB, workspace=str(desk.folder)
+    )
+    began = Wall().wall()
+    (desk.folder / "a.txt").write_text("y")
+    await desk.keeper.labels("s", asked, ToolResult(output=""), began)
+    assert await desk.integrity("read_file", file_path="a.txt") == "untrusted"
+    assert await desk.integrity("read_file", file_path="@a.txt") == "untrusted"
+
+
+async def test_a_file_that_the_tool_found_by_the_end_of_its_name_is_labelled(desk: Desk) -> None:
+    (desk.folder / "deep").mkdir()
+    (desk.folder / "deep" / "a.txt").write_text("x")
+    asked = Asked(SPEC["replace"], {"file_path": "a.txt"}, provenance=WEB, workspace=str(desk.folder))
+    began = Wall().wall()
+    (desk.folder / "deep" / "a.txt").write_text("evil")
+    await desk.keeper.labels("s", asked, ToolResult(output=""), began)
+    assert await desk.integrity("read_file", file_path="deep/a.txt") == "untrusted"
+
+
+async def test_a_command_that_reads_elsewhere_brings_what_is_there(desk: Desk, tmp_path_factory: Any) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "mail.txt").write_text("x")
+    for command in (f"cat {other}/mail.txt", f"cat {other}/*.txt", f"cd {other} && cat mail.txt", f"ls -R {other}"):
+        assert await desk.integrity("run_shell_command", command=f"cat {command}") == "untrusted", command
+    assert await desk.integrity("run_shell_command", command="cat mail.txt", dir_path=str(other)) == "untrusted"
+    assert await desk.integrity("run_shell_command", command="cat own.txt > /dev/null") == "trusted"
+
+
+async def test_labels_cross_from_one_workspace_into_another(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two, one / "sub"):
+        folder.mkdir(parents=True, exist_ok=True)
+    desk = Desk(one)
+    await desk.call("write_file", WEB, file_path="sub/a.txt", content="x")
+    other = Desk(two, desk.store)
+    other.keeper.trusted = under([one, two])
+    for command in (f"cp -r {one}/sub .", f"cp {one}/sub/gone.txt .", f"base64 {one}/sub/*"):
+        asked = Asked(SPEC["run_shell_command"], {"command": command}, workspace=str(two))
+        labels = await other.keeper.labels("s", asked, ToolResult(output=""), Wall().wall())
+        assert not NOTHING.plus(labels).trusted, command
+
+
+async def test_the_time_of_a_command_counts_where_it_wrote_and_above(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one / "sub", two):
+        folder.mkdir(parents=True)
+    desk = Desk(one / "sub")
+    began = Wall().wall()
+    asked = Asked(SPEC["run_shell_command"], {"command": f"curl -o {two}/x.txt a"}, workspace=str(desk.folder))
+    (two / "x.txt").write_text("x")
+    await desk.keeper.labels("s", asked, ToolResult(output=""), began)
+    desk.keeper.trusted = under([tmp_path])
+    read = Asked(SPEC["read_file"], {"file_path": str(two / "x.txt")}, workspace=str(two))
+    assert not NOTHING.plus(await desk.keeper.labels("s", read, ToolResult(output="x"), began)).trusted
+    above = Asked(SPEC["run_shell_command"], {"command": "cat sub/*.txt"}, workspace=str(one))
+    assert not NOTHING.plus(await desk.keeper.labels("s", above, ToolResult(output="x"), began)).trusted
+
+
+async def test_what_a_running_command_writes_after_it_was_fed_is_tainted(desk: Desk) -> None:
+    spec = ToolSpec("process", "", {}, EffectClass.IRREVERSIBLE, "execute", flow=FEEDS)
+    fed = Asked(spec, {"action": "write", "data": "x"}, provenance=WEB, workspace=str(desk.folder))
+    await desk.keeper.begin("s", fed, Wall().wall())
+    (desk.folder / "c.txt").write_text("x")
+    assert await Desk(desk.folder, desk.store).integrity("read_file", file_path="c.txt") == "untrusted"
+
+
+async def test_where_the_labels_found_no_room_no_file_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = LabelFile(tmp_path / "labels.jsonl")
+    (tmp_path / "own.txt").write_text("own")
+    monkeypatch.setattr(labelfile, "LARGEST", 10)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("x")
+        asked = Asked(SPEC["write_file"], {"file_path": name, "content": "x"}, provenance=WEB, workspace=str(tmp_path))
+        await FileLabels(kept, Wall(), under([tmp_path]), effect).labels("s", asked, ToolResult(output=""), 0)
+    later = FileLabels(kept, Wall(), under([tmp_path]), effect)
+    for name in ("b.txt", "own.txt"):
+        asked = Asked(SPEC["read_file"], {"file_path": name}, workspace=str(tmp_path))
+        assert not NOTHING.plus(await later.labels("s", asked, ToolResult(output="x"), 0)).trusted
