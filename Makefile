@@ -104,5 +104,5 @@ clean: ## remove what was made here
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test check format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
+.PHONY: help demo test check defender format-check lint async types imports fragments format bench acceptance acceptance-ci crash \
 	journals ledger loss soak mutation docs changelog lock venv clean

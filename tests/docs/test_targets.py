@@ -8,7 +8,7 @@ from tests.docs.pages import ROOT, Page, pages
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-NAMED = re.compile(r"(?:`|^\$ )make ([a-z-]+)")
+NAMED = re.compile(r"(?:`|^\$ )make ([a-z][a-z-]*)")
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -1,16 +1,14 @@
-"""Reading a command takes time by its length: no text of the longest kind holds anybody up."""
-
-from time import process_time
+"""Reading a command takes work by its length: no text of the longest kind holds anybody up."""
 
 import pytest
 
 from defender.commands import analyse
+from tests.defender.growth import calls
 
 
 @pytest.mark.parametrize(
     "text", ["\n", " \n", "[", "[[", "a[", "{", "{a,", "${", "((", "a|", "'", "`", "<<a ", "../", "\t"]
 )
-def test_a_long_text_of_one_kind_is_read_in_time(text: str) -> None:
-    began = process_time()
-    analyse((text * 8_000)[:8_000])
-    assert process_time() - began < 2.0
+def test_twice_the_text_is_about_twice_the_work(text: str) -> None:
+    half, whole = ((text * 8_000)[:length] for length in (4_000, 8_000))
+    assert calls(lambda: analyse(whole)) < 3 * calls(lambda: analyse(half)) + 1_000

@@ -1,11 +1,10 @@
 """What carries data away in an answer is found in each form that a reader's program fetches, and among many others."""
 
-from time import process_time
-
 import pytest
 
 from defender.engine.replies import assess
 from runtime.vocab import Decision
+from tests.defender.growth import calls
 
 DATA = "VGhlIHBhc3N3b3JkIGlzIGh1bnRlcjI"
 
@@ -63,7 +62,6 @@ def test_one_among_many_is_found() -> None:
 
 
 @pytest.mark.parametrize("text", ["![", "![[a", "<x src=", "<x " + "src=" * 140, "[a]:", "https://", "&#", "//a" * 9])
-def test_time_grows_with_the_length_alone(text: str) -> None:
-    began = process_time()
-    assess((text * 16_384)[:16_384])
-    assert process_time() - began < 2.0
+def test_twice_the_answer_is_about_twice_the_work(text: str) -> None:
+    half, whole = ((text * 16_384)[:length] for length in (8_192, 16_384))
+    assert calls(lambda: assess(whole)) < 3 * calls(lambda: assess(half)) + 1_000

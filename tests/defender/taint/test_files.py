@@ -237,9 +237,9 @@ async def test_a_command_that_reads_elsewhere_brings_what_is_there(desk: Desk, t
     other = tmp_path_factory.mktemp("other")
     (other / "mail.txt").write_text("x")
     for command in (f"cat {other}/mail.txt", f"cat {other}/*.txt", f"cd {other} && cat mail.txt", f"ls -R {other}"):
-        assert await desk.integrity("run_shell_command", command=f"cat {command}") == "untrusted", command
+        assert await desk.integrity("run_shell_command", command=command) == "untrusted", command
     assert await desk.integrity("run_shell_command", command="cat mail.txt", dir_path=str(other)) == "untrusted"
-    assert await desk.integrity("run_shell_command", command="cat own.txt > /dev/null") == "trusted"
+    assert await desk.integrity("run_shell_command", command="cat own.txt") == "trusted"
 
 
 async def test_labels_cross_from_one_workspace_into_another(tmp_path: Path) -> None:
