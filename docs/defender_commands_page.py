@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from defender.commands import allow, interpreters, wrappers
+from defender.commands.families import FAMILIES
 from defender.commands.grammar import MOST_BYTES
 from defender.commands.reader import DEEPEST, MOST_CALLS, MOST_NODES, MOST_TEXTS
 from defender.commands.rules import Rule
@@ -11,6 +12,7 @@ from defender.commands.rules import code as about_code
 from defender.commands.rules import table as rules
 from defender.commands.windows import RULES as WINDOWS
 from defender.commands.windows import WindowsRule
+from defender.commands.writers import WRITERS
 from docs.markdown import MADE, code, table
 
 HEAD: Final = f"""# Rules about commands
@@ -56,6 +58,17 @@ def page() -> str:
         f"{code(*sorted(allow.READS))}.\n\n"
         "Programs of which some calls only read, or make nothing but a new folder, file, link or copy inside of the\n"
         f"folder of the work:\n\n{code(*sorted(allow.PROGRAMS))}.\n\n"
+        "Families of programs that look, draw or convert, with an example that is allowed and one that is not:\n\n"
+        + table(
+            ("Family", "Why", "Allowed", "Not", "Programs"),
+            ((code(row.id), row.reason, _shown(row.example), _shown(row.refused), row.programs) for row in FAMILIES),
+        )
+        + "\nPrograms that write data inside of the folder of the work:\n\n"
+        + table(
+            ("Programs", "Why", "Allowed", "Not"),
+            ((row.programs, row.reason, _shown(row.example), _shown(row.refused)) for row in WRITERS),
+        )
+        + "\n"
         "Wrappers that are no reason for a question by themselves; what they start decides:\n\n"
         f"{code(*harmless, 'env', 'command', 'busybox', 'toybox', 'xargs', 'parallel', 'flock')}.\n"
     )

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from defender.commands.calls import Call, flags, operands, option
-from defender.commands.marks import ITEM, VARIABLE, marked
+from defender.commands.kept import inside
+from defender.commands.marks import VARIABLE, marked
 from defender.commands.places import SYSTEM
-from defender.commands.scope import FOLDER
 
 Test = Callable[[Call], bool]
 
@@ -199,22 +199,10 @@ def folder(call: Call) -> bool:
     )
 
 
-def _inside(word: str) -> bool:
-    """Whether a path stays in the folder of the work, and is not hidden."""
-    plain = word.removeprefix(f"{FOLDER}/").replace(ITEM, "x")
-    return (
-        bool(plain)
-        and plain[0] not in "/~-"
-        and not marked(plain[:1])
-        and ".." not in plain
-        and "/." not in f"/{plain.removeprefix('./')}"
-    )
-
-
 def copies(call: Call) -> bool:
     """Whether files are copied inside of the folder of the work."""
     words = operands(call.args)
-    return len(words) > 1 and all(map(_inside, words)) and not (set(flags(call.args)) - set("raRpvinuT"))
+    return len(words) > 1 and all(map(inside, words)) and not (set(flags(call.args)) - set("raRpvinuT"))
 
 
 def packs(call: Call) -> bool:
@@ -222,7 +210,7 @@ def packs(call: Call) -> bool:
     if {"c", "l", "t"} & set(flags(call.args)) or "--stdout" in call.args or "--list" in call.args:
         return True
     words = operands(call.args)
-    return all(map(_inside, words)) if words else call.stdin is not None
+    return all(map(inside, words)) if words else call.stdin is not None
 
 
 def modes(call: Call) -> bool:
@@ -232,7 +220,7 @@ def modes(call: Call) -> bool:
         len(words) > 1
         and re.fullmatch(r"0?[4567][0456][045]|[uga]*[-+=][rxX]+|[ugoa]*-[rwxX]+|u\+[rwxX]+|g?o-[rwx]+", words[0])
         is not None
-        and all(map(_inside, words[1:]))
+        and all(map(inside, words[1:]))
     )
 
 
@@ -323,7 +311,7 @@ PROGRAMS: Final[dict[str, Test]] = {
         "s" in flags(call.args)
         and "f" not in flags(call.args)
         and len(operands(call.args)) < 3
-        and _inside(operands(call.args)[-1])
+        and all(map(inside, operands(call.args)))
         if operands(call.args)
         else False
     ),
@@ -347,6 +335,10 @@ PROGRAMS: Final[dict[str, Test]] = {
     "pip": lambda call: bool(re.match(r"^pip3? (list|show|freeze|check|--version)\b", call.line)),
     "pip3": lambda call: bool(re.match(r"^pip3? (list|show|freeze|check|--version)\b", call.line)),
 }
+
+
+FOLDER_ONLY: Final = frozenset("cp chmod ln gzip gunzip bzip2 bunzip2 xz unxz zstd".split())
+"""Programs that write by relative paths: allowed only where those stay in the folder of the work."""
 
 
 def allowed(call: Call) -> bool:

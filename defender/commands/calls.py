@@ -34,7 +34,8 @@ class Call:
     """A simple command.
 
     `argv` are its words, marks included (`marks`). `how` says by what it is called when it is not written out as such:
-    a substitution, a wrapper, a shell's `-c`. `stdin` is the text that comes to it, None for the terminal.
+    a substitution, a wrapper, a shell's `-c`. `stdin` is the text that comes to it, None for the terminal. `parts` are
+    the commands of a pipeline whose output is redirected as a whole.
     """
 
     argv: Sequence[str]
@@ -44,6 +45,7 @@ class Call:
     assigned: Sequence[tuple[str, str]] = ()
     redirects: Sequence[Redirect] = ()
     piped: bool = False
+    parts: Sequence["Call"] = ()
     decision: Decision = Decision.REVIEW
     signals: list[Signal] = Factory(list)
     effect: str = "local"

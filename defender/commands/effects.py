@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from defender.commands.calls import Call, operands, option
 from defender.commands.constants import NETWORKED
+from defender.commands.families import index
 from defender.commands.marks import marked
 from defender.commands.places import HARMLESS, STARTS, SYSTEM, URL
 from defender.commands.scope import Scope
@@ -20,19 +21,18 @@ _ROOT: Final = frozenset(
     " mount umount insmod modprobe rmmod iptables nft ufw sysctl setcap chattr crontab at batch mkfs fdisk parted shutdown reboot halt poweroff"
     " apt apt-get yum dnf pacman zypper apk brew snap dpkg rpm docker podman kubectl kill killall pkill setenforce auditctl chown".split()
 )
-_AWAY: Final = (
-    NETWORKED
-    | frozenset("getent resolvectl gpg ssh-keyscan ntpdate showmount smbclient rpcinfo finger xdg-open open".split())
-    | frozenset(
-        "git npm pnpm yarn npx pip pip3 pipx gem cargo go ping ping6 traceroute mail mailx sendmail mutt aws gcloud az gh glab hub psql mysql mosh"
-        " autossh redis-cli mongo mongosh kubectl helm terraform docker podman apt apt-get yum dnf brew snap pacman apk zypper nmap twine uv".split()
-    )
+_AWAY: Final = NETWORKED | frozenset(
+    "getent resolvectl gpg ssh-keyscan ntpdate showmount smbclient rpcinfo finger xdg-open open"
+    " git npm pnpm yarn npx pip pip3 pipx gem cargo go ping ping6 traceroute mail mailx sendmail mutt aws gcloud az gh glab hub psql mysql mosh"
+    " autossh redis-cli mongo mongosh kubectl helm terraform docker podman apt apt-get yum dnf brew snap pacman apk zypper nmap twine uv"
+    " oc conda mamba micromamba poetry pipx yay paru nerdctl crictl".split()
 )
 _GIT_AWAY: Final = re.compile(
     r"\b(push|pull|fetch|clone|ls-remote|remote (add|set-url|update)|submodule|send-email|archive .*--remote)\b"
 )
 _WRITES: Final = frozenset(
-    "rm rmdir unlink mv cp touch mkdir tee truncate dd ln install chmod chown shred sed patch tar unzip rsync".split()
+    "rm rmdir unlink mv cp touch mkdir tee truncate dd ln install chmod chown shred sed patch tar unzip rsync"
+    " split csplit zip 7z 7za 7zr 7zz rename prename dos2unix unix2dos mac2unix mkfifo".split()
 )
 
 
@@ -61,7 +61,7 @@ def of(
         if name in _AWAY and (name != "git" or _GIT_AWAY.search(call.line)):
             away = True
             hosts += _named(call) or ([] if URL.search(call.line) else [""])
-        root = root or name in _ROOT
+        root = root or (name in _ROOT and call.decision is not Decision.ALLOW)
         if call.decision is not Decision.ALLOW and name != "git" and name not in _WRITES | _TEXTUAL:
             away = away or bool(URL.search(call.line)) or _CODE.search(call.line) is not None
         for move in call.redirects:
@@ -73,10 +73,14 @@ def of(
                 writes.append(scope.path(move.target))
             elif not move.writes and move.sign.startswith("<"):
                 reads.append(scope.path(move.target))
-        local = local or call.decision is not Decision.ALLOW or name in _WRITES
+        made = name in _WRITES or any(family.makes for family in index().get(name, ()))
+        target = option(call.args, "-o", "--output") if name == "sort" else None
+        if target:
+            writes.append(scope.path(target))
+        local = local or call.decision is not Decision.ALLOW or made
         for word in operands(call.args):
             if ("/" in word or "." in word) and "://" not in word and not marked(word[:1]) and len(word) < 300:
-                (writes if name in _WRITES else reads).append(scope.path(word))
+                (writes if made else reads).append(scope.path(word))
     root = root or any(SYSTEM.match(path) or STARTS.search(path) for path in writes)
     local = local or bool(writes)
     effect = "privileged" if root else "egress" if away else "local" if local else "none"

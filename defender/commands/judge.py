@@ -6,16 +6,19 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from defender.commands import constants
-from defender.commands.allow import allowed
+from defender.commands.allow import FOLDER_ONLY, allowed
 from defender.commands.calls import Call, operands
 from defender.commands.carriers import CARRIERS
+from defender.commands.families import listed
 from defender.commands.interpreters import SHELLS, run
+from defender.commands.kept import at_work, data, derived
 from defender.commands.marks import DECODED, NETWORK, SECRET, UNKNOWN, marked, tags, without
 from defender.commands.places import ACCOUNTS, DISKS, HARMLESS, LOGS, STARTS, SYSTEM, TEMPORARY
 from defender.commands.rules import about, index
 from defender.commands.scope import HOME
 from defender.commands.words import MOST_BRACKETS
 from defender.commands.wrappers import Carried, Wrapper, loader, plain
+from defender.commands.writers import writes
 from defender.findings import Signal
 from runtime.vocab import Decision
 
@@ -239,8 +242,25 @@ def redirected(reader: "Reader", call: Call, out: str) -> None:
                     Decision.REVIEW,
                 ),
             )
-        else:
+        elif not _derived(reader, call, move.target, out):
             note(reader, call, Signal("command.file-written", 0.52, "Writes a file.", evidence, Decision.REVIEW))
+
+
+_DICTATING: Final = frozenset({"echo", "printf", "print", ":", "true", "yes", "seq", "figlet", "cowsay", ""})
+"""Programs whose output stands in the command itself."""
+
+
+def _derived(reader: "Reader", call: Call, target: str, out: str) -> bool:
+    """Whether data of the folder is written that was worked out of files, not dictated by the command."""
+    sources = call.parts or [call]
+    return (
+        (bool(call.parts) or len(call.argv) > 1)
+        and not any(one.name in _DICTATING or not derived(one.stdin) for one in sources)
+        and data(target)
+        and at_work(reader.scope)
+        and derived(out)
+        and derived(call.stdin)
+    )
 
 
 def _dangerous(reader: "Reader", text: str) -> bool:
@@ -312,6 +332,8 @@ def consider(reader: "Reader", call: Call) -> str:
     if name in {"cd", "pushd"}:
         words = operands(call.args)
         reader.scope.enter(words[0] if words else HOME)
+    elif name in {"ln", "link", "mount"}:
+        reader.scope.values["made links"] = "yes"
     elif name == "git":
         _remembered(reader, call)
     if not call.signals:
@@ -358,7 +380,7 @@ def _carried(reader: "Reader", call: Call) -> Carried | None:
 
 def _listed(reader: "Reader", call: Call, *, harmless: bool) -> None:
     """Where no rule found anything: is the command on the list of the harmless?"""
-    if harmless or allowed(call):
+    if harmless or _harmless(reader, call):
         call.decision = Decision.ALLOW
         call.effect = "none"
     elif call.name in {"sudo", "doas", "pkexec"}:
@@ -367,6 +389,17 @@ def _listed(reader: "Reader", call: Call, *, harmless: bool) -> None:
     else:
         reason = "Not on the list of commands that are known to be harmless."
         note(reader, call, Signal("command.not-listed", 0.51, reason, call.line, Decision.REVIEW))
+
+
+def _harmless(reader: "Reader", call: Call) -> bool:
+    """Whether a list holds the call; what writes by relative paths must stand in the folder of the work."""
+    scope = reader.scope
+    here = at_work(scope)
+    if allowed(call) and (here or call.name not in FOLDER_ONLY):
+        return True
+    if call.name == "echo" or "/" in call.argv[0]:
+        return False
+    return (here and listed(call)) or writes(call, scope)
 
 
 def _evaluated(reader: "Reader", call: Call) -> None:

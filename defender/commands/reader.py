@@ -261,8 +261,7 @@ class Reader:
                 self.statement(child, stdin)
             else:
                 fields += self.words.fields(text_of(child))
-        if raw:
-            fields += [raw] if raw.isalnum() else self.words.fields(raw)
+        fields += ([raw] if raw.isalnum() else self.words.fields(raw)) if raw else []
         fields += more
         moved, stdin = self._redirects(found, stdin, fields)
         return self.simple(Call(fields, stdin=stdin, assigned=assigned, redirects=moved, piped=piped))
@@ -336,11 +335,13 @@ class Reader:
                 out = self._command(body, moves, stdin, more=extra, piped=bool(follow))
         else:
             done, stdin = self._redirects(moves, stdin, extra)
+            before = len(self.calls)
             if body.type == "pipeline" and done and body.named_children and body.named_children[-1].type == "command":
                 out = self._pipeline(body, stdin)
             else:
                 out = self.statement(body, stdin)
-            out = self._moved(Call([], redirects=done, stdin=stdin), out)
+            parts = self.calls[before:] if body.type == "pipeline" else ()
+            out = self._moved(Call([], redirects=done, stdin=stdin, parts=parts), out)
         for child in follow:
             out = self._pipeline(child, out) if child.type == "pipeline" else out + self.statement(child, stdin)
         return out

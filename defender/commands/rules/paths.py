@@ -133,9 +133,17 @@ def find_changes(call: "Call", scope: "Scope") -> bool:
     """Whether `find` removes or changes what it finds."""
     args = list(call.args)
     return "-delete" in args or any(
-        arg in {"-exec", "-execdir", "-ok"} and at + 1 < len(args) and args[at + 1].rsplit("/", 1)[-1] in _LOST
+        arg in {"-exec", "-execdir", "-ok"}
+        and at + 1 < len(args)
+        and args[at + 1].rsplit("/", 1)[-1] in _LOST
+        and not (args[at + 1] == "chmod" and _narrow_mode(args[at + 2 :]))
         for at, arg in enumerate(args)
     )
+
+
+def _narrow_mode(args: list[str]) -> bool:
+    """Whether `chmod` gives rights that let nobody else in; whose they are is judged with the call itself."""
+    return bool(args) and re.fullmatch(r"0?[4567][0456][045]|u\+[rwxX]+|[ugo]*-[rwx]+", args[0]) is not None
 
 
 def find_secret(call: "Call", scope: "Scope") -> bool:
