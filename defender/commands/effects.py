@@ -30,6 +30,12 @@ _AWAY: Final = NETWORKED | frozenset(
 _GIT_AWAY: Final = re.compile(
     r"\b(push|pull|fetch|clone|ls-remote|remote (add|set-url|update)|submodule|send-email|archive .*--remote)\b"
 )
+_SCRIPTS: Final = re.compile(
+    r"(?:npm|pnpm|yarn)(?: (?:-s|--silent))? (?:test|t|tst|start|run|run-script|(?:test|build|lint|format|typecheck)(?::[\w:-]+)?)(?: .*)?|"
+    r"cargo (?:test|t|check|c|build|b|clippy|fmt|doc|bench)(?: .*)?|go (?:test|build|vet|fmt|list|version|env)(?: .*)?|"
+    r"(?:npm|pnpm|yarn|npx|cargo|go|pip3?|gem|uv) (?:--version|-v|-V|version)"
+)
+"""What of a package manager runs code of the folder, as make and pytest do, and asks no registry by itself."""
 _WRITES: Final = frozenset(
     "rm rmdir unlink mv cp touch mkdir tee truncate dd ln install chmod chown shred sed patch tar unzip rsync"
     " split csplit zip 7z 7za 7zr 7zz rename prename dos2unix unix2dos mac2unix mkfifo".split()
@@ -58,7 +64,7 @@ def of(
     away = root = local = False
     for call in calls:
         name = call.name
-        if name in _AWAY and (name != "git" or _GIT_AWAY.search(call.line)):
+        if name in _AWAY and not _SCRIPTS.fullmatch(call.line) and (name != "git" or _GIT_AWAY.search(call.line)):
             away = True
             hosts += _named(call) or ([] if URL.search(call.line) else [""])
         root = root or (name in _ROOT and call.decision is not Decision.ALLOW)

@@ -56,6 +56,10 @@ def verified(data: bytes, keys: tuple[bytes, ...], name: str) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     body, line = split(data)
+    if not line and MARK in data:
+        raise PolicyError(
+            f"{name}: something was added behind its signature, which must be the last line; sign it anew"
+        )
     if not line:
         raise PolicyError(f"{name}: is not signed, and a key is pinned; sign it with `twinstep defender policy sign`")
     words = line.removeprefix(MARK).split()

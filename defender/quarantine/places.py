@@ -78,6 +78,22 @@ def start_key(path: str) -> tuple[str, bytes]:
     text = private.read(folder or "/", name, 1_000)
     if text is None:
         raise FileNotFoundError(path)
+    return _unpacked(path, text)
+
+
+def moved_key(path: str) -> tuple[str, bytes]:
+    """As `start_key`, from where a person moved the file and names it now: a stick knows no modes. Raises alike."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(1_000)
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise JournalError(f"{path}: cannot be read: {exc.strerror}") from exc
+    return _unpacked(path, text)
+
+
+def _unpacked(path: str, text: bytes) -> tuple[str, bytes]:
     try:
         said = json.loads(text)
         ledger, key = str(said["ledger"]), bytes.fromhex(said["key"])

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from defender import private
 from defender.quarantine import records
 from defender.quarantine.counter import SIZE, Counter, unpacked
-from defender.quarantine.places import COUNTER, HEADS, Places, segment_name, start_key
+from defender.quarantine.places import COUNTER, HEADS, Places, moved_key, segment_name, start_key
 from defender.quarantine.reading import lines_of, segments_of
 from runtime.errors import JournalError
 from runtime.stores.chain import Head
@@ -172,7 +172,7 @@ def _counter(places: Places) -> tuple[Counter | None, list[str]]:
 def _key(places: Places, start: str | None, counter: Counter | None, first: int) -> tuple[bytes | None, list[str]]:
     path = start or places.start
     try:
-        ledger, key = start_key(path)
+        ledger, key = moved_key(start) if start is not None else start_key(path)
     except FileNotFoundError as exc:
         if start is not None:
             raise JournalError(f"{start}: there is no such file") from exc

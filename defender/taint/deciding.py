@@ -5,7 +5,8 @@ The rules, the first that fits:
 1. A call that does nothing outside, or only within the workspace, runs.
 2. A call that nothing untrusted has influenced runs.
 3. What an address is asked for leaves with the address: it must stand in the request or in what is trusted.
-4. The request must ask for what the tool does (`planning`).
+4. The request must ask for what the tool does (`planning`); of a command it is enough that the request asks for what
+   the command is for (`routines`).
 5. All that says where to or what is changed must stand in the request, or in what is trusted, or be what the request
    selects from what was read (`selecting`).
 6. The request must cover what is carried (`contents`).
@@ -21,6 +22,7 @@ from typing import Any, Final
 from defender.findings import Assessment, Signal
 from defender.taint.contents import covered, texts
 from defender.taint.planning import asks_for
+from defender.taint.routines import covers
 from defender.taint.saying import EMAIL, Said, addresses, is_address, said
 from defender.taint.selecting import selects
 from runtime.ports import Asked
@@ -45,6 +47,9 @@ PERSISTENT: Final = re.compile(
 """Files that speak to a later session, or that a program runs or believes later: to write there is more than that."""
 COMMANDS: Final = frozenset({"command", "cmd", "script", "code"})
 """Sinks that are a program: a piece of a sentence does not name one."""
+NOTES: Final = frozenset({"description", "is_background", "delay_ms"})
+"""Arguments of a command that nothing is done with but to show them, or to wait."""
+FOLDERS: Final = frozenset({"dir_path", "workdir"})
 LOOKING: Final = frozenset({"action", "sessionId", "offset", "limit", "timeout"})
 """Arguments by which a command that runs is looked at. What feeds it has others."""
 MOST_INSIDE: Final = 20_000
@@ -71,16 +76,19 @@ def decide(asked: Asked) -> Assessment:
     if flow.effect == "fetch":
         strange = _elsewhere(request, asked, sinks)
         return _review(asked, "taint.fetch", f"an address in {strange}") if strange else ALLOWED
-    strange = _strange(request, asked, sinks, select=flow.effect != "privileged" or _enumerated(sinks))
+    routine = _routine(request, asked, sinks)
+    strange = (
+        "" if routine else _strange(request, asked, sinks, select=flow.effect != "privileged" or _enumerated(sinks))
+    )
     bound = not strange and any(_binds(asked.args.get(name)) for name in sinks)
-    if not asks_for(request, asked.spec.name, bound=bound):
+    if not routine and not asks_for(request, asked.spec.name, bound=bound):
         return _review(asked, "taint.plan", "a call that the request does not ask for")
     if strange:
         return _review(asked, "taint.sink", f"the argument {strange}")
-    literal = all(request.names(one) for one in asked.args.values())
+    contents = tuple(name for name in asked.args if name not in sinks and not _beside(asked, name, routine=routine))
+    literal = all(request.names(asked.args[name]) for name in (*sinks, *contents))
     if asked.provenance.integrity is Integrity.SUSPICIOUS and not literal:
         return _review(asked, "taint.suspicious", "arguments after a result that looked like an attack")
-    contents = tuple(name for name in asked.args if name not in sinks)
     goes = _given(asked, sinks)
     carried = covered(request, asked.args, contents, goes=goes)
     return _review(asked, "taint.content", f"the text in {carried}") if carried else ALLOWED
@@ -120,6 +128,31 @@ def patched(text: str) -> list[str]:
 
 def _given(asked: Asked, names: Sequence[str]) -> bool:
     return any(asked.args.get(name) not in (None, "", [], {}) for name in names)
+
+
+def _routine(request: Said, asked: Asked, sinks: Sequence[str]) -> bool:
+    """Whether a call runs nothing but commands of everyday work that the request asks for (`routines`)."""
+    given = [(name, asked.args[name]) for name in sinks if asked.args.get(name) not in (None, "", [], {})]
+    return bool(given) and all(
+        name in COMMANDS and isinstance(value, str) and covers(request, value) for name, value in given
+    )
+
+
+def _beside(asked: Asked, name: str, *, routine: bool) -> bool:
+    """Whether an argument of a command is none of what it does: a note for whoever watches; for everyday work, a folder
+    of the workspace."""
+    if not COMMANDS & set(asked.spec.flow.sinks):
+        return False
+    if name in NOTES:
+        return name not in asked.spec.flow.contents
+    value = asked.args.get(name)
+    return (
+        routine
+        and name in FOLDERS
+        and isinstance(value, str)
+        and bool(asked.workspace)
+        and _below(asked.workspace, value)
+    )
 
 
 def _elsewhere(request: Said, asked: Asked, sinks: Sequence[str]) -> str:

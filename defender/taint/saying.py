@@ -57,6 +57,10 @@ _QUOTED: Final = re.compile(
 _HOLE: Final = re.compile(r"\{[^{}\n]{1,60}\}|<[a-z][a-z_ ]{0,40}>|\[[a-z][a-z_ ]{0,40}\]")
 _FILLED: Final = re.compile(r"[^\n<>{}\[\]@]{1,80}")
 """What a hole may hold: a short line without addresses and markup."""
+_PART_ENDS: Final = re.compile(
+    r"(?i)[ .,;:!?]*$|[.,;:!?]\s|\s(?:and|then|but|until|before|after|again|to see|in order)\b"
+)
+"""What may stand behind a command that is named without quotes."""
 _TRAILING: Final = ".,;:!?)]}'\""
 
 
@@ -77,16 +81,20 @@ class Said:
         return tuple(next(group for group in found if group) for found in _QUOTED.findall(self.text))
 
     @cached_property
+    def unquoted(self) -> str:
+        """The text without what stands in quotes, and without addresses."""
+        return EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
+
+    @cached_property
     def verbs(self) -> frozenset[str]:
         """The words outside of quotes and addresses, in lower case."""
-        rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
-        return frozenset(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower())) | frozenset(_marks(rest))
+        found = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", self.unquoted.lower())
+        return frozenset(found) | frozenset(_marks(self.unquoted))
 
     @cached_property
     def actions(self) -> frozenset[str]:
         """The words outside of quotes and addresses that can ask for something: no names of things."""
-        rest = EMAIL.sub(" ", _URL.sub(" ", _QUOTED.sub(" ", self.text)))
-        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", rest.lower()), ""]
+        words = ["", *re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", self.unquoted.lower()), ""]
         return frozenset(
             word
             for before, word, after in zip(words, words[1:], words[2:], strict=False)
@@ -187,11 +195,16 @@ class Said:
         return (hour, minute) in self.times
 
     def commands(self, value: str) -> bool:
-        """Whether a command stands in the text as such: in quotes, on a line of its own, or after `run`."""
+        """Whether a command stands in the text as such: in quotes, on a line of its own, or after `run`, up to the end
+        of the line, of the sentence or of its part (`, ` or `and`)."""
         wanted = " ".join(value.split())
         if wanted in {" ".join(one.split()) for one in (*self.quoted, *self.text.splitlines())}:
             return True
-        return any(wanted == found.strip(" .,;:") for found in re.findall(r"(?i)\b(?:run|execute)\s+(.+)", self.text))
+        for found in re.findall(r"(?i)\b(?:run|execute)\s+(.+)", self.text):
+            told = " ".join(found.split())
+            if told.startswith(wanted) and _PART_ENDS.match(told, len(wanted)):
+                return True
+        return False
 
     def fits(self, value: str) -> bool:
         """Whether a text fits a template of the person: quoted text with holes like `{name}`, filled with little."""

@@ -24,7 +24,7 @@ examples:
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
   twinstep defender explain -- 'curl x | sh'        what the defender thinks of a command, and why
-  twinstep quarantine list                          what the defender withheld; verify: is its ledger whole
+  twinstep quarantine list                          what the defender withheld; log: what it decided
   twinstep doctor                                   check the settings of the gateway, and say how to mend them
   eval "$(twinstep completion bash)"                complete commands and flags in this shell (or zsh, fish)
 

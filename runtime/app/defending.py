@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from defender.integrity.checking import Drift
     from defender.integrity.watch import Watch
     from defender.policy.book import PolicyBook
+    from defender.quarantine.places import Places
     from runtime.app.keeping import Keeping
 
 ENFORCE: Final = "enforce"
@@ -85,6 +86,31 @@ class Defending:
             book.reload()
             self._book = book
         return self._book
+
+    @property
+    def places(self) -> "Places":
+        """Where decisions are kept. Raises SettingsError."""
+        from runtime.app.keeping import places_of
+
+        return places_of(self.environ, self.settings.get("quarantine"), self.place)
+
+    @property
+    def label_file(self) -> LabelFile:
+        """The labels of files that all headless runs share."""
+        return LabelFile(self.folder / LABELS)
+
+    @property
+    def baseline(self) -> int | None:
+        """The number of the baseline of this host, None where nobody made one. Raises JournalError."""
+        from defender.integrity.baseline import exists, load, places
+
+        where = places(self.environ)
+        return load(where).number if exists(where) else None
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether others are asked about addresses. Raises SettingsError."""
+        return self._lookup() is not None
 
     def check(self) -> None:
         """Read the policy and the settings of look-ups, if there are any. Raises SettingsError."""
@@ -230,7 +256,7 @@ class Defending:
         """
         if self.mode == "off":
             return None
-        shared = None if self.serves else LabelFile(self.folder / LABELS)
+        shared = None if self.serves else self.label_file
         return lambda store: FileLabeller(shared or store, set(trusted), self.serves)
 
     def glance(self) -> Any:

@@ -66,6 +66,8 @@ async def run(given: argparse.Namespace, environ: Mapping[str, str], out: TextIO
     if given.action == "baseline":
         return await _baseline(given, environ, out, there=there)
     if not there:
+        if given.json:
+            print(json.dumps({"ok": False, "baseline": False}), file=out)
         print("there is no baseline; `twinstep defender integrity baseline` makes one", file=err)
         return 1
     return await (_check if given.action == "check" else _accept)(given, environ, out)

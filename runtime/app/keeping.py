@@ -33,15 +33,20 @@ class Keeping:
     _quarantine: "Quarantine | None" = None
 
     def record(self, decision: Mapping[str, Any]) -> None:
-        """Queue a decision for the ledger. Raises JournalError where there is no room."""
+        """Hand a decision to the ledger, without waiting. Raises JournalError where there is no room."""
         from defender.quarantine import Record
 
-        self._made().ledger.add(Record(DECISION, redacted(decision)))
+        self._add(Record(DECISION, redacted(decision)))
+
+    def _add(self, record: "Record") -> None:
+        ledger = self._made().ledger
+        ledger.add(record)
+        ledger.flush()  # a decision is on disk as soon as the disk takes it, not when enough have come together
 
     def note(self, record: "Record") -> None:
-        """Queue a record of another kind. What finds no room is complained of."""
+        """Hand on a record of another kind. What finds no room is complained of."""
         try:
-            self._made().ledger.add(record)
+            self._add(record)
         except TwinstepError as exc:
             self.complain(f"quarantine: {exc}")
 
@@ -56,7 +61,7 @@ class Keeping:
                 kept = await self._made().keep(
                     content, verdict, session=str(decision.get("session", "")), source=source
                 )
-            self._made().ledger.add(Record(DECISION, redacted({**decision, "kept": kept})))
+            self._add(Record(DECISION, redacted({**decision, "kept": kept})))
         except TwinstepError as exc:
             self.complain(f"quarantine: {exc}")
         return kept

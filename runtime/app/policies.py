@@ -78,7 +78,7 @@ def sign(path: Path, key: Path, out: TextIO) -> int:
     fresh = path.with_name(f".{path.name}.signed")
     try:
         fresh.write_bytes(signed(data, _private(key)))
-        fresh.chmod(0o644)
+        fresh.chmod(path.stat().st_mode & 0o755)  # as it was, and nobody else writes it
         fresh.replace(path)
     except OSError as exc:
         raise InputError(f"{path}: cannot be written: {exc.strerror}") from exc
@@ -145,7 +145,8 @@ def reload(port: int | None, token: str | None, out: TextIO) -> int:
     except HTTPError as exc:
         raise InputError(f"the gateway on port {where} refuses: {_reason(exc)}") from exc
     except (URLError, OSError, ValueError) as exc:
-        raise InputError(f"no gateway answers on port {where}: {exc}") from exc
+        why = getattr(exc, "reason", None) or exc
+        raise InputError(f"no gateway answers on port {where}: {getattr(why, 'strerror', None) or why}") from exc
     print(f"the policy is {told['name']}, serial {told['serial']}, digest {told['digest']}", file=out)
     return 0
 

@@ -8,10 +8,12 @@ import argparse
 import json
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from runtime.app.arguments import Parser
+from runtime.app.keeping import DECISION
 from runtime.errors import InputError
 
 EPILOG: Final = """\
@@ -21,13 +23,14 @@ examples:
   twinstep quarantine show 5f2b9c01            one of them: what, why, from where
   twinstep quarantine show 5f2b9c01 --content  with its content, escaped
   twinstep quarantine release 5f2b9c01 --why "a quotation in a book"
+  twinstep quarantine log                      what the defender decided, but for what it allowed; newest last
   twinstep quarantine verify                   is the ledger whole? prints its head
   twinstep quarantine verify --key /media/stick/start.key --head 1041:9b1e...
 exit codes: 0 done, 1 the ledger is not whole or cannot be read, 42 no such id
 """
-ACTIONS: Final = ("list", "show", "verify", "release")
+ACTIONS: Final = ("list", "show", "log", "verify", "release")
 SHOWN: Final = 200
-"""Items that a list shows without --all."""
+"""Items that a list shows without --all, and decisions."""
 LARGEST: Final = 65_536
 """Bytes of a content that are printed."""
 
@@ -36,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of this command."""
     made = Parser(
         prog="twinstep quarantine",
-        description="Show what the defender withheld, declare it harmless, verify its ledger.",
+        description="Show what the defender withheld and decided, declare it harmless, verify its ledger.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -45,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     add("action", choices=ACTIONS, help="what to do")
     add("id", nargs="?", default="", help="id of a content, or its first 8 digits or more (show, release)")
     add("--json", action="store_true", help="print one JSON object")
-    add("--all", action="store_true", help="list: also what was released or dropped, and more than the last 200")
+    add("--all", action="store_true", help="list: also what was released or dropped; list, log: more than the last 200")
     add("--content", action="store_true", help="show: print the content too, escaped for a terminal")
     add("--why", default="", help="release: why it is harmless")
     add("--who", default="", help="release: who says so (default: the user of this process)")
@@ -82,9 +85,11 @@ def run(argv: Sequence[str], out: TextIO) -> int:
     found = places(os.environ, _absolute(given.ledger), _absolute(given.anchor))
     if given.action == "verify":
         return _verify(found, given, out)
-    from defender.quarantine.store import chosen, read
+    from defender.quarantine.store import chosen, entries, read
 
     begun = os.path.lexists(found.folder) or os.path.lexists(found.anchor)
+    if given.action == "log":
+        return _log(entries(found, DECISION) if begun else (), given, out)
     items = read(found) if begun else {}
     if given.action == "list":
         return _list(items, given, out)
@@ -133,6 +138,30 @@ def _list(items: Mapping[str, Any], given: argparse.Namespace, out: TextIO) -> i
         print(f"and {len(held) - len(shown)} older ones; --all shows them", file=out)
     if not shown:
         print("nothing is held", file=out)
+    return 0
+
+
+def _log(entries: Iterable[Any], given: argparse.Namespace, out: TextIO) -> int:
+    from runtime.app.clock import iso
+
+    count, last = 0, deque[Any](maxlen=None if given.all else SHOWN)
+    for one in entries:
+        count += 1
+        last.append(one)
+    if given.json:
+        told = [{"seq": one.seq, "at": one.at, **one.body} for one in last]
+        print(json.dumps({"decisions": told, "more": count - len(last)}), file=out)
+        return 0
+    for one in last:
+        said = {name: escaped(str(one.body.get(name, ""))) for name in ("decision", "kind", "tool", "rule", "session")}
+        held = "" if one.body.get("enforced") else "  (did not hold)"
+        what = f"{said['kind']} {said['tool']}".rstrip()
+        print(f"{iso(one.at)[:19]}Z  {said['decision']:6} {said['rule']:24} {what}  {said['session']}{held}", file=out)
+        print(f"    {escaped(str(one.body.get('reason', '')))}", file=out)
+    if count > len(last):
+        print(f"and {count - len(last)} older ones; --all shows them", file=out)
+    if not count:
+        print("nothing but allows", file=out)
     return 0
 
 

@@ -124,19 +124,21 @@ async def evaluated(engine: "Engine", text: str, *, command: bool) -> "Assessmen
     return await engine.evaluate(Subject(Kind.TEXT, text))
 
 
-def explain(command: str, text: str | None, out: TextIO, *, as_json: bool) -> int:
-    """Print what the defender sees in a command or a text; return the exit code."""
-    said = trio.run(_explained, command, text)
+def explain(command: str, text: str | None, out: TextIO, *, as_json: bool, policy: str | None = None) -> int:
+    """Print what the defender sees in a command or a text; return the exit code. Raises PolicyError."""
+    held = policy_of(policy)
+    said = trio.run(_explained, held, command, text)
     if as_json:
         signals = [
             {"rule": one.rule, "risk": round(one.risk, 4), "reason": one.reason, "evidence": one.evidence}
             for one in said.signals
         ]
         told = {"decision": said.decision.value, "score": round(said.score, 4), "signals": signals}
+        told |= _analysis(command) if text is None else {}
         print(json.dumps(told, ensure_ascii=False), file=out)
         return CODES[said.decision.value]
     if text is None:
-        _tree(command, out)
+        _tree(command, said.decision.value, held.name, out)
         return CODES[said.decision.value]
     print(f"{said.decision.value}  score {said.score:.3f}", file=out)
     for one in said.signals:
@@ -146,12 +148,24 @@ def explain(command: str, text: str | None, out: TextIO, *, as_json: bool) -> in
     return CODES[said.decision.value]
 
 
-async def _explained(command: str, text: str | None) -> "Assessment":
-    engine = engine_of(policy_of(None))
+async def _explained(policy: "Policy", command: str, text: str | None) -> "Assessment":
+    engine = engine_of(policy)
     return await evaluated(engine, command if text is None else text, command=text is None)
 
 
-def _tree(command: str, out: TextIO) -> None:
+def _tree(command: str, decision: str, policy: str, out: TextIO) -> None:
+    from defender.commands import analyse
     from defender.commands import explain as explained
 
     print(explained(command), file=out)
+    if analyse(command).assessment.decision.value != decision:
+        print(f"by the policy {policy}: {decision}", file=out)
+
+
+def _analysis(command: str) -> dict[str, Any]:
+    """What of a command is known beside the decision, as JSON."""
+    from defender.commands import analyse
+
+    found = analyse(command)
+    steps = [{"words": list(one.words), "decision": one.decision, "rules": list(one.rules)} for one in found.steps]
+    return {"effect": found.effect, "hosts": list(found.hosts), "writes": list(found.writes), "commands": steps}

@@ -48,7 +48,7 @@ def test_any_flipped_byte_of_a_signed_bundle_is_noticed() -> None:
 
 
 def test_what_is_added_behind_the_signature_is_noticed() -> None:
-    with pytest.raises(PolicyError, match="is not signed"):
+    with pytest.raises(PolicyError, match="was added behind its signature"):
         verified(signed(BUNDLE, KEY) + b"[rules]\n", (RAW,), "p")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from defender.intel.settings import KEYS
 from runtime.app import defender, policies, scoring
+from runtime.app.defenderhelp import EPILOGS
 from runtime.app.defending import LOOKUP_KEYS, Defending, defending
 from runtime.errors import InputError, SettingsError, UsageError
 
@@ -112,6 +113,76 @@ def test_explain_shows_the_decision_and_ends_with_it(argv: list[str], code: int,
 def test_explain_wants_one_thing_to_explain(argv: list[str]) -> None:
     with pytest.raises(UsageError, match="explain wants a command behind --, or --text"):
         defender.run(argv, io.StringIO())
+
+
+@pytest.mark.parametrize("argv", [["explain", "ls", "-l"], ["explain", "-x"]])
+def test_a_command_without_the_two_dashes_gets_the_way_to_write_it(argv: list[str]) -> None:
+    with pytest.raises(UsageError, match="goes behind --: twinstep defender explain -- ls -l"):
+        defender.run(argv, io.StringIO())
+
+
+def test_explain_goes_by_the_policy_that_is_named(tmp_path: Path) -> None:
+    policy, out = tmp_path / "policy.toml", io.StringIO()
+    policy.write_text('version = 1\nname = "ours"\n[rules]\n"command.not-listed" = "allow"\n')
+    policy.chmod(0o600)
+    assert defender.run(["explain", "--", "make", "test"], io.StringIO()) == 2
+    assert defender.run(["explain", "--policy", str(policy), "--", "make", "test"], out) == 0
+    assert "by the policy ours: allow" in out.getvalue()
+
+
+def test_explain_as_json_has_the_effect_and_each_command() -> None:
+    out = io.StringIO()
+    defender.run(["explain", "--json", "--", "ls && npm ci"], out)
+    told = json.loads(out.getvalue())
+    assert told["effect"] == "egress"
+    assert [one["words"] for one in told["commands"]] == [["ls"], ["npm", "ci"]]
+
+
+@pytest.mark.parametrize("name", ["score", "decide", "explain", "status", "labels", "trust", "policy"])
+def test_each_command_has_examples_and_exit_codes_in_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        defender.run([name, "--help"], io.StringIO())
+    told = capsys.readouterr().out
+    assert "example" in told
+    assert "exit codes: " in told
+
+
+def test_the_row_in_the_help_of_decide_can_be_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = EPILOGS["decide"].partition("a row:")[2].partition("           trace:")[0]
+    out = io.StringIO()
+    scoring.decide([" ".join(row.split()).encode()], out)
+    assert json.loads(out.getvalue())["rule"] == "taint.plan"
+
+
+def test_status_says_where_decisions_are_kept_and_whether_the_host_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "OPENCLAW_STATE_DIR", *KEYS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    out = io.StringIO()
+    assert defender.run(["status", "--json"], out) == 0
+    told = json.loads(out.getvalue())
+    assert told["ledger"] == f"{tmp_path}/.local/state/twinstep/ledger"
+    assert (told["baseline"], told["look-ups"]) == (None, None)
+
+
+def test_signing_leaves_the_mode_and_what_is_added_behind_a_signature_is_named(tmp_path: Path) -> None:
+    policy, key, out = tmp_path / "policy.toml", tmp_path / "policy.key", io.StringIO()
+    policy.write_text("version = 1\n")
+    policy.chmod(0o600)
+    policies.key(key, out)
+    policies.sign(policy, key, out)
+    assert policy.stat().st_mode & 0o777 == 0o600
+    policy.write_text(f"{policy.read_text()}# more\n")
+    with pytest.raises(SettingsError, match="something was added behind its signature"):
+        defender.run(["policy", "verify", str(policy), "--pub", f"{key}.pub"], out)
+
+
+def test_where_no_gateway_answers_the_reason_is_a_plain_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(InputError, match=r"no gateway answers on port 1: Connection refused$"):
+        policies.reload(1, "T", io.StringIO())
 
 
 def test_a_policy_is_signed_in_place_and_verified(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def test_without_a_baseline_there_is_one_sentence_and_nothing_is_made(environ: d
     assert not Path(of_ledger(environ).folder).exists()
 
 
+def test_without_a_baseline_there_is_an_object_for_programs(environ: dict[str, str]) -> None:
+    status, told = said(environ, "check", "--json")
+    assert (status, json.loads(told.splitlines()[0])) == (1, {"ok": False, "baseline": False})
+
+
 def test_what_changed_is_checked_accepted_and_recorded(environ: dict[str, str]) -> None:
     settings = Path(environ["HOME"]) / ".gemini" / "settings.json"
     assert said(environ, "baseline")[1].startswith("baseline 1 made: ")

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from defender.quarantine.places import places
 from defender.quarantine.store import entries, read
 from runtime.app.clock import SystemClock
 from runtime.app.keeping import Keeping, places_of, redacted
-from runtime.errors import SettingsError
+from runtime.errors import JournalError, SettingsError
 
 DECISION: dict[str, Any] = {
     "session": "s1",
@@ -41,6 +42,23 @@ async def test_a_decision_is_kept_without_secrets(tmp_path: Path) -> None:
     assert (entry.body["rule"], entry.body["session"]) == ("prompt.override", "s1")
     assert "hunter2" not in str(entry.body)
     assert "abcdefghijklmnop" not in str(entry.body)
+
+
+async def test_a_decision_is_on_disk_while_the_process_runs(tmp_path: Path) -> None:
+    keeping = Keeping(lambda: where(tmp_path), SystemClock(), lambda text: None)
+    for number in range(3):
+        keeping.record(DECISION)
+        with trio.fail_after(10):
+            while len(seen(tmp_path)) <= number:  # noqa: ASYNC110 - another thread writes, and nobody tells
+                await trio.sleep(0.01)
+    await keeping.aclose()
+
+
+def seen(folder: Path) -> list[object]:
+    try:
+        return [*entries(where(folder), "decision")]
+    except JournalError:  # not yet there
+        return []
 
 
 async def test_withheld_content_is_found_by_its_name(tmp_path: Path) -> None:

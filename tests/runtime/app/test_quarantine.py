@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from defender.quarantine import Contents, Ledger, Quarantine
+from defender.quarantine import Contents, Ledger, Quarantine, Record
 from defender.quarantine.places import Places, places
 from runtime.app import quarantine
 from runtime.errors import InputError, JournalError, UsageError
@@ -90,6 +90,39 @@ def test_verifying_prints_the_head_and_a_damaged_ledger_ends_with_1(found: Place
     status, told = said("verify")
     assert status == 1
     assert told.startswith("bad  record 2 was changed")
+
+
+def test_a_start_key_is_read_from_where_everybody_may_look(found: Places, tmp_path: Path) -> None:
+    kept(found, TEXT)
+    stick = tmp_path / "stick"
+    stick.mkdir(mode=0o755)
+    moved = stick / "start.key"
+    Path(found.start).rename(moved)
+    moved.chmod(0o644)
+    status, told = said("verify", "--key", str(moved))
+    assert (status, "with their MACs" in told) == (0, True)
+    with pytest.raises(JournalError, match=f"{stick}/none: there is no such file"):
+        said("verify", "--key", f"{stick}/none")
+
+
+def test_the_log_has_each_decision_and_escapes_what_it_prints(found: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said("log") == (0, "nothing but allows\n")
+
+    async def noted() -> None:
+        async with Ledger(found, StillClock()) as ledger:
+            for n in range(3):
+                body = {"decision": "review", "rule": "taint.sink", "kind": "call", "tool": "exec", "enforced": n < 2}
+                await ledger.append(Record("decision", {**body, "reason": f"{n}\x1b[2J", "session": "s"}))
+
+    trio.run(noted)
+    status, told = said("log")
+    assert (status, told.count("review taint.sink"), told.count("(did not hold)")) == (0, 3, 1)
+    assert "\x1b" not in told
+    monkeypatch.setattr(quarantine, "SHOWN", 2)
+    assert "and 1 older ones; --all shows them" in said("log")[1]
+    told_ = json.loads(said("log", "--json")[1])
+    assert [one["reason"][0] for one in told_["decisions"]] == ["1", "2"]
+    assert told_["more"] == 1
 
 
 def test_a_release_without_a_reason_writes_nothing(found: Places) -> None:
