@@ -55,8 +55,21 @@ def run(argv: Sequence[str], out: TextIO) -> int:
 
 
 def parsers() -> Mapping[str, argparse.ArgumentParser]:
-    """Return the parser of a headless run under the empty name, and that of each command under its own."""
-    return {"": arguments.parser(), **{name: import_module(f"runtime.app.{name}").parser() for name in COMMANDS}}
+    """Return the parser of a headless run under the empty name, and that of each command under its own; those of
+    commands of commands under all their words."""
+    made: dict[str, argparse.ArgumentParser] = {"": arguments.parser()}
+    for name in COMMANDS:
+        made |= _within(name, import_module(f"runtime.app.{name}").parser())
+    return made
+
+
+def _within(name: str, made: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = {name: made}
+    for action in made._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, inner in action.choices.items():
+                found |= _within(f"{name} {word}", inner)
+    return found
 
 
 def shown(made: argparse.ArgumentParser) -> Iterator[Argument]:
@@ -84,7 +97,7 @@ def bash() -> str:
             if one.flags and one.takes != "nothing":
                 pattern = "|".join(f"'{command} {flag}'" for flag in one.flags)
                 values.append(f"        {pattern}) offered='{' '.join(one.words)}' paths={options[one.takes]};;")
-    return _filled(BASH, COMMANDS="|".join(COMMANDS), NAMES="\n".join(names), VALUES="\n".join(values))
+    return _filled(BASH, PLACES=_places(), NAMES="\n".join(names), VALUES="\n".join(values))
 
 
 def zsh() -> str:
@@ -93,8 +106,12 @@ def zsh() -> str:
     for command, made in parsers().items():
         specs = [_zsh_spec(one) for one in shown(made) if one.flags or command]
         cases.append(f"        '{command}') _arguments -s {' '.join(specs)};;")
-    listed = " ".join(_quoted(f"{name}:{made.description}") for name, made in parsers().items() if name)
-    return _filled(ZSH, COMMANDS="|".join(COMMANDS), LISTED=listed, CASES="\n".join(cases))
+    listed = " ".join(_quoted(f"{name}:{made.description}") for name, made in parsers().items() if name in COMMANDS)
+    return _filled(ZSH, PLACES=_places(), LISTED=listed, CASES="\n".join(cases))
+
+
+def _places() -> str:
+    return "|".join(f"'{name}'" for name in parsers() if name)
 
 
 def _zsh_spec(one: Argument) -> str:
@@ -112,7 +129,7 @@ def fish() -> str:
     how = {"nothing": "", "text": "-x", "files": "-r -F", "folders": "-x -a '(__fish_complete_directories)'"}
     lines = []
     for command, made in parsers().items():
-        if command:
+        if command in COMMANDS:
             lines.append(f"-n '__twinstep_at FIRST' -a {command} -d {_quoted(made.description or '')}")
         for one in shown(made):
             flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in one.flags)
@@ -120,9 +137,10 @@ def fish() -> str:
             takes = how[one.takes] if flags else "-F" if one.takes == "files" else ""
             if flags or command:
                 about = _quoted(one.about)
-                lines.append(f"-n '__twinstep_at {command or 'FIRST RUN'}' {flags} {takes} {words} -d {about}")
+                place = f'"{command}"' if command else "FIRST RUN"
+                lines.append(f"-n '__twinstep_at {place}' {flags} {takes} {words} -d {about}")
     tidy = (" ".join(["complete -c twinstep", *line.split()]) for line in lines)
-    return _filled(FISH, COMMANDS=" ".join(COMMANDS), LINES="\n".join(tidy))
+    return _filled(FISH, PLACES=_places().replace("|", " "), LINES="\n".join(tidy))
 
 
 def _quoted(text: str) -> str:
@@ -139,7 +157,9 @@ BASH: Final = """\
 # How bash completes twinstep. Made by: twinstep completion bash
 _twinstep() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= offered= paths= flags= one
-    if ((COMP_CWORD > 1)); then case ${COMP_WORDS[1]} in @COMMANDS@) command=${COMP_WORDS[1]};; esac; fi
+    for one in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case "${command:+$command }$one" in @PLACES@) command="${command:+$command }$one";; *) break;; esac
+    done
     # bash makes three words of --flag=value
     if [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi
     if [[ $word == = ]]; then word=; fi
@@ -169,9 +189,12 @@ ZSH: Final = """\
 _twinstep() {
     local command= commands
     commands=(@LISTED@)
-    if ((CURRENT > 2)); then
-        case $words[2] in @COMMANDS@) command=$words[2]; shift words; ((CURRENT--));; esac
-    fi
+    while ((CURRENT > 2)); do
+        case "${command:+$command }$words[2]" in
+            @PLACES@) command="${command:+$command }$words[2]"; shift words; ((CURRENT--));;
+            *) break;;
+        esac
+    done
     if ((CURRENT == 2)) && [[ -z $command ]]; then _describe -t commands command commands; fi
     case $command in
 @CASES@
@@ -187,8 +210,15 @@ function __twinstep_at
     set -l place RUN
     if test (count $words) -lt 2
         set place FIRST
-    else if contains -- $words[2] @COMMANDS@
-        set place $words[2]
+    else
+        set -l at
+        for word in $words[2..-1]
+            contains -- (string join ' ' $at $word) @PLACES@; or break
+            set -a at $word
+        end
+        if test (count $at) -gt 0
+            set place (string join ' ' $at)
+        end
     end
     contains -- $place $argv
 end

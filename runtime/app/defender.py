@@ -75,21 +75,27 @@ def _place(made: argparse.ArgumentParser) -> None:
 
 def _policy(made: argparse.ArgumentParser) -> None:
     do = made.add_subparsers(dest="do", metavar="ACTION", required=True, parser_class=Parser)
-    show = do.add_parser("show", help="print every key with its value", allow_abbrev=False)
+    show = _action(do, "show", "print every key with its value")
     _place(show)
     show.add_argument("file", nargs="?", metavar="FILE", help="that policy (default: the one that is set)")
     show.add_argument("--json", action="store_true", help="print one JSON object")
-    sign = do.add_parser("sign", help="sign a policy in place", allow_abbrev=False)
+    sign = _action(do, "sign", "sign a policy in place")
     sign.add_argument("file", metavar="FILE", help="the policy")
     sign.add_argument("--key", metavar="FILE", required=True, help="the private key")
-    verify = do.add_parser("verify", help="check a policy, and its signature", allow_abbrev=False)
+    verify = _action(do, "verify", "check a policy, and its signature")
     verify.add_argument("file", metavar="FILE", help="the policy")
     verify.add_argument("--pub", metavar="FILE", action="append", default=[], help="a public key that is pinned")
-    key = do.add_parser("key", help="make a key pair", allow_abbrev=False)
+    key = _action(do, "key", "make a key pair")
     key.add_argument("file", metavar="FILE", help="where the private key goes; the public one beside it, with .pub")
-    reload = do.add_parser("reload", help="have a running gateway read its policy again", allow_abbrev=False)
+    reload = _action(do, "reload", "have a running gateway read its policy again")
     reload.add_argument("--port", type=port, help="port of the gateway (default: that of the settings)")
     reload.add_argument("--token", help="its shared secret (default: that of the settings)")
+
+
+def _action(do: Any, name: str, about: str) -> argparse.ArgumentParser:
+    described = f"{about[0].upper()}{about[1:]}."
+    made: argparse.ArgumentParser = do.add_parser(name, help=about, description=described, allow_abbrev=False)
+    return made
 
 
 def _integrity(sub: Any) -> None:

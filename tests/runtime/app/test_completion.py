@@ -27,6 +27,13 @@ CASES = [
     (("--state", "one"), {"one journal.jsonl"}),
     (("demo", "--keep", "fold"), {"folder"}),
     (("a prompt", "rep"), set()),
+    (("defender", "sc"), {"score"}),
+    (("defender", "explain", "--po"), {"--policy"}),
+    (("defender", "policy", "v"), {"verify"}),
+    (("defender", "policy", "sign", "--k"), {"--key"}),
+    (("defender", "policy", "sign", "--key", "one"), {"one journal.jsonl"}),
+    (("defender", "integrity", "b"), {"baseline"}),
+    (("quarantine", "v"), {"verify"}),
     (("-p", "replay", "--st"), {"--state"}),
 ]
 """The words after `twinstep`, the last of them under way, and what is offered for it."""
