@@ -54,7 +54,7 @@ _NAMED: Final = re.compile(
     r"\.gemini/(?:settings|trustedfolders)\.json|guard-device\.key|guard-tokens\.json|defender/(?:policy\.toml|labels\.jsonl)"
 )
 _QUIET: Final = frozenset(
-    "explain score decide status list show verify --help -h --version doctor replay stats".split()
+    "explain score decide status labels list log show verify --help -h --version doctor replay stats".split()
 )
 _DECIDES: Final = frozenset(
     "defender quarantine integrity debug dap attach guard serve approve approvals setup import".split()
