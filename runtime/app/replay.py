@@ -23,6 +23,7 @@ from runtime.step.replay import replay
 from runtime.step.response import text_of
 from runtime.stores import lines
 from runtime.stores.choose import SQLITE_SUFFIXES
+from runtime.vocab import Decision, Verdict
 
 EPILOG = """\
 examples:
@@ -153,8 +154,9 @@ def _show(session: str, steps: Iterator[Step], path: Path, given: Any, out: Text
 
 def _show_step(step: Step, as_json: bool, out: TextIO) -> None:
     text = text_of(step.event.data) if isinstance(step.event, Chunk) else ""
+    verdict: Verdict | None = getattr(step.event, "verdict", None)
     if as_json:
-        row = {
+        row: dict[str, Any] = {
             "seq": step.after.seq,
             "kind": step.kind.value,
             "on": step.event.on.value,
@@ -163,8 +165,23 @@ def _show_step(step: Step, as_json: bool, out: TextIO) -> None:
             "branch": step.after.branch,
             "digest": step.after.digest.hex(),
         }
+        if verdict is not None:
+            row["verdict"] = {
+                "decision": verdict.decision.value,
+                "rule": verdict.rule,
+                "reason": verdict.reason,
+                "evidence": list(verdict.evidence),
+            }
         print(json.dumps(row), file=out)
         return
     note = step.call or repr(text)[:60] if step.call or text else ""
+    note = f"{note}  {_said(verdict)}" if verdict is not None else note
     kind, on = step.kind.value, step.event.on.value
     print(f"{step.after.seq:>5}  {kind:<17} {on:<10} {step.after.phase.value:<12} {note}".rstrip(), file=out)
+
+
+def _said(verdict: Verdict) -> str:
+    """A verdict in one line; of an allow the reason says nothing more."""
+    why = f": {verdict.reason}" if verdict.decision is not Decision.ALLOW and verdict.reason else ""
+    line = f"{verdict.decision.value} by {verdict.rule}{why}"
+    return "".join(sign if sign.isprintable() else " " for sign in line)

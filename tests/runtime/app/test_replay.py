@@ -1,6 +1,7 @@
 """`twinstep replay` says of a journal that is not whole what is wrong with it, and where."""
 
 import io
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from runtime.app.journals import listed
-from runtime.app.replay import run
+from runtime.app.replay import _said, run
 from runtime.errors import InputError, JournalCorrupt
 from runtime.ports import StoredRecord
 from runtime.step import Phase
 from runtime.step.records import pack, record_of
 from runtime.stores import open_store
+from runtime.vocab import Decision, Verdict
 from tests.runtime.step.scenes import Run
 
 LAST = 12
@@ -112,3 +114,12 @@ def test_an_error_names_a_few_of_many_sessions() -> None:
     assert listed([]) == "none"
     assert listed(["a", "b"]) == "a, b"
     assert listed([f"s{n}" for n in range(1_000)]) == "s0, s1, s2, s3, s4 and 995 more"
+
+
+async def test_each_step_shows_the_verdict_and_of_what_is_not_allowed_the_reason(tmp_path: Path) -> None:
+    assert "allow by " in replayed(await written(tmp_path / "j.jsonl"), "--steps")
+    rows = [json.loads(line) for line in replayed(tmp_path / "j.jsonl", "--steps", "--json").splitlines()]
+    assert {"decision", "rule", "reason", "evidence"} == set(next(row["verdict"] for row in rows if "verdict" in row))
+    assert _said(Verdict(Decision.REVIEW, "taint.sink", "It follows\x1b from a page.")) == (
+        "review by taint.sink: It follows  from a page."
+    )
