@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from runtime.gateway.approving import approve
 from runtime.gateway.asks import Ask
 from runtime.gateway.entries import Entry
 from runtime.gateway.frames import missing_scope
@@ -113,6 +114,10 @@ async def _stop(call: Call, entry: Entry, rest: str) -> str:
     return f"Stopped {len(ended)} run(s)." if ended else "Nothing was running."
 
 
+async def _approve(call: Call, entry: Entry, rest: str) -> str:
+    return await approve(call, rest)
+
+
 async def _help(call: Call, entry: Entry, rest: str) -> str:
     return "\n".join(f"/{name}: {about}" for name, (about, _) in sorted(COMMANDS.items()))
 
@@ -123,6 +128,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Do]]] = {
     "new": ("begin a new session under this key", _reset),
     "reset": ("begin a new session under this key", _reset),
     "queue": ("show or set what happens to a message while the session is busy", _queue),
+    "approve": ("answer a question: /approve ID allow-once|allow-always|deny", _approve),
     "stop": ("give up the open run", _stop),
     "help": ("list the commands", _help),
 }

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from attrs import frozen
 
+from runtime.approvals import DECISIONS
 from runtime.gateway import invoking
 from runtime.gateway.commands import COMMANDS
 from runtime.gateway.desk import Desk
@@ -29,10 +30,19 @@ ARGUMENTS: Final[Mapping[str, list[dict[str, Any]]]] = {
             "type": "string",
             "choices": [{"value": mode, "label": mode} for mode in MODES],
         }
-    ]
+    ],
+    "approve": [
+        {"name": "id", "description": "the question", "type": "string"},
+        {
+            "name": "decision",
+            "description": "the answer",
+            "type": "string",
+            "choices": [{"value": word, "label": word} for word in DECISIONS],
+        },
+    ],
 }
 """What slash commands take, as commands.list tells it."""
-CATEGORIES: Final = {"help": "status", "status": "status", "queue": "options"}
+CATEGORIES: Final = {"help": "status", "status": "status", "queue": "options", "approve": "management"}
 
 
 @frozen(kw_only=True)
