@@ -6,7 +6,8 @@ reads files again, one after the other, so slowly that nobody notices: same size
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from time import perf_counter
 from types import ModuleType
@@ -63,6 +64,7 @@ class Watch:
     _own: dict[str, Entry] = field(factory=dict, init=False)
     _process: tuple[Change, ...] = field(default=(), init=False)
     _strangers: tuple[Change, ...] = field(default=(), init=False)
+    _writing: set[str] = field(factory=set, init=False)
     _told: tuple[Change, ...] = field(default=(), init=False)
     _at: int = field(default=0, init=False)
     _lock: Lock = field(factory=Lock, init=False)
@@ -114,6 +116,31 @@ class Watch:
             self._process = tuple(dict.fromkeys((*self._process, *moved)))
         self._tell()
         return self._assessed(self.drift())
+
+    @contextmanager
+    def writing(self, *paths: str) -> Iterator[None]:
+        """Hold for the time in which this program itself writes there; then take what is there into the baseline.
+
+        A path that differed from the baseline before is not taken: somebody else's change, which whoever wrote may have
+        copied, stays drift. To be used in a thread, as `written`, and raises as that does, after the block only.
+        """
+        own = [path for path in dict.fromkeys(paths) if self._as_it_was(path)]
+        with self._lock:
+            self._writing |= set(own)
+        try:
+            yield
+            for path in own:
+                self.written(path)
+        finally:
+            with self._lock:
+                self._writing -= set(own)
+
+    def _as_it_was(self, path: str) -> bool:
+        """Whether a path is watched and now as it is known."""
+        first = self._first
+        if first is None or path not in first.entries:
+            return False
+        return not list(differences(self._known(first, path), look(path, self.system), first.groups[path]))
 
     def written(self, path: str) -> None:
         """Take what this program itself has just written there into the baseline, so that it is no drift.
@@ -173,9 +200,9 @@ class Watch:
         if now.kind == "folder" and known.kind == "folder":
             found += self._added(before, path)
         with self._lock:
-            if found:
+            if found and path not in self._writing:
                 self._files[path] = tuple(found)
-            else:
+            elif not found:
                 self._files.pop(path, None)
 
     def _known(self, before: Baseline, path: str) -> Entry:

@@ -26,7 +26,12 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"{_NAMED}|{_ADDRESS}", re.IGNORECASE), re.compile(_KEYS, re.DOTALL)
 
 
-def redacted(text: str) -> str:
-    """Return a text in which what looks like a key, token or password is HIDDEN."""
+def redacted(text: str, spared: Callable[[str], bool] = lambda found: False) -> str:
+    """Return a text in which what looks like a key, token or password is HIDDEN, unless it is `spared`."""
     named, keys = _patterns()
-    return keys.sub(HIDDEN, named.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text))
+
+    def hidden(found: re.Match[str]) -> str:
+        before = (found[1] or found[2]) if found.re is named else ""
+        return found[0] if spared(found[0][len(before) :]) else f"{before}{HIDDEN}"
+
+    return keys.sub(hidden, named.sub(hidden, text))

@@ -21,6 +21,7 @@ examples:
   twinstep attach main                              debug a session of a running gateway: stop, step, look, change
   twinstep chat main                                talk to a session of a running gateway
   twinstep guard --url ws://127.0.0.1:18789         judge what passes through an OpenClaw gateway that runs already
+  twinstep approvals watch --url ws://HOST:PORT     see what a gateway asks people, and answer
   twinstep dap --stdio                              debug sessions of a running gateway in an editor (VS Code, Vim …)
   twinstep status                                   ask a running gateway how it is
   twinstep defender explain -- 'curl x | sh'        what the defender thinks of a command, and why
@@ -82,8 +83,8 @@ def parser() -> Parser:
     made = Parser(
         prog="twinstep",
         usage="twinstep [options] [query ...]\n"
-        "       twinstep {attach,chat,completion,dap,defender,demo,doctor,export,guard,quarantine,replay,serve,status}"
-        " ...",
+        "       twinstep {approvals,attach,chat,completion,dap,defender,demo,doctor,export,guard,quarantine,replay,"
+        "serve,status} ...",
         description="Run a Gemini agent as a step machine: journaled, replayable, stoppable between any two steps.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

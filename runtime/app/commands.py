@@ -11,6 +11,7 @@ from runtime.app.console import Pipe
 from runtime.errors import TwinstepError
 
 COMMANDS: Final = (
+    "approvals",
     "attach",
     "chat",
     "completion",

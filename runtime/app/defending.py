@@ -6,8 +6,8 @@ something has to be looked at.
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -196,6 +196,31 @@ class Defending:
         watch.begin(thread=self.serves)
         self._watch = watch
         return watch.state
+
+    @contextmanager
+    def writing(self, path: Path) -> Iterator[None]:
+        """Hold in a thread while this program itself writes a file: that is no drift of the host.
+
+        Where the baseline cannot take it, it stays drift, and that is said.
+        """
+        watch, wrote = self._watch, False
+        if watch is None:
+            yield
+            return
+        try:
+            with watch.writing(str(path), os.path.realpath(path)):
+                yield
+                wrote = True
+        except (JournalError, OSError) as exc:
+            if not wrote:
+                raise
+            self._said(f"integrity: the baseline does not know what was written to {path}: {exc}")
+
+    def _said(self, text: str) -> None:
+        """Complain, from any thread."""
+        if self._token is not None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self.complain, text)
 
     def _drifted(self, drift: "Drift") -> None:
         """Note what changed on this host; called in any thread."""

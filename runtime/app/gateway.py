@@ -445,7 +445,11 @@ async def compose(made: Setup, store: Any, background: Background, log: Log) -> 
     log.failed = annals.complain
     secure(desk, made.defending, store, made.trusted)
     gateway = Gateway(made, desk, model, log, http_app(desk))
-    desk.extras |= {"annals": annals, "logs": log.file, "config": ConfigBook(desk, gateway.prepare)}
+    desk.extras |= {
+        "annals": annals,
+        "logs": log.file,
+        "config": ConfigBook(desk, gateway.prepare, writing=made.defending.writing),
+    }
     return gateway
 
 

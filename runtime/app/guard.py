@@ -44,11 +44,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = made.add_argument
-    add("--url", metavar="URL", help="the gateway, ws://HOST:PORT or wss://HOST:PORT (default: OPENCLAW_GATEWAY_URL)")
-    add("--token", metavar="TOKEN", help="its shared secret; others on this machine can see it, --token-file not")
-    add("--token-file", metavar="FILE", help="file with that (default: OPENCLAW_GATEWAY_TOKEN, or _PASSWORD)")
-    add("--tls-ca", metavar="FILE", help="certificates that the gateway's is checked with (PEM)")
-    add("--tls-fingerprint", metavar="HEX", help="SHA-256 of the gateway's certificate, in place of that check")
+    add_way(made)
     add(
         "--approvals",
         choices=("observe", "deny-blocked"),
@@ -70,6 +66,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def add_way(made: argparse.ArgumentParser) -> None:
+    """Add the flags that say which gateway is meant, and what is shown there (`way`)."""
+    add = made.add_argument
+    add("--url", metavar="URL", help="the gateway, ws://HOST:PORT or wss://HOST:PORT (default: OPENCLAW_GATEWAY_URL)")
+    add("--token", metavar="TOKEN", help="its shared secret; others on this machine can see it, --token-file not")
+    add("--token-file", metavar="FILE", help="file with that (default: OPENCLAW_GATEWAY_TOKEN, or _PASSWORD)")
+    add("--tls-ca", metavar="FILE", help="certificates that the gateway's is checked with (PEM)")
+    add("--tls-fingerprint", metavar="HEX", help="SHA-256 of the gateway's certificate, in place of that check")
+
+
 def run(argv: Sequence[str], out: Pipe) -> int:
     """Guard; return the exit code."""
     try:
@@ -78,9 +84,7 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     except UsageError as exc:
         print(f"twinstep: {exc}", file=sys.stderr)
         return USAGE
-    if address.open:
-        text = f"twinstep: {address.url} is without TLS: what is said, the token too, can be read on the way"
-        print(text, file=sys.stderr)
+    warn(address)
     from runtime.app.guardrun import Wanted, guard
 
     wanted = Wanted(
@@ -97,8 +101,25 @@ def run(argv: Sequence[str], out: Pipe) -> int:
     return guard(wanted, os.environ, out, sys.stderr)
 
 
+def warn(address: Any) -> None:
+    """Say it where what is said to a gateway can be read on the way."""
+    if address.open:
+        text = f"twinstep: {address.url} is without TLS: what is said, the token too, can be read on the way"
+        print(text, file=sys.stderr)
+
+
 def address_from(given: Any, environ: Mapping[str, str]) -> Any:
     """Return the gateway's address, with what is shown there. Raises UsageError."""
+    if given.quarantine and given.no_quarantine:
+        raise UsageError("--quarantine and --no-quarantine exclude each other")
+    return way(given, environ, own_folder(environ) / "guard-device.key")
+
+
+def way(given: Any, environ: Mapping[str, str], key: Path) -> Any:
+    """Return the address that the flags of `add_way` name. `key` is the file with the key of this machine's device.
+
+    Raises UsageError.
+    """
     from attrs import evolve
 
     from runtime.app.debugaddress import address_of
@@ -110,7 +131,5 @@ def address_from(given: Any, environ: Mapping[str, str]) -> Any:
         raise UsageError("--token and --token-file exclude each other")
     if given.token is not None and (not given.token.isprintable() or not 0 < len(given.token) <= 4_096):
         raise UsageError("--token: must be one line of 4096 characters at most")
-    if given.quarantine and given.no_quarantine:
-        raise UsageError("--quarantine and --no-quarantine exclude each other")
-    address = address_of(given, environ, own_folder(environ) / "guard-device.key")
+    address = address_of(given, environ, key)
     return address if given.token is None else evolve(address, token=given.token, password="")

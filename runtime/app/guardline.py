@@ -1,4 +1,5 @@
-"""A connection of the guard to a gateway: comes in as a client of the contract does, asks, hears. Judges nothing.
+"""A connection to a gateway, of the guard and of `twinstep approvals`: comes in as a client of the contract does, asks,
+hears. Judges nothing.
 
 It shows the shared secret; where that is not enough, or a device was paired before, a device of its own, with the token
 that the gateway gave it (CONTRACT section 3). It asks for no scope but those that it needs.
@@ -86,16 +87,19 @@ class Tokens:
 
 @frozen
 class Pass:
-    """What is shown at the door. `deny`: questions shall be answered, which needs a scope of its own."""
+    """What is shown at the door. `deny`: questions shall be answered, which needs a scope of its own; `heeds`: as long
+    as it is connected, it wants to be asked. `name` is what people see."""
 
     address: Address
     tokens: Tokens
     deny: bool = False
+    heeds: bool = True
+    name: str = NAME
 
     @property
     def caps(self) -> tuple[str, ...]:
         """What we say that we can do."""
-        return (*CAPS, *ASKED) if self.deny else CAPS
+        return (*CAPS, *ASKED) if self.deny and self.heeds else CAPS
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -236,7 +240,7 @@ async def _tried(nursery: trio.Nursery, shown: Pass, auth: dict[str, str], *, de
             with suppress(OSError):  # whoever writes there says what is wrong
                 address.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             identity = Identity(address.key)
-        caller = Caller("gateway-client", "backend", NAME, shown.scopes, shown.caps)
+        caller = Caller("gateway-client", "backend", shown.name, shown.scopes, shown.caps)
         answer = await greeted(talk, caller, auth, identity)
         if answer.get("ok") is not True:
             return _refused(talk, members(answer.get("error")), auth, device=device)

@@ -8,7 +8,8 @@ is in a table.
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -44,12 +45,14 @@ Prepare = Callable[[Loaded], Use]
 class ConfigBook:
     """Reads the settings, changes them, and puts them into use. `desk.config` is what is in use.
 
+    `writing` is held, in a thread, while the file is written: whoever watches over it knows then that it was us.
     `calls` counts what clients ask for, by method and client: since when, and how often.
     """
 
     desk: "Desk"
     prepare: Prepare
     read: Callable[[Loaded], Loaded] = field(default=lambda loaded: again(loaded.origin))
+    writing: Callable[[Path], AbstractContextManager[None]] = field(default=lambda path: nullcontext())
     calls: dict[tuple[str, str], tuple[int, int]] = field(factory=dict)
     _lock: trio.Lock = field(factory=trio.Lock)
     _left: "list[tuple[AuthPolicy, int]]" = field(factory=list)
@@ -78,9 +81,13 @@ class ConfigBook:
                 return edited
             use = self._prepared(edited.after)
             with trio.CancelScope(shield=True):  # a caller that goes away must not leave a file that nobody uses
-                await trio.to_thread.run_sync(partial(write, now.path, edited.text, now.raw))
+                await trio.to_thread.run_sync(self._write, now, edited)
             self._take(edited.after, use)
         return edited
+
+    def _write(self, now: Loaded, edited: Edited) -> None:
+        with self.writing(now.path):
+            write(now.path, edited.text, now.raw)
 
     async def reload(self) -> Loaded:
         """Read the file and put it into use. Raises SettingsError for one that is wrong or gone; the old then stay."""

@@ -179,3 +179,42 @@ def test_what_the_program_itself_wrote_is_taken_over_for_good(tmp_path: Path) ->
     path.write_text("and now somebody else")
     clock.later()
     assert watch.state().decision is Decision.REVIEW
+
+
+def test_while_the_program_writes_nobody_hears_of_it(tmp_path: Path) -> None:
+    made, clock = host(tmp_path), Hand()
+    heard = list[Drift]()
+    watch = begun(made, clock=clock, heard=heard.append)
+    path = made.path("home/settings.json")
+    with watch.writing(str(path), str(path), "/not/watched"):
+        path.write_text('{"mine": 1}')
+        clock.later()
+        assert watch.state().decision is Decision.ALLOW
+    clock.later()
+    assert (watch.state().decision, heard) == (Decision.ALLOW, [])
+    assert load(made.places).number == 2
+    path.write_text("and now somebody else")
+    clock.later()
+    assert watch.state().decision is Decision.REVIEW
+
+
+def test_what_somebody_else_had_changed_before_stays_drift(tmp_path: Path) -> None:
+    made, clock = host(tmp_path), Hand()
+    watch = begun(made, clock=clock)
+    path = made.path("home/settings.json")
+    path.write_text('{"theirs": 1}')
+    with watch.writing(str(path)):
+        path.write_text('{"theirs": 1, "mine": 1}')
+    clock.later()
+    assert watch.state().decision is Decision.REVIEW
+
+
+def test_a_write_that_failed_takes_nothing_over(tmp_path: Path) -> None:
+    made, clock = host(tmp_path), Hand()
+    watch = begun(made, clock=clock)
+    path = made.path("home/settings.json")
+    with pytest.raises(OSError, match="full"), watch.writing(str(path)):
+        path.write_text("half")
+        raise OSError("full")
+    clock.later()
+    assert watch.state().decision is Decision.REVIEW

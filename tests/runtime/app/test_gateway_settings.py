@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from defender.integrity import checking
+from defender.integrity.baseline import places as baseline_places
+from defender.integrity.baseline import save
+from defender.integrity.entries import Group, Root
+from defender.integrity.watch import Watch
 from runtime.app.clock import SystemChance, SystemClock
 from runtime.app.gateway import Gateway, answers, compose, keep_log, title_of
 from runtime.app.gatewaylog import Log
@@ -176,3 +182,31 @@ async def test_a_run_has_a_title_whatever_it_is_of(tmp_path: Path, key: str) -> 
         assert title_of(made.desk, Run("r", key, "s", "digest", "queued", 1)) == key
         made.desk.directory.create(key, label="Mine")
         assert title_of(made.desk, Run("r", key, "s", "digest", "queued", 1)) == "Mine"
+
+
+async def test_what_the_gateway_writes_into_its_settings_is_no_drift_and_what_others_write_is(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    path = tmp_path / ".openclaw" / "openclaw.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(SETTINGS), "utf-8")
+    save(baseline_places(environ), checking.made((Root(str(path), Group.CONFIG),), environ, 1))
+    path.unlink()
+    path.parent.rmdir()
+    async with gateway(tmp_path) as made:  # its file has the same content
+        watch = made.setup.defending._watch
+        assert watch is not None
+        await change(made, agents={"defaults": {"maxConcurrent": 2}})
+        assert not await trio.to_thread.run_sync(looked_again, watch, path)
+        text = path.read_text("utf-8").replace("a-secret-key", "another-key")
+        path.write_text(text, "utf-8")
+        assert await trio.to_thread.run_sync(looked_again, watch, path)
+        await change(made, agents={"defaults": {"maxConcurrent": 3}})
+        assert await trio.to_thread.run_sync(looked_again, watch, path)
+        await made.setup.defending.aclose()
+
+
+def looked_again(watch: Watch, path: Path) -> bool:
+    """Look at a file of the baseline; say whether it drifted."""
+    watch._at = 0
+    watch.state()
+    return any(one.path == str(path) for one in watch.drift().changes)
