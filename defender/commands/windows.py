@@ -303,9 +303,16 @@ def _few(found: re.Match[str]) -> str:
     return "\n" if "\n" in found[0] else "        "
 
 
+_TEXTUAL: Final = re.compile(r"\s*(?:printf|echo|e?grep|sed|g?awk|tr)\s")
+_ESCAPE: Final = re.compile(r"\\[abefnrtvwWsSdDbBxu0-9.]")
+"""What a backslash begins in the arguments of programs for text: no folder of Windows."""
+
+
 def looks(text: str) -> bool:
     """Whether a text is a command of Windows rather than of a POSIX shell."""
     text = _BLANKS.sub(_few, text[:MOST])
+    if _TEXTUAL.match(text):
+        text = _ESCAPE.sub(" ", text)
     return _SIGNS.search(text) is not None or ("^" in text and _SIGNS.search(text.replace("^", "")) is not None)
 
 

@@ -26,7 +26,7 @@ from defender.taint.routines import covers
 from defender.taint.saying import EMAIL, Said, addresses, is_address, said
 from defender.taint.selecting import selects
 from runtime.ports import Asked
-from runtime.provenance import Brought, Integrity
+from runtime.provenance import NOTHING, Brought, Integrity
 from runtime.vocab import Decision, Flow
 
 ALLOWED: Final = Assessment(0.0, Decision.ALLOW)
@@ -160,9 +160,22 @@ def _elsewhere(request: Said, asked: Asked, sinks: Sequence[str]) -> str:
     for name in sinks:
         for text in texts(asked.args.get(name)):
             found = addresses(text) or [text] * ("." in text)
-            if text and not (found and all(_named(request, asked, one) for one in found)):
+            if text and not (
+                found and all(_named(request, asked, one) or one in _asked_before(asked) for one in found)
+            ):
                 return name
     return ""
+
+
+def _asked_before(asked: Asked) -> frozenset[str]:
+    """Return the addresses in calls that were made before anything untrusted was read: they may be looked at again."""
+    known = set[str]()
+    for content in asked.history:
+        if content.role == "user" and not NOTHING.plus(content.labels).trusted:
+            break
+        calls = (part["functionCall"] for part in content.parts if isinstance(part.get("functionCall"), Mapping))
+        known.update(one for call in calls for text in texts(call.get("args")) for one in addresses(text))
+    return frozenset(known)
 
 
 def _strange(request: Said, asked: Asked, sinks: Sequence[str], *, select: bool) -> str:

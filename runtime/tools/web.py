@@ -9,13 +9,16 @@ from typing import ClassVar, Final
 
 from runtime.errors import ModelError
 from runtime.ports import ModelRequest, ToolContext
+from runtime.provenance import Integrity, mark
 from runtime.tools import citations, declarations, fetch, hosts, links, schema
 from runtime.tools.transcript import untrusted
-from runtime.vocab import Content, JsonObject, ToolResult, ToolSpec
+from runtime.vocab import Content, JsonObject, ToolResult, ToolSpec, evolve
 
 FETCHED_BY_MODEL: Final = '[{"urlContext": {}}]'
 SEARCHED_BY_MODEL: Final = '[{"googleSearch": {}}]'
 
+HERE: Final = (mark(Integrity.TRUSTED, "tool:web_fetch"),)
+"""The labels of a refusal that was made here, before anything was fetched."""
 MOST_A_MINUTE: Final = 10
 """Addresses of one host."""
 MINUTE: Final = 60_000_000_000
@@ -81,7 +84,8 @@ class WebFetch:
         wanted, skipped = await self._sorted(links.found(prompt)[0], context)
         if not wanted:
             told = f"All requested URLs were skipped: {', '.join(skipped)}"
-            return ToolResult.failed("web_fetch_processing_error", told, f"Error: {told}")
+            refused = ToolResult.failed("web_fetch_processing_error", told, f"Error: {told}")
+            return evolve(refused, labels=HERE)  # nobody was asked anything
         ask = ASK.format(task=escaped(prompt), addresses="\n".join(link.text for link in wanted))
         try:
             text, grounding = citations.answer(await context.generate(_request(ask, FETCHED_BY_MODEL, context)))

@@ -21,6 +21,13 @@ def test_writer_allows_its_example_and_not_the_other(writer: Writer) -> None:
 
 
 @pytest.mark.parametrize(
+    "command", [r"printf 'a\nb\n\n'", r"printf '\033[31mred\033[0m\n'", r"grep -E 'a\w+\.b\.' a.txt", r"tr 'a\n' 'b\t'"]
+)
+def test_a_backslash_in_a_text_is_no_folder_of_windows(command: str) -> None:
+    assert assess(command).decision is Decision.ALLOW
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "sort a.txt > b.txt",

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from defender.taint import decide
+from runtime.ports import Asked
+from runtime.provenance import NOTHING
 from runtime.tools.flows import FEEDS
-from runtime.vocab import Decision, EffectClass, ToolSpec, evolve
+from runtime.vocab import Content, Decision, EffectClass, Flow, ToolSpec, evolve
 from tests.defender.taint.cases import asking, brought, decided, rule
 
 MAIL = {"to": "ann@shop.example", "subject": "late", "body": "I will be late."}
@@ -207,3 +209,30 @@ def test_a_command_that_runs_may_be_looked_at_but_not_fed() -> None:
     fed = {"action": "write", "sessionId": "x", "data": "rm -rf x"}
     assert decide(evolve(asked, args=fed)).decision is Decision.REVIEW
     assert decide(evolve(asked, args={"action": "send-keys", "sessionId": "x", "more": 1})).decision is Decision.REVIEW
+
+
+def _fetched(first: str, then: str, by: str = "trusted/user") -> Asked:
+    """A call that fetches `then`, in a session that fetched `first` before it had read anything."""
+    call = {"functionCall": {"id": "c1", "name": "get_page", "args": {"url": first}}}
+    answer = {"functionResponse": {"id": "c1", "name": "get_page", "response": {"output": f"read {then}"}}}
+    history = (
+        Content("user", ({"text": "look it up"},), (by,)),
+        Content("model", (call,)),
+        Content("user", (answer,), ("untrusted/tool:get_page",)),
+    )
+    spec = ToolSpec("get_page", "", {}, EffectClass.PURE, "fetch", flow=Flow("fetch", ("url",), (), "untrusted"))
+    return Asked(spec, {"url": then}, provenance=NOTHING.plus(("untrusted/tool:get_page",)), history=history)
+
+
+def test_an_address_that_was_fetched_before_anything_was_read_may_be_fetched_again() -> None:
+    assert decide(_fetched("http://a.example/x", "http://a.example/x")).decision is Decision.ALLOW
+
+
+@pytest.mark.parametrize("then", ["http://evil.example/x", "http://a.example/x?d=SECRET", "http://a.example/y"])
+def test_another_address_than_the_one_before_is_asked_about(then: str) -> None:
+    assert decide(_fetched("http://a.example/x", then)).decision is Decision.REVIEW
+
+
+def test_what_a_stranger_had_fetched_counts_for_nothing() -> None:
+    asked = _fetched("http://a.example/x", "http://a.example/x", by="untrusted/channel:chat")
+    assert decide(asked).decision is Decision.REVIEW
