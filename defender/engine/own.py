@@ -61,7 +61,7 @@ _DECIDES: Final = frozenset(
 )
 _OFF: Final = re.compile(r"--defender(?:=|$)|.*--defender[= ](?:off|audit)")
 _PLAIN: Final = re.compile(
-    r"(?i)\btwinstep\b.{0,200}\b(?:defender|quarantine|integrity|debug|attach|guard)\b", re.DOTALL
+    r"(?i)\btwinstep\b.{0,200}\b(?:defender|quarantine|integrity|debug|attach|guard|approvals)\b", re.DOTALL
 )
 AS_IF: Final = ("/home/user/project", "/home/user")
 _WORDS: Final = re.compile(r"[=:,@]")
